@@ -1,0 +1,31 @@
+/**
+ * Masks one channel of decoded text as it streams. `push` returns all that can no longer be part of a match; `end` the
+ * rest. The concatenated output does not depend on how the text was cut.
+ */
+export interface TextMasker {
+  push(delta: string): string;
+  end(): string;
+  /** Characters held back now. */
+  readonly held: number;
+}
+
+/** Makes a masker for a new channel. `onFinding` is called once per confirmed match with the detector's id. */
+export type TextMaskers = (onFinding: (detector: string) => void) => TextMasker;
+
+/** What a body masker releases for one chunk of transport. */
+export interface Released {
+  /** Bytes to deliver now; empty: hold (Envoy gets an empty body for this chunk). */
+  readonly bytes: Buffer;
+  /** True when these bytes hold the format's terminal event: release only after the record is durable. */
+  readonly terminal: boolean;
+}
+
+/** Masks one response (or request) body, whatever its framing. Throws UnreadableBody when it cannot be read strictly. */
+export interface BodyMasker {
+  push(chunk: Uint8Array): Released | Promise<Released>;
+  /** End of the body: everything that is still held, and the carriers. */
+  end(): Released | Promise<Released>;
+  /** Detector id → confirmed matches so far. */
+  readonly findings: ReadonlyMap<string, number>;
+  readonly usage: import('../exchange/facts.ts').Usage;
+}

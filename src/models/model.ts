@@ -1,0 +1,22 @@
+/** One entry of models.yaml: a model version that may be called. */
+export interface Model {
+  readonly name: string;
+  readonly version: string;
+  readonly upstream: { readonly host: string; readonly port: number; readonly tls: boolean };
+  /** Names of the API formats it speaks, such as `openai-chat`. */
+  readonly formats: readonly string[];
+  readonly match: {
+    /** Values of the request's model field that mean this model; the name itself is always one. */
+    readonly names: readonly string[];
+    /** Host names (without port) that this entry answers to; empty: any. */
+    readonly hosts: readonly string[];
+    /** Path prefixes that this entry answers to; empty: the paths of its formats. */
+    readonly paths: readonly string[];
+  };
+  /** Header that carries the model's own credential, read from a file or the environment at load. Never logged. */
+  readonly credential: { readonly header: string; readonly value: string } | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly team: string | undefined;
+  /** Envoy cluster of this version: `model_<name>_<version>`, `[^A-Za-z0-9_.-]` as `_`. */
+  readonly cluster: string;
+}

@@ -1,0 +1,146 @@
+/** What goes on the record. Every event is metadata only; texts travel as content chunks beside it. */
+export interface SessionCaller {
+  readonly provider: string;
+  readonly subject: string;
+  readonly email: string | undefined;
+  readonly kind: 'person' | 'service';
+  readonly groups: readonly string[];
+  readonly team: string | undefined;
+}
+
+export interface HttpFacts {
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+  readonly clientAddress: string;
+  readonly userAgent: string;
+  /** Envoy's `x-request-id`. */
+  readonly requestId: string;
+  /** From `traceparent` (W3C Trace Context), or empty. */
+  readonly traceId: string;
+}
+
+interface Base {
+  /** UUIDv7 of the session. */
+  readonly session: string;
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
+
+/** The gate read a request of a known caller. */
+export interface RequestEvent extends Base {
+  readonly type: 'request';
+  readonly caller: SessionCaller;
+  readonly http: HttpFacts;
+  readonly model: string;
+  readonly modelVersion: string;
+  readonly format: string;
+  readonly operation: string;
+  readonly stream: boolean;
+  /** Estimated prompt tokens, body bytes. */
+  readonly tokens: number;
+  readonly bytes: number;
+  readonly tools: readonly string[];
+  /** Detector id → count in the request. */
+  readonly findings: Readonly<Record<string, number>>;
+}
+
+/** What the rules said. */
+export interface DecisionEvent extends Base {
+  readonly type: 'decision';
+  readonly verdict: 'allow' | 'deny';
+  readonly rules: readonly { readonly policy: string; readonly rule: string; readonly effect: string; readonly mode: string; readonly error?: string }[];
+  readonly maskResponse: readonly string[];
+  readonly message: string;
+  readonly revision: string;
+  /** Microseconds spent in the request gate. */
+  readonly gateUs: number;
+}
+
+/** The model began to answer. */
+export interface ResponseEvent extends Base {
+  readonly type: 'response';
+  readonly status: number;
+  readonly contentType: string;
+  readonly cluster: string;
+}
+
+/** How a session ended. Cites the leaf of its request: the two gates may be different processes. */
+export interface EndEvent extends Base {
+  readonly type: 'end';
+  readonly request: { readonly writer: string; readonly leaf: number } | undefined;
+  readonly how:
+    | 'complete'
+    | 'denied'
+    | 'answered_by_gate'
+    | 'client_gone'
+    | 'model_gone'
+    | 'response_refused'
+    | 'local_reply'
+    | 'not_dispatched'
+    | 'gate_failed'
+    | 'unknown';
+  /** Row of the error table, where the caller got one of ours. */
+  readonly code: string;
+  readonly status: number;
+  /** Detector id → count masked in what was delivered. */
+  readonly masked: Readonly<Record<string, number>>;
+  readonly inputTokens: number | undefined;
+  readonly outputTokens: number | undefined;
+  /** Bytes released to Envoy, and in how many chunks. */
+  readonly bytes: number;
+  readonly chunks: number;
+  /** Milliseconds from the session's first event to the first released byte of the body, and to the end. */
+  readonly firstByteMs: number | undefined;
+  readonly durationMs: number;
+}
+
+/** Refused before there was a caller, or before a request could be read: no content, not waited for. `count` > 1: a flood counted together. */
+export interface RefusedEvent extends Base {
+  readonly type: 'refused';
+  readonly code: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly http: HttpFacts;
+  readonly caller: SessionCaller | undefined;
+  readonly count: number;
+}
+
+/** A human looked at the record. */
+export interface AdminEvent extends Base {
+  readonly type: 'admin';
+  readonly action: 'list' | 'show' | 'explain' | 'sql';
+  readonly reader: string;
+  readonly subject: string;
+}
+
+export type RecordEvent = RequestEvent | DecisionEvent | ResponseEvent | EndEvent | RefusedEvent | AdminEvent;
+
+/** A piece of text as it was delivered (masked with `record.detect`). */
+export interface ContentChunk {
+  readonly session: string;
+  readonly direction: 'request' | 'response';
+  /** 0-based order inside (session, direction). */
+  readonly seq: number;
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * The journal as the gates see it. One writer a process. A journal that cannot be written closes the gate: `event` and
+ * `content` throw JournalUnavailable, `written` and `durable` reject with it.
+ */
+export interface Recorder {
+  /** Id of this process's log. */
+  readonly writer: string;
+  /** `open`, or why nothing may pass. */
+  readonly state: 'open' | 'full' | 'failed' | 'closed';
+  /** Appends an event; returns its leaf index in this writer's log. Synchronous, in memory until `written`. */
+  event(event: RecordEvent): number;
+  content(chunk: ContentChunk): void;
+  /** Resolves once all that was appended so far is in the file (not synced). At most one write a tick. */
+  written(): Promise<void>;
+  /** Resolves once all that was appended so far is durable (fdatasync, group commit). */
+  durable(): Promise<void>;
+}
