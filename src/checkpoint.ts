@@ -281,7 +281,8 @@ function refused(
   message?: string,
 ): Answer {
   const answer = stages.refuse({ code, session: passage.session, ...(message === undefined ? {} : { message }) });
-  if (stages.recorder.state === 'open')
+  // A full journal still counts refusals; one that has failed is why we refuse.
+  if (stages.recorder.state === 'open' || stages.recorder.state === 'full')
     stages.recorder.event({
       type: 'refused',
       session: passage.session,
@@ -371,7 +372,7 @@ function sessionCaller(caller: Caller): SessionCaller {
 }
 
 function isRecordFailure(error: unknown): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === 'journal_unavailable';
+  return error instanceof Error && error.name === 'JournalUnavailable';
 }
 
 /** The path without its query: a query may carry what must not be kept. */

@@ -413,7 +413,7 @@ function addCounts(delivered: ReadonlyMap<string, number>, recorded: ReadonlyMap
 }
 
 function codeOf(error: unknown): ErrorCode {
-  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
-  if (code === 'journal_unavailable') return 'record_unavailable';
-  return code === 'response_unreadable' ? 'response_unreadable' : 'gate_failed';
+  const name = error instanceof Error ? error.name : '';
+  if (name === 'JournalUnavailable') return 'record_unavailable';
+  return name === 'UnreadableBody' ? 'response_unreadable' : 'gate_failed';
 }

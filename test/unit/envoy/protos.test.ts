@@ -73,5 +73,7 @@ test.each([
   expect([mine.requestStream, mine.responseStream].map(Boolean)).toEqual(
     [theirs.requestStream, theirs.responseStream].map(Boolean),
   );
-  expect(mine.resolve().resolvedRequestType?.fullName).toBe(theirs.resolve().resolvedRequestType?.fullName);
+  mine.resolve();
+  theirs.resolve();
+  expect(mine.resolvedRequestType?.fullName).toBe(theirs.resolvedRequestType?.fullName);
 });
