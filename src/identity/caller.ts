@@ -7,7 +7,7 @@ export interface Caller {
   readonly kind: 'person' | 'service';
   readonly email: string | undefined;
   readonly groups: readonly string[];
-  /** From `teams:` in the config; owns models and policies. */
+  /** From `identity.teams` in the config; owns models and policies. */
   readonly team: string | undefined;
   /** The verified claims, as JSON values. Never logged. */
   readonly claims: Readonly<Record<string, unknown>>;

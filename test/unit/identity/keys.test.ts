@@ -1,0 +1,169 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Identifier } from '../../../src/identity/caller.ts';
+import { createIdentifier } from '../../../src/identity/oidc.ts';
+import { configFor, epoch, json, makeKey, type SigningKey, TestProvider, tokenOf } from './provider.ts';
+
+let key: SigningKey;
+let other: SigningKey;
+let provider: TestProvider;
+let nowMs = epoch;
+const options = { fetch, now: () => nowMs };
+const discovery = '/.well-known/openid-configuration';
+
+beforeAll(async () => {
+  key = await makeKey('first');
+  other = await makeKey('second');
+});
+beforeEach(async () => {
+  nowMs = epoch;
+  provider = await TestProvider.start(key);
+});
+afterEach(() => provider.stop());
+
+function identifierWith(overrides: Record<string, unknown> = {}): Identifier {
+  return createIdentifier(configFor(provider, overrides), options);
+}
+
+async function outcome(identifier: Identifier, parts: { key?: SigningKey; sub?: string } = {}): Promise<string> {
+  const claims = { sub: parts.sub ?? 'jane', exp: nowMs / 1000 + 600, iat: nowMs / 1000 };
+  const answer = await identifier.identify(await tokenOf(provider, { key: parts.key ?? key, claims }));
+  return answer.ok ? 'ok' : answer.reason;
+}
+
+describe('signing keys', () => {
+  test('are found by discovery, and fetched once', async () => {
+    const identifier = identifierWith();
+    expect(await outcome(identifier)).toBe('ok');
+    expect(await outcome(identifier, { sub: 'sam' })).toBe('ok');
+    expect(provider.requests).toEqual([discovery, '/jwks']);
+  });
+
+  test('are fetched from jwksUri without discovery where the config says so', async () => {
+    expect(await outcome(identifierWith({ jwksUri: `${provider.issuer}/jwks` }))).toBe('ok');
+    expect(provider.requests).toEqual(['/jwks']);
+  });
+
+  test('are fetched once for 500 made-up key ids inside the cooldown', async () => {
+    const identifier = identifierWith();
+    expect(await outcome(identifier)).toBe('ok');
+    for (let i = 0; i < 500; i += 1) {
+      const unknown = { ...key, kid: `made-up-${i}` };
+      expect(await outcome(identifier, { key: unknown, sub: `s${i}` })).toBe('token_invalid');
+    }
+    expect(provider.keyFetches).toBe(1);
+    nowMs += 30_000;
+    await Promise.all(Array.from({ length: 50 }, (_, i) => outcome(identifier, { key: { ...key, kid: `more-${i}` } })));
+    expect(provider.keyFetches).toBe(2);
+  });
+
+  test('rotated inside the cooldown are refused until it is over, then accepted', async () => {
+    const identifier = identifierWith();
+    expect(await outcome(identifier)).toBe('ok');
+    provider.keys = [key.publicJwk, other.publicJwk];
+    nowMs += 29_000;
+    expect(await outcome(identifier, { key: other })).toBe('token_invalid');
+    nowMs += 1_000;
+    expect(await outcome(identifier, { key: other })).toBe('ok');
+    expect(await outcome(identifier)).toBe('ok');
+  });
+
+  test('are used through an outage, and no longer than maxAgeSeconds', async () => {
+    const identifier = identifierWith();
+    const token = await tokenOf(provider, { key, claims: { exp: epoch / 1000 + 86_400 } });
+    expect(await identifier.identify(token)).toMatchObject({ ok: true });
+    provider.answers['/jwks'] = (_req, res) => res.writeHead(500).end();
+    nowMs += 3_599_000;
+    expect(await identifier.identify(token)).toMatchObject({ ok: true });
+    await expect.poll(() => provider.keyFetches).toBe(2);
+    nowMs += 1_000;
+    expect(await identifier.identify(token)).toMatchObject({ ok: false, reason: 'keys_unavailable' });
+    expect(await outcome(identifier)).toBe('keys_unavailable');
+  });
+
+  test('are tried again after 1, 2 and 4 seconds when there are none yet', async () => {
+    const good = provider.answers['/jwks']!;
+    provider.answers['/jwks'] = (_req, res) => res.writeHead(503).end();
+    const identifier = identifierWith();
+    for (const [waitMs, fetches] of [
+      [0, 1],
+      [999, 1],
+      [1, 2],
+      [1_999, 2],
+      [1, 3],
+    ] as const) {
+      nowMs += waitMs;
+      expect(await outcome(identifier)).toBe('keys_unavailable');
+      expect(provider.keyFetches).toBe(fetches);
+    }
+    provider.answers['/jwks'] = good;
+    nowMs += 4_000;
+    expect(await outcome(identifier)).toBe('ok');
+  });
+
+  test('are fetched again after the clock was set back', async () => {
+    const identifier = identifierWith();
+    expect(await outcome(identifier)).toBe('ok');
+    nowMs -= 86_400_000;
+    expect(await outcome(identifier)).toBe('ok');
+    expect(provider.keyFetches).toBe(2);
+  });
+
+  test.each<[string, (p: TestProvider) => void]>([
+    ['answer with an error', (p) => (p.answers['/jwks'] = (_q, res) => res.writeHead(500).end('{}'))],
+    ['redirect', (p) => (p.answers['/jwks'] = (_q, res) => res.writeHead(302, { location: '/elsewhere' }).end())],
+    ['are huge', (p) => (p.answers['/jwks'] = json(() => ({ keys: p.keys, pad: 'x'.repeat(300_000) })))],
+    ['never end', (p) => (p.answers['/jwks'] = (_q, res) => res.writeHead(200).write('{"keys":['))],
+    ['never answer', (p) => (p.answers['/jwks'] = () => {})],
+    ['are not JSON', (p) => (p.answers['/jwks'] = (_q, res) => res.writeHead(200).end('<html>'))],
+    ['are no list', (p) => (p.answers['/jwks'] = json(() => ({ keys: {} })))],
+    ['are empty', (p) => (p.answers['/jwks'] = json(() => ({ keys: [] })))],
+    ['are more than a hundred', (p) => (p.keys = Array.from({ length: 101 }, () => key.publicJwk))],
+    [
+      'belong to a document of another issuer',
+      (p) => (p.answers[discovery] = json(() => ({ issuer: `${p.issuer}/`, jwks_uri: `${p.issuer}/jwks` }))),
+    ],
+    ['are said to be nowhere', (p) => (p.answers[discovery] = json(() => ({ issuer: p.issuer })))],
+    [
+      'are said to be in a file',
+      (p) => (p.answers[discovery] = json(() => ({ issuer: p.issuer, jwks_uri: 'file:///etc/passwd' }))),
+    ],
+    [
+      'are said to be at a link-local address',
+      (p) => (p.answers[discovery] = json(() => ({ issuer: p.issuer, jwks_uri: 'https://169.254.169.254/' }))),
+    ],
+    [
+      'are said to be at a mapped private address',
+      (p) => (p.answers[discovery] = json(() => ({ issuer: p.issuer, jwks_uri: 'https://[::ffff:10.0.0.1]/' }))),
+    ],
+    [
+      'are said to be in the clear',
+      (p) => (p.answers[discovery] = json(() => ({ issuer: p.issuer, jwks_uri: 'http://keys.example.com/' }))),
+    ],
+  ])('that %s make every token refused', async (_what, spoil) => {
+    spoil(provider);
+    expect(await outcome(identifierWith({ keys: { timeoutMs: 300 } }))).toBe('keys_unavailable');
+    expect(provider.requests).not.toContain('/elsewhere');
+  });
+
+  test.each<[string, () => unknown]>([
+    ['a shared secret', () => ({ kty: 'oct', k: 'c2VjcmV0', kid: 'first', alg: 'HS256' })],
+    ['a key for encryption', () => ({ ...key.publicJwk, use: 'enc' })],
+    ['a key for another algorithm', () => ({ ...key.publicJwk, alg: 'ES384' })],
+    ['a key without its parts', () => ({ kty: 'EC', kid: 'first' })],
+    ['a private key', async () => undefined],
+  ])('that are only %s verify nothing', async (_what, jwk) => {
+    const exported = (await jwk()) ?? { ...(await crypto.subtle.exportKey('jwk', key.privateKey)), kid: 'first' };
+    provider.answers['/jwks'] = json(() => ({ keys: [exported] }));
+    expect(await outcome(identifierWith())).toBe('token_invalid');
+  });
+
+  test('two of one key id are each tried', async () => {
+    provider.keys = [{ ...other.publicJwk, kid: 'first' }, key.publicJwk];
+    expect(await outcome(identifierWith())).toBe('ok');
+    provider.keys = [
+      { ...other.publicJwk, kid: 'first' },
+      { ...other.publicJwk, kid: 'first' },
+    ];
+    expect(await outcome(identifierWith())).toBe('token_invalid');
+  });
+});

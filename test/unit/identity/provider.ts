@@ -1,0 +1,116 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
+import { type IdentityConfig, identitySection } from '../../../src/identity/config.ts';
+
+export const epoch = Date.UTC(2026, 0, 15, 12, 0, 0);
+export const audience = 'https://gateway.test';
+
+export interface SigningKey {
+  readonly kid: string;
+  readonly alg: string;
+  readonly privateKey: CryptoKey;
+  readonly publicJwk: JWK;
+}
+
+export async function makeKey(kid: string, alg = 'ES256'): Promise<SigningKey> {
+  const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
+  return { kid, alg, privateKey, publicJwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
+}
+
+type Answer = (req: IncomingMessage, res: ServerResponse) => void;
+
+/** A real OpenID provider, as far as a resource server sees one: discovery and keys over HTTP, counted. */
+export class TestProvider {
+  readonly #server = createServer((req, res) => {
+    const path = new URL(req.url ?? '/', 'http://provider').pathname;
+    this.requests.push(path);
+    const answer = this.answers[path];
+    if (answer === undefined) res.writeHead(404).end();
+    else answer(req, res);
+  });
+  readonly requests: string[] = [];
+  issuer = '';
+  keys: JWK[] = [];
+  answers: Record<string, Answer> = {};
+
+  static async start(...keys: SigningKey[]): Promise<TestProvider> {
+    const provider = new TestProvider();
+    await new Promise<void>((resolve) => provider.#server.listen(0, '127.0.0.1', resolve));
+    const { port } = provider.#server.address() as AddressInfo;
+    provider.issuer = `http://127.0.0.1:${port}`;
+    provider.keys = keys.map((key) => key.publicJwk);
+    provider.answers = {
+      '/.well-known/openid-configuration': json(() => ({
+        issuer: provider.issuer,
+        jwks_uri: `${provider.issuer}/jwks`,
+      })),
+      '/jwks': json(() => ({ keys: provider.keys })),
+    };
+    return provider;
+  }
+
+  /** How often the keys were fetched. */
+  get keyFetches(): number {
+    return this.requests.filter((path) => path === '/jwks').length;
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
+export function json(value: () => unknown): Answer {
+  return (_req, res) => res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value()));
+}
+
+/** The identity section for one provider, with what a test wants different. */
+export function configFor(
+  provider: TestProvider,
+  overrides: Record<string, unknown> = {},
+  more: Record<string, unknown> = {},
+): IdentityConfig {
+  return identitySection.parse({
+    providers: [{ name: 'corp', issuer: provider.issuer, audience, algorithms: ['ES256', 'RS256'], ...overrides }],
+    ...more,
+  });
+}
+
+export const atEpoch = Math.floor(epoch / 1000);
+
+export function goodClaims(provider: TestProvider): JWTPayload {
+  return {
+    iss: provider.issuer,
+    aud: audience,
+    sub: 'jane',
+    iat: atEpoch - 10,
+    exp: atEpoch + 600,
+    groups: ['ml-eng'],
+  };
+}
+
+export interface TokenParts {
+  readonly header?: Record<string, unknown>;
+  readonly claims?: Record<string, unknown>;
+  readonly key: SigningKey;
+}
+
+/** A correctly signed access token; `undefined` in `claims` or `header` takes a member away. */
+export async function tokenOf(provider: TestProvider, parts: TokenParts): Promise<string> {
+  const header = { alg: parts.key.alg, kid: parts.key.kid, typ: 'at+jwt', ...parts.header };
+  const claims = { ...goodClaims(provider), ...parts.claims };
+  return new SignJWT(claims).setProtectedHeader(header as { alg: string }).sign(parts.key.privateKey);
+}
+
+export function encode(value: unknown): string {
+  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+}
+
+/** Signs texts as they are, so that a test can write headers and claims that no library would. */
+export async function signRaw(header: string, claims: string | Uint8Array, key: SigningKey): Promise<string> {
+  const input = `${encode(header)}.${Buffer.from(claims).toString('base64url')}`;
+  const algorithm = key.alg === 'ES256' ? { name: 'ECDSA', hash: 'SHA-256' } : { name: 'RSASSA-PKCS1-v1_5' };
+  const signature = await crypto.subtle.sign(algorithm, key.privateKey, Buffer.from(input));
+  return `${input}.${Buffer.from(signature).toString('base64url')}`;
+}
