@@ -31,7 +31,7 @@ export function width(text: string): number {
 }
 
 /** Cuts a text to so many columns, with `…` where something is missing; never inside a character. */
-export function fit(text: string, columns: number): string {
+export function truncate(text: string, columns: number): string {
   if (width(text) <= columns) return text;
   let kept = '';
   let used = 1;
@@ -70,7 +70,7 @@ export function table(
   const line = (row: readonly string[]) =>
     row
       .map((cell, at) => {
-        const fitted = fit(cell, widths[at] ?? 0);
+        const fitted = truncate(cell, widths[at] ?? 0);
         const padding = ' '.repeat(Math.max(0, (widths[at] ?? 0) - width(fitted)));
         return columns[at]?.align === 'right' ? padding + fitted : fitted + padding;
       })

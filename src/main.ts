@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { type AddCommand, runCli } from './commands/cli.ts';
+import { schemaCommand } from './commands/schema.ts';
+import { sessionsCommand } from './commands/sessions.ts';
+import { sqlCommand } from './commands/sql.ts';
+import { tokenCommand } from './commands/token.ts';
+import { configSchema, environment } from './config.ts';
+
+/** Every command of `sallyport`; one file a command. */
+const commands: readonly AddCommand[] = [
+  tokenCommand,
+  sessionsCommand(),
+  sqlCommand(),
+  schemaCommand({ config: configSchema }),
+];
+
+const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8')) as {
+  version: string;
+};
+
+process.exitCode = await runCli(
+  commands,
+  process.argv.slice(2),
+  { stdout: process.stdout, stderr: process.stderr, env: environment(), user: userInfo().username },
+  version,
+);
