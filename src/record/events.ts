@@ -80,7 +80,8 @@ export interface EndEvent extends Base {
     | 'denied'
     | 'answered_by_gate'
     | 'client_gone'
-    | 'model_gone'
+    /** Envoy ended the stream before its end: client or model went away. */
+    | 'interrupted'
     | 'response_refused'
     | 'local_reply'
     | 'not_dispatched'
@@ -89,6 +90,8 @@ export interface EndEvent extends Base {
   /** Row of the error table, where the caller got one of ours. */
   readonly code: string;
   readonly status: number;
+  /** Detector id → count found in the response, whether or not it was masked. */
+  readonly found: Readonly<Record<string, number>>;
   /** Detector id → count masked in what was delivered. */
   readonly masked: Readonly<Record<string, number>>;
   readonly inputTokens: number | undefined;

@@ -79,6 +79,7 @@ export class OpenSessions {
       how: 'unknown',
       code: '',
       status: 0,
+      found: {},
       masked: {},
       inputTokens: undefined,
       outputTokens: undefined,
