@@ -4,6 +4,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type AddCommand, runCli } from './commands/cli.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { explainCommand } from './commands/explain.ts';
 import { schemaCommand } from './commands/schema.ts';
 import { sessionsCommand } from './commands/sessions.ts';
 import { sqlCommand } from './commands/sql.ts';
@@ -14,7 +15,9 @@ import { configSchema, environment } from './config.ts';
 const commands: readonly AddCommand[] = [
   tokenCommand,
   sessionsCommand(),
+  explainCommand(),
   sqlCommand(),
+  doctorCommand(),
   schemaCommand({ config: configSchema }),
 ];
 
