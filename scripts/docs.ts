@@ -6,12 +6,14 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { configSchema } from '../src/config.ts';
 import { configurationPage } from './docs/configuration.ts';
+import { errorsPage } from './docs/errors.ts';
 
 const root = join(import.meta.dirname, '..');
 
 /** Path of each generated document → its text. */
 const pages: Readonly<Record<string, () => string>> = {
   'docs/configuration.md': () => configurationPage(configSchema),
+  'docs/errors.md': errorsPage,
 };
 
 const isCheck = process.argv.includes('--check');

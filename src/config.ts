@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { drainTimeout, listenSection, maxRequestBytes } from './envoy/config.ts';
+import { identitySection } from './identity/config.ts';
 import { logLevels } from './observe/log.ts';
+import { recordConfig } from './record/config.ts';
 import { type Problem, readYaml } from './strict-yaml.ts';
 
 /** The whole of sallyport.yaml: each module's own section. Unknown keys are refused at every level. */
@@ -16,6 +18,8 @@ export const configSchema = z.strictObject({
     .url({ protocol: /^https?$/ })
     .default('http://127.0.0.1:9190')
     .describe('How people reach the public listener, in links that are sent to them.'),
+  identity: identitySection,
+  record: recordConfig.prefault({}),
   listen: listenSection.prefault({}),
   log: z
     .strictObject({ level: z.enum(logLevels).default('info').describe('Least severe level that is written.') })
@@ -79,13 +83,15 @@ function readText(file: string): string | Problem {
   }
 }
 
-/** Makes every path absolute: relative to the config file, sockets relative to the state folder. */
+/** Makes every path absolute: relative to the config file; what is state, relative to the state folder. */
 function withPaths(sections: Sections, folder: string): Sections {
   const stateDir = resolve(folder, sections.stateDir);
   const { grpc, tls } = sections.listen;
+  const { journal } = sections.record;
   return {
     ...sections,
     stateDir,
+    record: { ...sections.record, journal: { ...journal, dir: resolve(stateDir, journal.dir) } },
     listen: {
       ...sections.listen,
       grpc: grpc.kind === 'unix' ? { kind: 'unix', path: resolve(stateDir, grpc.path) } : grpc,

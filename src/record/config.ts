@@ -7,9 +7,9 @@ export const journalConfig = z.strictObject({
   dir: z
     .string()
     .min(1)
-    .default('.sallyport/journal')
+    .default('journal')
     .describe(
-      'Folder of this process\'s journal; one live process a folder. Default ".sallyport/journal": beside the config, on local disk. Keep it on a volume that survives the process.',
+      'Folder of this process\'s journal; one live process a folder. Relative to stateDir. Default "journal". Keep it on a volume that survives the process.',
     ),
   durability: z
     .enum(['fsync', 'os'])

@@ -23,7 +23,7 @@ Python (pip install openai):
 
   import subprocess
   from openai import OpenAI
-  token = subprocess.run(["npx", "sallyport", "token", "--as", "sam"], capture_output=True, text=True).stdout.strip()
+  token = subprocess.check_output(["npx", "sallyport", "token", "--as", "sam"], text=True).strip()
   client = OpenAI(base_url="${base}", api_key=token)
   for event in client.chat.completions.create(model="demo", stream=True,
           messages=[{"role": "user", "content": "Who is the customer?"}]):
