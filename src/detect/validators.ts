@@ -13,26 +13,33 @@ export function luhn(digits: string): boolean {
   return digits.length > 0 && sum % 10 === 0;
 }
 
-// Issuer identification number ranges by their first digits, and the lengths that are issued in them.
-const cardRanges: readonly { readonly prefix: RegExp; readonly lengths: readonly number[] }[] = [
-  { prefix: /^4/, lengths: [13, 16, 19] },
-  { prefix: /^(?:5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720)/, lengths: [16] },
-  { prefix: /^3[47]/, lengths: [15] },
-  { prefix: /^(?:30[0-59]|36|3[89])/, lengths: [14, 16, 17, 18, 19] },
-  { prefix: /^(?:6011|64[4-9]|65|60|8[12])/, lengths: [16, 17, 18, 19] },
-  { prefix: /^35(?:2[89]|[3-8])/, lengths: [16, 17, 18, 19] },
-  { prefix: /^62/, lengths: [16, 17, 18, 19] },
-  { prefix: /^220[0-4]/, lengths: [16, 17, 18, 19] },
-  { prefix: /^9792/, lengths: [16] },
-  { prefix: /^(?:50|5[6-9]|6[0-9])/, lengths: [13, 14, 15, 16, 17, 18, 19] },
+// Issuer identification numbers by their first four digits, from and to, with the lengths that are issued there.
+const cardRanges: readonly (readonly [from: number, to: number, ...lengths: number[]])[] = [
+  [2200, 2204, 16, 17, 18, 19], // Mir
+  [2221, 2720, 16], // Mastercard
+  [3000, 3059, 14, 16, 17, 18, 19], // Diners Club
+  [3095, 3095, 14, 16, 17, 18, 19],
+  [3400, 3499, 15], // American Express
+  [3528, 3589, 16, 17, 18, 19], // JCB
+  [3600, 3699, 14, 15, 16, 17, 18, 19], // Diners Club
+  [3700, 3799, 15], // American Express
+  [3800, 3999, 14, 16, 17, 18, 19], // Diners Club
+  [4000, 4999, 13, 16, 19], // Visa
+  [5000, 5099, 13, 14, 15, 16, 17, 18, 19], // Maestro, Elo, Verve
+  [5100, 5599, 16], // Mastercard
+  [5600, 6999, 13, 14, 15, 16, 17, 18, 19], // Maestro, UnionPay, Discover, RuPay
+  [8100, 8299, 16, 17, 18, 19], // UnionPay, RuPay
+  [9792, 9792, 16], // Troy
 ];
 
 /** A payment card number: a length that is issued in its range, and Luhn. */
 export function isCardNumber(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  return (
-    cardRanges.some(({ prefix, lengths }) => lengths.includes(digits.length) && prefix.test(digits)) && luhn(digits)
-  );
+  if (digits.length < 13 || digits.length > 19) return false;
+  const issuer = Number(digits.slice(0, 4));
+  for (const [from, to, ...lengths] of cardRanges)
+    if (issuer >= from && issuer <= to) return lengths.includes(digits.length) && luhn(digits);
+  return false;
 }
 
 // Length of an IBAN by country: the SWIFT IBAN registry.
