@@ -77,9 +77,9 @@ describe('the journal', () => {
     const fault = { on: false };
     const disk = {
       ...realDisk,
-      fdatasync: (...args: Parameters<typeof realDisk.fdatasync>) => {
+      sync: async (fd: number) => {
         if (fault.on) throw Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' });
-        return realDisk.fdatasync(...args);
+        await realDisk.sync(fd);
       },
     };
     return { fault, disk };
