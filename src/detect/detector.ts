@@ -1,18 +1,30 @@
 export type Category = 'pii' | 'finance' | 'health' | 'secrets' | 'network';
 
+/**
+ * What a conclusive opener swallows after its pattern has matched, however long it gets:
+ * `until`: everything up to and including the first match of this pattern (or the channel's end);
+ * `body`: every character of this class that follows, and a `joint` character where a body character follows it.
+ */
+export type Swallow = { readonly until: string } | { readonly body: string; readonly joint?: string };
+
 /** One kind of sensitive text. One file a family; one row in the registry; one corpus in test/fixtures/detectors. */
 export interface Detector {
   /** Presidio's entity name in lower case, or gitleaks' rule id with underscores. */
   readonly id: string;
-  readonly category: Category;
-  /** RegExp source over folded text; no lookaround, no backreference, no unbounded length. `\b` at either end only. */
+  readonly categories: readonly Category[];
+  /**
+   * RegExp source (`u` flag) over folded text (see fold.ts: ASCII only; anything else is one opaque character). No
+   * lookaround, no backreference, no lazy or unbounded quantifier; `\b` and `\B` only at the ends of a top-level
+   * alternative. The longest match that `validate` confirms wins; with `swallow`, the shortest.
+   */
   readonly pattern: string;
-  /** Longest match in characters (UTF-16 units of the folded text). */
-  readonly maxLength: number;
-  /** Confirms a candidate (Luhn, mod-97, …). */
+  readonly ignoreCase?: boolean;
+  /** Shapes that only look like this (an OID beside an IP address): matched by the same rules, and let through whole. */
+  readonly decoys?: readonly string[];
+  /** Confirms a candidate (Luhn, mod-97, …), given in folded characters. */
   readonly validate?: (candidate: string) => boolean;
-  /** A conclusive opener: masks from here at once and swallows up to `closer` (or the channel's end), however long. */
-  readonly swallow?: { readonly closer: string };
+  /** Makes this a conclusive opener: masks at once when the pattern has matched, and swallows what follows. */
+  readonly swallow?: Swallow;
   readonly doc: string;
   readonly examples: readonly string[];
   /** Where the format is published. */

@@ -10,11 +10,17 @@ export interface RequestFacts {
   /** Number of choices asked for (`n`), 1 by default. */
   readonly choices: number;
   readonly messages: readonly { readonly role: string; readonly text: string }[];
-  /** All text parts in order, joined by newlines: system, messages, tool results. */
+  /**
+   * All text in order, joined by newlines: the messages first (tool results, refusals, names, tool-call arguments too),
+   * then every other string of the body that could carry words (tool descriptions, schemas, fields we do not know).
+   */
   readonly text: string;
   readonly tools: readonly { readonly name: string }[];
   readonly images: number;
-  /** `max_completion_tokens` or `max_tokens`, where the client said one. */
+  /** Audio (and video) parts; attached files. */
+  readonly audio?: number;
+  readonly files?: number;
+  /** `max_completion_tokens` or `max_tokens`, where the client said one; the larger of two. */
   readonly maxTokens: number | undefined;
   /** Estimated prompt tokens (about 4 characters a token). */
   readonly tokens: number;
@@ -25,7 +31,11 @@ export interface RequestFacts {
 /** Reading a body: the facts, or the refusal that the caller gets. `code` is a row of the error table. */
 export type Reading<T> =
   | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly code: 'invalid_json' | 'unsupported_encoding' | 'unsupported_media_type' | 'invalid_request'; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly code: 'invalid_json' | 'unsupported_encoding' | 'unsupported_media_type' | 'invalid_request';
+      readonly message: string;
+    };
 
 /** Token usage as the model reported it. */
 export interface Usage {

@@ -49,7 +49,13 @@ export interface RequestEvent extends Base {
 export interface DecisionEvent extends Base {
   readonly type: 'decision';
   readonly verdict: 'allow' | 'deny';
-  readonly rules: readonly { readonly policy: string; readonly rule: string; readonly effect: string; readonly mode: string; readonly error?: string }[];
+  readonly rules: readonly {
+    readonly policy: string;
+    readonly rule: string;
+    readonly effect: string;
+    readonly mode: string;
+    readonly error?: string;
+  }[];
   readonly maskResponse: readonly string[];
   readonly message: string;
   readonly revision: string;
@@ -74,7 +80,8 @@ export interface EndEvent extends Base {
     | 'denied'
     | 'answered_by_gate'
     | 'client_gone'
-    | 'model_gone'
+    /** Envoy ended the stream before its end: client or model went away. */
+    | 'interrupted'
     | 'response_refused'
     | 'local_reply'
     | 'not_dispatched'
@@ -83,6 +90,8 @@ export interface EndEvent extends Base {
   /** Row of the error table, where the caller got one of ours. */
   readonly code: string;
   readonly status: number;
+  /** Detector id → count found in the response, whether or not it was masked. */
+  readonly found: Readonly<Record<string, number>>;
   /** Detector id → count masked in what was delivered. */
   readonly masked: Readonly<Record<string, number>>;
   readonly inputTokens: number | undefined;

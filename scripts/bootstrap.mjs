@@ -1,0 +1,65 @@
+/**
+ * Brings whatever this project needs and does not find: node_modules (with Node 24 in it) and Envoy. Plain Node 20, no
+ * dependencies. The second run finds everything in place, needs no network, and takes a few milliseconds.
+ *
+ *   node scripts/bootstrap.mjs [--tests]     prints what it found as NAME=value lines
+ */
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { bringEnvoy, cachedEnvoy, findEnvoy, newest, oldest } from './bootstrap/envoy.mjs';
+import { withLock } from './bootstrap/lock.mjs';
+import { bringModules, modulesReady, nodePath } from './bootstrap/modules.mjs';
+import { Problem } from './bootstrap/problem.mjs';
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/**
+ * @param {{tests?: boolean}} [options] `tests`: also the oldest supported Envoy
+ * @returns {Promise<{node: string, env: NodeJS.ProcessEnv, skipped: string[]}>} Node 24, the environment for what runs
+ *   next, and the reasons for parts that tests will do without
+ */
+export async function bootstrap({ tests = false } = {}) {
+  if (Number(process.versions.node.split('.')[0]) < 20)
+    throw new Problem(`This is Node ${process.versions.node}.`, 'Install Node.js 20 or newer.');
+  const locked = (work) => withLock(join(root, '.cache', 'bootstrap.lock'), work);
+
+  if (!modulesReady(root)) await locked(async () => modulesReady(root) || bringModules(root));
+  const found = await findEnvoy(root, process.env);
+  const envoy = found ?? (await locked(() => cachedEnvoy(root, newest) ?? bringEnvoy(root, newest)));
+
+  const env = { ...process.env, ENVOY_BIN: envoy };
+  const skipped = [];
+  if (tests && !env.ENVOY_BIN_OLDEST) {
+    try {
+      env.ENVOY_BIN_OLDEST =
+        cachedEnvoy(root, oldest) ?? (await locked(() => cachedEnvoy(root, oldest) ?? bringEnvoy(root, oldest)));
+    } catch (error) {
+      if (!(error instanceof Problem) || process.env['CI'] === 'true') throw error;
+      skipped.push(`tests with the oldest supported Envoy, ${oldest}: ${error.message}`);
+    }
+  }
+  return { node: nodePath(root), env, skipped };
+}
+
+/**
+ * Runs a script's main function; a missing part becomes one clear message.
+ * @param {() => Promise<number>} run returns the exit code
+ */
+export async function main(run) {
+  try {
+    process.exitCode = await run();
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    process.stderr.write(`\n${error.print()}\n`);
+    process.exitCode = 1;
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href)
+  await main(async () => {
+    const { node, env, skipped } = await bootstrap({ tests: process.argv.includes('--tests') });
+    process.stdout.write(`NODE=${node}\nENVOY_BIN=${env.ENVOY_BIN}\n`);
+    if (env.ENVOY_BIN_OLDEST) process.stdout.write(`ENVOY_BIN_OLDEST=${env.ENVOY_BIN_OLDEST}\n`);
+    for (const reason of skipped) process.stderr.write(`  - without ${reason}\n`);
+    return 0;
+  });

@@ -1,0 +1,40 @@
+import { createLog } from '../observe/log.ts';
+import { type AddCommand, CliError, examples, exitCodes } from './cli.ts';
+import { type ConfigOption, configOf, withConfig } from './config-option.ts';
+import type { RunningGateway, StartGateway } from './gateway-contract.ts';
+import { untilStopped } from './lifetime.ts';
+
+/** `sallyport serve`: the gateway for an Envoy that is already there. */
+export const serveCommand =
+  (start: StartGateway): AddCommand =>
+  ({ command, io, action }) => {
+    withConfig(command.command('serve'))
+      .description('run the gateway for an existing Envoy (`sallyport envoy print` shows what to give it)')
+      .addHelpText('after', examples('sallyport serve --config /etc/sallyport/sallyport.yaml'))
+      .action(
+        action(async (options: ConfigOption) => {
+          const config = configOf(options, io);
+          const log = createLog({ level: config.log.level, target: io.stderr });
+          const onProgress = (done: string) => log.info('part is up', { part: done });
+          const gateway = await started(start(config, { log, onProgress }));
+          return untilStopped(io, gateway.failed, () => gateway.close());
+        }),
+      );
+  };
+
+/** Turns the failure of a start into an error of the CLI. */
+export async function started(starting: Promise<RunningGateway>): Promise<RunningGateway> {
+  try {
+    return await starting;
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    const remedy =
+      error instanceof Error && 'remedy' in error && typeof error.remedy === 'string' ? error.remedy : undefined;
+    throw new CliError(
+      exitCodes.failed,
+      `The gateway did not start: ${error instanceof Error ? error.message : String(error)}`,
+      remedy ?? '`sallyport doctor` looks at each part.',
+      error,
+    );
+  }
+}

@@ -1,0 +1,71 @@
+import type { SessionDetail } from '../console/archive.ts';
+import { escapeControls, facts } from './text.ts';
+
+/** One session as text: who, what, verdict, rules, timings, tokens, masked counts, request and response. */
+export function showSession(session: SessionDetail): string {
+  const { http } = session;
+  const head = facts([
+    ['Session', session.session],
+    ['Time', new Date(session.at).toISOString()],
+    ['Who', who(session)],
+    ['Groups', session.groups.join(', ')],
+    ['Team', session.team],
+    ['From', [http.clientAddress, http.userAgent].filter((part) => part !== '').join('  ')],
+    ['Request', `${http.method} ${http.host}${http.path}`],
+    ['Request id', http.requestId],
+    ['Trace id', http.traceId],
+    ['Model', session.model && `${session.model} ${session.modelVersion}`.trim()],
+    ['Format', session.format && `${session.format}${session.stream ? ', stream' : ''}`],
+    ['Tools', session.tools.join(', ')],
+    ['Verdict', verdict(session)],
+    ['Message', session.message],
+    ['Policies', session.revision],
+    ['Status', session.status === 0 ? undefined : String(session.status)],
+    ['End', session.how || 'open'],
+    ['Gate', session.gateUs === undefined ? undefined : `${(session.gateUs / 1_000).toFixed(2)} ms`],
+    ['First byte', milliseconds(session.firstByteMs)],
+    ['Duration', milliseconds(session.durationMs)],
+    ['Tokens', tokens(session)],
+    ['Response', session.chunks === 0 ? undefined : `${session.bytes} bytes in ${session.chunks} chunks`],
+    ['Found in request', counts(session.findings)],
+    ['Masked', counts(session.masked)],
+  ]);
+  return head + rules(session) + content('Request', session.request) + content('Response', session.response);
+}
+
+function who(session: SessionDetail): string {
+  if (session.subject === '') return 'nobody (refused before there was a caller)';
+  const mail = session.email === '' ? '' : ` <${session.email}>`;
+  return `${session.subject}${mail} (${session.kind}, by ${session.provider})`;
+}
+
+function verdict({ verdict, code }: SessionDetail): string {
+  return code === '' ? verdict : `${verdict} (${code})`;
+}
+
+const milliseconds = (value: number | undefined) => (value === undefined ? undefined : `${Math.round(value)} ms`);
+
+function tokens({ inputTokens, outputTokens }: SessionDetail): string | undefined {
+  if (inputTokens === undefined && outputTokens === undefined) return undefined;
+  return `${inputTokens ?? 'unknown'} in, ${outputTokens ?? 'unknown'} out`;
+}
+
+function counts(found: Readonly<Record<string, number>>): string {
+  const entries = Object.entries(found).toSorted(([a, m], [b, n]) => n - m || a.localeCompare(b));
+  return entries.map(([detector, count]) => `${detector} ${count}`).join(', ');
+}
+
+function rules(session: SessionDetail): string {
+  if (session.rules.length === 0) return '';
+  const lines = session.rules.map(({ policy, rule, effect, mode, error }) => {
+    const trial = mode === 'dryRun' ? ', on trial' : '';
+    return `  ${escapeControls(`${policy}/${rule}: ${effect}${trial}${error === undefined ? '' : ` (failed: ${error})`}`)}\n`;
+  });
+  return `\nRules that matched\n${lines.join('')}`;
+}
+
+function content(title: string, text: string | undefined): string {
+  if (text === undefined) return `\n${title}\n  (no content on the record)\n`;
+  const lines = escapeControls(text, { keepNewlines: true }).replace(/\n+$/, '').split('\n');
+  return `\n${title}\n${lines.map((line) => `  ${line}\n`).join('')}`;
+}

@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import { createLog } from '../observe/log.ts';
+import { type AddCommand, examples } from './cli.ts';
+import { type ConfigOption, configOf, withConfig } from './config-option.ts';
+import { envoyBinary } from './envoy-binary.ts';
+import type { StartGateway } from './gateway-contract.ts';
+import { untilStopped } from './lifetime.ts';
+import { createProgress } from './progress.ts';
+import { started } from './serve.ts';
+
+/** `sallyport up [--demo]`: Envoy and the gateway on this machine. */
+export const upCommand =
+  (start: StartGateway): AddCommand =>
+  ({ command, io, action }) => {
+    withConfig(command.command('up'))
+      .description('run the whole gateway on this machine, Envoy included')
+      .option('--demo', 'with an OpenID provider (jane, sam) and a scripted model to try it on')
+      .addHelpText('after', examples('sallyport up --demo', 'sallyport up --config sallyport.yaml'))
+      .action(
+        action(async (options: ConfigOption & { readonly demo?: boolean }) => {
+          const config = configOf(options, io);
+          const envoyBin = envoyBinary(config, io.env);
+          const progress = createProgress(io);
+          const logFile = join(config.stateDir, 'sallyport.log');
+          const log = createLog({ level: config.log.level, target: options.demo ? { file: logFile } : io.stderr });
+          const demo = options.demo ? await (await import('./demo/demo.ts')).startDemo(config, progress) : undefined;
+          try {
+            const gateway = await started(start(config, { log, envoyBin, onProgress: progress.tick }));
+            const { screen } = await import('./demo/screen.ts');
+            io.stdout.write(
+              demo
+                ? screen(gateway.addresses, logFile)
+                : `Sallyport is up: ${Object.values(gateway.addresses).join(', ')}\n`,
+            );
+            return await untilStopped(io, gateway.failed, () => gateway.close());
+          } finally {
+            await demo?.close();
+          }
+        }),
+      );
+  };

@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { drainTimeout, listenSection, maxRequestBytes } from './envoy/config.ts';
+import { identitySection } from './identity/config.ts';
+import { logLevels } from './observe/log.ts';
+import { recordConfig } from './record/config.ts';
+import { type Problem, readYaml } from './strict-yaml.ts';
+
+/** The whole of sallyport.yaml: each module's own section. Unknown keys are refused at every level. */
+export const configSchema = z.strictObject({
+  stateDir: z
+    .string()
+    .min(1)
+    .default('.sallyport')
+    .describe('Folder for journal, store, control state and sockets. Relative to this file. Made with mode 0700.'),
+  publicUrl: z
+    .url({ protocol: /^https?$/ })
+    .default('http://127.0.0.1:9190')
+    .describe('How people reach the public listener, in links that are sent to them.'),
+  identity: identitySection,
+  record: recordConfig.prefault({}),
+  listen: listenSection.prefault({}),
+  log: z
+    .strictObject({ level: z.enum(logLevels).default('info').describe('Least severe level that is written.') })
+    .prefault({}),
+  maxRequestBytes: maxRequestBytes.describe('Largest request body in bytes; over it callers get 413.'),
+  drainTimeout: drainTimeout.describe('How long live streams may go on after SIGTERM.'),
+});
+
+type Sections = z.output<typeof configSchema>;
+
+type DeepReadonly<T> = T extends (...args: never[]) => unknown
+  ? T
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T;
+
+/** The configuration in force: validated, paths absolute, frozen. */
+export type Config = DeepReadonly<
+  Sections & {
+    /** Absolute path of the file it came from. */
+    file: string;
+    /** The Envoy that `up` runs, from ENVOY_BIN. */
+    envoyBin: string | undefined;
+  }
+>;
+
+export type LoadedConfig =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** The process environment, read here and nowhere else. */
+export const environment = (): NodeJS.ProcessEnv => process.env;
+
+/**
+ * Loads sallyport.yaml. Never throws for what is wrong with the file: every problem is listed with its path, line and
+ * column (from 1).
+ */
+export function loadConfig(path: string, env: NodeJS.ProcessEnv): LoadedConfig {
+  const file = resolve(path);
+  const text = readText(file);
+  if (typeof text !== 'string') return { ok: false, problems: [text] };
+  const read = readYaml(text, configSchema);
+  if (!read.ok) return read;
+  const config = withPaths(read.value, dirname(file));
+  return { ok: true, config: freeze({ ...config, file, envoyBin: env['ENVOY_BIN'] || undefined }) };
+}
+
+function readText(file: string): string | Problem {
+  const problem = (message: string): Problem => ({ path: '', line: 1, column: 1, message });
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return problem(code === 'ENOENT' ? 'there is no such file' : `cannot be read (${code})`);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return problem('is not UTF-8');
+  }
+}
+
+/** Makes every path absolute: relative to the config file; what is state, relative to the state folder. */
+function withPaths(sections: Sections, folder: string): Sections {
+  const stateDir = resolve(folder, sections.stateDir);
+  const { grpc, tls } = sections.listen;
+  const { journal } = sections.record;
+  return {
+    ...sections,
+    stateDir,
+    record: { ...sections.record, journal: { ...journal, dir: resolve(stateDir, journal.dir) } },
+    listen: {
+      ...sections.listen,
+      grpc: grpc.kind === 'unix' ? { kind: 'unix', path: resolve(stateDir, grpc.path) } : grpc,
+      ...(tls && {
+        tls: {
+          ...tls,
+          cert: resolve(folder, tls.cert),
+          key: resolve(folder, tls.key),
+          clientCa: resolve(folder, tls.clientCa),
+        },
+      }),
+    },
+  };
+}
+
+/** Unix socket of the gateway's admin API. */
+export const adminSocket = (config: Pick<Config, 'stateDir'>): string => join(config.stateDir, 'admin.sock');
+
+function freeze<T>(value: T): DeepReadonly<T> {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) freeze(inner);
+  }
+  return value as DeepReadonly<T>;
+}

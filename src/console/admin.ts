@@ -1,0 +1,108 @@
+import { Hono } from 'hono';
+import { HTTPException } from 'hono/http-exception';
+import { z } from 'zod';
+import { type Archive, type Look, QueryError } from './archive.ts';
+
+const filterSchema = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(1_000).default(20),
+  who: z.string().min(1).max(512).optional(),
+  model: z.string().min(1).max(256).optional(),
+  verdict: z.enum(['allow', 'deny', 'refused']).optional(),
+  sinceMs: z.coerce.number().int().min(0).optional(),
+});
+
+const sqlSchema = z.strictObject({ query: z.string().min(1).max(100_000) });
+
+/** Header in which the CLI names the OS user. Whoever can connect is that user or root: the socket's mode is 0600. */
+export const readerHeader = 'x-sallyport-reader';
+
+/**
+ * The app behind the admin socket, which the CLI talks to. Every look is put on the record before it is answered; if it
+ * cannot be, the answer is 503 and nothing is shown. Errors: `{error: {code, message}}`.
+ */
+export function createAdminApp(archive: Archive): Hono {
+  const app = new Hono();
+  const record = async (look: Look) => {
+    try {
+      await archive.looked(look);
+    } catch (error) {
+      throw failure(
+        503,
+        'look_not_recorded',
+        'This look could not be put on the record, so it did not take place.',
+        error,
+      );
+    }
+  };
+
+  app.get('/v1/sessions', async (c) => {
+    const filter = parse(filterSchema, c.req.query());
+    const { limit, ...where } = filter;
+    await record({
+      action: 'list',
+      reader: reader(c.req.header(readerHeader)),
+      subject: JSON.stringify({ limit, ...where }),
+    });
+    return c.json({ sessions: await archive.sessions(dropUndefined(filter)) });
+  });
+
+  for (const action of ['show', 'explain'] as const)
+    app.get(`/v1/sessions/:id/${action}`, async (c) => {
+      const id = sessionId(c.req.param('id'));
+      await record({ action, reader: reader(c.req.header(readerHeader)), subject: id });
+      const session = await archive.session(id);
+      if (session === undefined) throw failure(404, 'session_unknown', `There is no session ${id} on the record.`);
+      // `explain` tells why, not what was said.
+      return c.json({
+        session: action === 'explain' ? { ...session, request: undefined, response: undefined } : session,
+      });
+    });
+
+  app.post('/v1/sql', async (c) => {
+    const { query } = parse(sqlSchema, await c.req.json().catch(() => undefined));
+    await record({ action: 'sql', reader: reader(c.req.header(readerHeader)), subject: query });
+    try {
+      return c.json(await archive.sql(query));
+    } catch (error) {
+      if (error instanceof QueryError) throw failure(400, error.code, error.message, error);
+      throw error;
+    }
+  });
+
+  app.notFound((c) => c.json({ error: { code: 'not_found', message: 'This gateway has no such action.' } }, 404));
+  app.onError((error, c) => {
+    if (error instanceof HTTPException) return error.getResponse();
+    return c.json({ error: { code: 'archive_failed', message: `The record could not be read (${error.name}).` } }, 500);
+  });
+  return app;
+}
+
+function parse<T>(schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const at = issue?.path.join('.') || 'the request';
+  throw failure(400, 'invalid_argument', `${at}: ${issue?.message ?? 'not valid'}`);
+}
+
+/** Session ids are UUIDs; anything else is not looked up. */
+function sessionId(id: string): string {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)) return id.toLowerCase();
+  throw failure(400, 'invalid_argument', 'A session id looks like 0198c2f4-1d2a-7c3b-8e4f-0123456789ab.');
+}
+
+function reader(header: string | undefined): string {
+  if (header !== undefined && /^[\x21-\x7e]{1,128}$/.test(header)) return header;
+  throw failure(400, 'invalid_argument', `The header ${readerHeader} must name the OS user who looks.`);
+}
+
+function failure(status: 400 | 404 | 503, code: string, message: string, cause?: unknown): HTTPException {
+  return new HTTPException(status, { res: Response.json({ error: { code, message } }, { status }), cause });
+}
+
+/** zod's optional keys are present as undefined; the filter has them or has them not. */
+function dropUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,106 @@
+/**
+ * The record as a human reads it. The gateway passes an implementation in (over the store that it owns); without a gateway
+ * the CLI opens the store itself and passes that.
+ */
+export interface Archive {
+  /** Newest first. */
+  sessions(filter: SessionFilter): Promise<readonly SessionSummary[]>;
+  /** Undefined when there is no such session. */
+  session(id: string): Promise<SessionDetail | undefined>;
+  /** The operator's own SQL. Throws QueryError for one that the engine refuses. */
+  sql(query: string): Promise<SqlResult>;
+  /** Puts a look on the record, durably. A look that cannot be recorded does not take place. */
+  looked(look: Look): Promise<void>;
+}
+
+export interface SessionFilter {
+  /** At most so many, 1 to 1,000. */
+  readonly limit: number;
+  /** Subject or e-mail of the caller, exactly. */
+  readonly who?: string;
+  readonly model?: string;
+  readonly verdict?: 'allow' | 'deny' | 'refused';
+  /** Epoch milliseconds: not older than this. */
+  readonly sinceMs?: number;
+}
+
+/** One line of `sessions list`. */
+export interface SessionSummary {
+  readonly session: string;
+  /** Epoch milliseconds of its first event. */
+  readonly at: number;
+  /** Empty where nobody was identified. */
+  readonly subject: string;
+  readonly email: string;
+  readonly team: string;
+  readonly model: string;
+  readonly verdict: 'allow' | 'deny' | 'refused';
+  /** How it ended (see EndEvent.how), empty while it is open. */
+  readonly how: string;
+  /** Row of the error table, where the caller got one of ours. */
+  readonly code: string;
+  readonly status: number;
+  readonly inputTokens: number | undefined;
+  readonly outputTokens: number | undefined;
+  /** Detector id → matches masked in what was delivered. */
+  readonly masked: Readonly<Record<string, number>>;
+  readonly durationMs: number | undefined;
+}
+
+export interface SessionDetail extends SessionSummary {
+  readonly provider: string;
+  readonly kind: string;
+  readonly groups: readonly string[];
+  readonly modelVersion: string;
+  readonly format: string;
+  readonly stream: boolean;
+  readonly http: {
+    readonly method: string;
+    readonly host: string;
+    readonly path: string;
+    readonly clientAddress: string;
+    readonly userAgent: string;
+    readonly requestId: string;
+    readonly traceId: string;
+  };
+  readonly rules: readonly {
+    readonly policy: string;
+    readonly rule: string;
+    readonly effect: string;
+    readonly mode: string;
+    readonly error?: string;
+  }[];
+  /** The message of the rule or refusal that the caller got. */
+  readonly message: string;
+  readonly revision: string;
+  /** Detector id → matches in the request. */
+  readonly findings: Readonly<Record<string, number>>;
+  readonly tools: readonly string[];
+  /** Microseconds in the request gate. */
+  readonly gateUs: number | undefined;
+  readonly firstByteMs: number | undefined;
+  readonly bytes: number;
+  readonly chunks: number;
+  /** Texts as recorded (masked by default); undefined where no content was kept. */
+  readonly request: string | undefined;
+  readonly response: string | undefined;
+}
+
+export interface SqlResult {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly unknown[])[];
+}
+
+export interface Look {
+  readonly action: 'list' | 'show' | 'explain' | 'sql';
+  /** OS user who looks. */
+  readonly reader: string;
+  /** What was looked at: the session id, the filter, the query. */
+  readonly subject: string;
+}
+
+/** The engine refused a query; `message` is for the operator who wrote it. */
+export class QueryError extends Error {
+  override readonly name = 'QueryError';
+  readonly code = 'query_refused';
+}

@@ -1,0 +1,147 @@
+import type { Detector } from './detector.ts';
+import { Dfa } from './dfa.ts';
+import { SKIP, SYMBOLS } from './fold.ts';
+import { Nfa } from './nfa.ts';
+import { parseClass, parsePattern, type Shape } from './pattern.ts';
+
+export interface AutomatonOptions {
+  /**
+   * DFA states kept at most (default 4,096: 2 MB or so). At the bound the cache is dropped and built again from where
+   * each channel stands: slower, never different.
+   */
+  readonly maxStates?: number;
+}
+
+/** One pattern in force. Where two match the same characters, the lower index wins. */
+export interface Rule {
+  /** Index in `Automaton.detectors`; -1 for a decoy, whose text is let through. */
+  readonly detector: number;
+  readonly validate: ((candidate: string) => boolean) | undefined;
+  readonly swallow: CompiledSwallow | undefined;
+}
+
+export type CompiledSwallow =
+  /** `start`: the state that searches for the closer. */
+  | { readonly how: 'until'; readonly start: readonly number[] }
+  /** Per class: 0 ends it, 1 is body, 2 is a joint. */
+  | { readonly how: 'body'; readonly roles: Uint8Array };
+
+/** All patterns in force as one lazy DFA; shared by all channels, changed only by caching. */
+export interface Automaton {
+  readonly detectors: readonly Detector[];
+  readonly rules: readonly Rule[];
+  /** Symbol (fold.ts) to class: symbols that no pattern tells apart share one. SKIP stays SKIP. */
+  readonly classes: Uint8Array;
+  /** Per class: 1 where its symbols are word characters. */
+  readonly word: Uint8Array;
+  readonly dfa: Dfa;
+  /** Longest match in folded characters, what a swallow adds left out. */
+  readonly maxLength: number;
+}
+
+const wordSymbols = parseClass('\\w');
+
+/**
+ * Compiles detectors into one automaton. Throws PatternError for a pattern that it cannot run, RangeError for bad options.
+ * Costs some milliseconds: do it per policy revision, not per request.
+ */
+export function compileAutomaton(detectors: readonly Detector[], options: AutomatonOptions = {}): Automaton {
+  const maxStates = options.maxStates ?? 4096;
+  if (!Number.isInteger(maxStates) || maxStates < 4 || maxStates > 65_536)
+    throw new RangeError('maxStates must be an integer from 4 to 65536');
+  const nfa = new Nfa();
+  const sets: Uint8Array[] = [wordSymbols];
+  const shapes: { readonly shape: Shape; readonly state: number }[] = [];
+  const rules: ((classes: Uint8Array) => Rule)[] = [];
+
+  const addRule = (pattern: string, detector: Detector, rule: (classes: Uint8Array) => Rule) => {
+    const index = rules.push(rule) - 1;
+    for (const shape of parsePattern(pattern, detector.ignoreCase ?? false)) {
+      if (detector.swallow !== undefined && shape.right !== 'none')
+        throw new TypeError(
+          `${detector.id}: an opener cannot end in a word boundary, which is known one character late`,
+        );
+      shapes.push({ shape, state: nfa.add(shape.node, { rule: index, right: shape.right }) });
+    }
+  };
+  detectors.forEach((detector, index) => {
+    if (detector.swallow !== undefined && detector.validate !== undefined)
+      throw new TypeError(`${detector.id}: an opener is conclusive and cannot have a validator`);
+    const swallow = detector.swallow && compileSwallow(detector, nfa, sets);
+    addRule(detector.pattern, detector, (classes) => ({
+      detector: index,
+      validate: detector.validate,
+      swallow: swallow?.(classes),
+    }));
+  });
+  for (const detector of detectors)
+    for (const decoy of detector.decoys ?? [])
+      addRule(decoy, detector, () => ({ detector: -1, validate: undefined, swallow: undefined }));
+
+  for (const reads of nfa.reads) if (reads !== undefined) sets.push(reads);
+  const { classes, count } = partition(sets);
+  const word = perClass(wordSymbols, classes, count);
+  const compiled = rules.map((rule) => rule(classes));
+  const openers = new Set(compiled.flatMap((rule, index) => (rule.swallow === undefined ? [] : [index])));
+  const starts = shapes.map(({ shape, state }) => ({ left: shape.left, states: nfa.closure(state) }));
+  return {
+    detectors,
+    rules: compiled,
+    classes,
+    word,
+    dfa: new Dfa({ nfa, starts, openers, word, classReads: classReader(nfa, classes, count), maxStates }),
+    maxLength: shapes.reduce((longest, { shape }) => Math.max(longest, shape.maxLength), 0),
+  };
+}
+
+/** Adds what a swallow reads to the NFA now; answers with what it is once the classes are known. */
+function compileSwallow(detector: Detector, nfa: Nfa, sets: Uint8Array[]): (classes: Uint8Array) => CompiledSwallow {
+  const swallow = detector.swallow!;
+  if ('until' in swallow) {
+    const shapes = parsePattern(swallow.until, detector.ignoreCase ?? false);
+    const only = shapes[0]!;
+    if (shapes.length > 1 || only.left !== 'none' || only.right !== 'none')
+      throw new TypeError(`${detector.id}: a closer is one alternative without word boundaries`);
+    const state = nfa.addSearch(only.node, { rule: -1, right: 'none' });
+    return () => ({ how: 'until', start: nfa.closure(state) });
+  }
+  const body = parseClass(swallow.body);
+  const joint = swallow.joint === undefined ? new Uint8Array(SYMBOLS) : parseClass(swallow.joint);
+  sets.push(body, joint);
+  return (classes) => {
+    const roles = new Uint8Array(256);
+    for (let symbol = 0; symbol < SYMBOLS; symbol++)
+      if (classes[symbol] !== SKIP) roles[classes[symbol]!] = body[symbol] ? 1 : joint[symbol] ? 2 : 0;
+    return { how: 'body', roles };
+  };
+}
+
+/** Symbols that are in the same sets share a class. */
+function partition(sets: readonly Uint8Array[]): { readonly classes: Uint8Array; readonly count: number } {
+  const distinct = [...new Map([...new Set(sets)].map((set) => [set.join(''), set])).values()];
+  const classes = new Uint8Array(256).fill(SKIP);
+  const known = new Map<string, number>();
+  for (let symbol = 0; symbol < SYMBOLS; symbol++) {
+    const signature = distinct.map((set) => set[symbol]).join('');
+    if (!known.has(signature)) known.set(signature, known.size);
+    classes[symbol] = known.get(signature)!;
+  }
+  return { classes, count: known.size };
+}
+
+function perClass(set: Uint8Array, classes: Uint8Array, count: number): Uint8Array {
+  const result = new Uint8Array(count);
+  for (let symbol = 0; symbol < SYMBOLS; symbol++) if (set[symbol]) result[classes[symbol]!] = 1;
+  return result;
+}
+
+/** Per NFA state, its set by class; one set, one array. */
+function classReader(nfa: Nfa, classes: Uint8Array, count: number): readonly (Uint8Array | undefined)[] {
+  const shared = new Map<Uint8Array, Uint8Array>();
+  return nfa.reads.map((reads) => {
+    if (reads === undefined) return undefined;
+    const known = shared.get(reads) ?? perClass(reads, classes, count);
+    shared.set(reads, known);
+    return known;
+  });
+}

@@ -1,0 +1,66 @@
+import { contact } from './contact.ts';
+import type { Category, Detector } from './detector.ts';
+import { finance } from './finance.ts';
+import { national } from './national.ts';
+import { network } from './network.ts';
+import { secrets } from './secrets.ts';
+
+/** Every detector there is. Where two match the same characters, the earlier one wins. */
+export const detectors: readonly Detector[] = [...secrets, ...finance, ...national, ...contact, ...network];
+
+const categories: readonly Category[] = ['pii', 'finance', 'health', 'secrets', 'network'];
+
+/** A name that is neither a detector, nor a category, nor `all`. */
+export class UnknownDetectorError extends Error {
+  readonly code = 'unknown_detector';
+  readonly detector: string;
+  /** The nearest name that there is, if one is near. */
+  readonly suggestion: string | undefined;
+  constructor(name: string) {
+    const suggestion = nearest(name);
+    super(
+      `there is no detector or category "${name}"${suggestion === undefined ? '' : `; did you mean "${suggestion}"?`}`,
+    );
+    this.name = 'UnknownDetectorError';
+    this.detector = name;
+    this.suggestion = suggestion;
+  }
+}
+
+/**
+ * The detectors that these names mean: ids, categories, or `all`; each once, in the registry's order (so that equal
+ * selections are equal). Throws UnknownDetectorError.
+ */
+export function selectDetectors(names: readonly string[]): readonly Detector[] {
+  const selected = new Set<Detector>();
+  for (const name of names) {
+    const meant = detectors.filter(
+      (detector) => name === 'all' || detector.id === name || detector.categories.some((category) => category === name),
+    );
+    if (meant.length === 0 && !categories.some((category) => category === name)) throw new UnknownDetectorError(name);
+    for (const detector of meant) selected.add(detector);
+  }
+  return detectors.filter((detector) => selected.has(detector));
+}
+
+function nearest(name: string): string | undefined {
+  const known = ['all', ...categories, ...detectors.map((detector) => detector.id)];
+  const ranked = known
+    .map((candidate) => ({ candidate, distance: distance(name.toLowerCase().replaceAll('-', '_'), candidate) }))
+    .sort((a, b) => a.distance - b.distance);
+  const best = ranked[0]!;
+  if (best.distance <= Math.max(1, Math.floor(best.candidate.length / 3))) return best.candidate;
+  return known.find((candidate) => name.length > 2 && candidate.includes(name.toLowerCase()));
+}
+
+/** Levenshtein distance. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    row = next;
+  }
+  return row[b.length]!;
+}

@@ -1,0 +1,318 @@
+import type { Automaton, CompiledSwallow } from './automaton.ts';
+import { ACCEPTS, ACCEPTS_AT_EDGE, DEAD, type Dfa, FINAL, OPENS } from './dfa.ts';
+import { fold, SKIP, symbolOf } from './fold.ts';
+
+/** Told of each confirmed match, in order. Offsets are those of the text given to `run`. */
+export interface ScanSink {
+  open(detector: number, start: number): void;
+  /** The match opened last ends here. For a swallow, possibly many calls of `run` later. */
+  close(end: number): void;
+}
+
+/** Result of reading one symbol: nothing visible yet. */
+const NOTHING = -1;
+
+/**
+ * Walks one text, once, from left to right, as far as it is known. From each position that is not in a match it follows
+ * the automaton until that is dead; the longest candidate that its validator confirms is the match, and the walk goes
+ * on behind it. So position i is undecided exactly while the automaton is alive from it, and what is found does not
+ * depend on how much of the text was known when. Costs at most `maxLength` steps a character, two on plain prose.
+ */
+export class Scanner {
+  readonly #automaton: Automaton;
+  readonly #dfa: Dfa;
+  readonly #sink: ScanSink;
+  /** All text before this offset is decided. */
+  #from = 0;
+  /** Next offset to read; `#from` or later. */
+  #at = 0;
+  /** Whether the symbol before `#from` is a word character. */
+  #afterWord = 0;
+  #state = DEAD;
+  // What `#state` is, should the automaton drop its cache before the next call.
+  #set: readonly number[] = [];
+  #generation = 0;
+  /** Class of the symbol read last, and where it ended. */
+  #read = 0;
+  #readEnd = 0;
+  /** Accepted so far from `#from`: rule, end, class of the last symbol; ends ascend. */
+  #candidates: number[] = [];
+  #swallow: CompiledSwallow | undefined;
+  // Set by #next.
+  #width = 0;
+
+  constructor(automaton: Automaton, sink: ScanSink) {
+    this.#automaton = automaton;
+    this.#dfa = automaton.dfa;
+    this.#sink = sink;
+  }
+
+  /** Everything before this offset is decided. */
+  get decided(): number {
+    return this.#from;
+  }
+
+  /** True inside of a match that has begun and whose end is not known yet: what is decided there is not text. */
+  get swallowing(): boolean {
+    return this.#swallow !== undefined;
+  }
+
+  /** Goes on in `text`, whose first `end` UTF-16 units are known; `final`: there will be no more. */
+  run(text: string, end: number, final: boolean): void {
+    if (this.#state !== DEAD && this.#generation !== this.#dfa.generation) this.#state = this.#dfa.resume(this.#set);
+    let going = true;
+    while (going) {
+      if (this.#swallow !== undefined)
+        going =
+          this.#swallow.how === 'until'
+            ? this.#swallowUntil(text, end, final)
+            : this.#swallowBody(this.#swallow.roles, text, end, final);
+      else if (this.#state === DEAD) going = this.#seek(text, end, final);
+      else going = this.#follow(text, end, final);
+    }
+    if (this.#state !== DEAD) {
+      this.#set = this.#dfa.setOf(this.#state);
+      this.#generation = this.#dfa.generation;
+    }
+  }
+
+  /** The first `length` units of the text are gone: offsets of the next `run` count from there. */
+  rebase(length: number): void {
+    this.#from -= length;
+    this.#at -= length;
+    this.#readEnd -= length;
+    const candidates = this.#candidates;
+    for (let i = 1; i < candidates.length; i += 3) candidates[i]! -= length;
+  }
+
+  /** Class of the symbol at an offset beyond ASCII, its width in `#width`; NOTHING when half of it is not known yet. */
+  #wide(text: string, at: number, end: number, final: boolean): number {
+    const point = text.codePointAt(at)!;
+    this.#width = point > 0xffff ? 2 : 1;
+    if (!final && (point & 0xfffffc00) === 0xd800) return NOTHING;
+    if (at + this.#width > end) return NOTHING;
+    return this.#automaton.classes[symbolOf(point)]!;
+  }
+
+  /** Looks for a position where a match may begin. False: there is none in what is known. */
+  #seek(text: string, end: number, final: boolean): boolean {
+    const { classes, word } = this.#automaton;
+    const dfa = this.#dfa;
+    let at = this.#from;
+    let afterWord = this.#afterWord;
+    while (at < end) {
+      const unit = text.charCodeAt(at);
+      let width = 1;
+      let symbol: number;
+      if (unit < 128) symbol = classes[unit]!;
+      else {
+        symbol = this.#wide(text, at, end, final);
+        if (symbol === NOTHING) break;
+        width = this.#width;
+      }
+      if (symbol !== SKIP) {
+        const state = dfa.begin(afterWord, symbol);
+        if (state !== DEAD) {
+          this.#from = at;
+          this.#afterWord = afterWord;
+          this.#enter(state, symbol, at + width, text);
+          return true;
+        }
+        afterWord = word[symbol]!;
+      }
+      at += width;
+    }
+    this.#from = at;
+    this.#at = at;
+    this.#afterWord = afterWord;
+    return false;
+  }
+
+  /** Follows the automaton from `#from`. True: the position is decided, or an opener has begun to swallow. */
+  #follow(text: string, end: number, final: boolean): boolean {
+    const { classes } = this.#automaton;
+    const dfa = this.#dfa;
+    let at = this.#at;
+    let state = this.#state;
+    let read = this.#read;
+    let readEnd = this.#readEnd;
+    while (at < end) {
+      const unit = text.charCodeAt(at);
+      let width = 1;
+      let symbol: number;
+      if (unit < 128) symbol = classes[unit]!;
+      else {
+        symbol = this.#wide(text, at, end, final);
+        if (symbol === NOTHING) break;
+        width = this.#width;
+      }
+      at += width;
+      if (symbol === SKIP) continue;
+      if ((state & ACCEPTS_AT_EDGE) !== 0) this.#noteEdges(state, read, readEnd, this.#automaton.word[symbol]!);
+      state = dfa.step(state, symbol);
+      if (state === DEAD) {
+        this.#settle(text);
+        return true;
+      }
+      read = symbol;
+      readEnd = at;
+      if ((state & (ACCEPTS | OPENS | FINAL)) !== 0 && this.#enter(state, symbol, at, text)) return true;
+    }
+    this.#at = at;
+    this.#state = state;
+    this.#read = read;
+    this.#readEnd = readEnd;
+    if (!final) return false;
+    if ((state & ACCEPTS_AT_EDGE) !== 0) this.#noteEdges(state, read, readEnd, 0);
+    this.#settle(text);
+    return true;
+  }
+
+  /** Enters a state that has something to say. True: that decided the position. */
+  #enter(state: number, symbol: number, at: number, text: string): boolean {
+    this.#state = state;
+    this.#at = at;
+    this.#read = symbol;
+    this.#readEnd = at;
+    if ((state & OPENS) !== 0) {
+      this.#open(state);
+      return true;
+    }
+    if ((state & ACCEPTS) !== 0) for (const rule of this.#dfa.acceptsOf(state)) this.#note(rule, symbol, at);
+    if ((state & (FINAL | ACCEPTS_AT_EDGE)) !== FINAL) return false;
+    this.#settle(text);
+    return true;
+  }
+
+  #noteEdges(state: number, read: number, readEnd: number, wordFollows: number): void {
+    const boundary = this.#automaton.word[read] !== wordFollows;
+    for (const { rule, right } of this.#dfa.edgesOf(state))
+      if ((right === 'boundary') === boundary) this.#note(rule, read, readEnd);
+  }
+
+  #note(rule: number, read: number, readEnd: number): void {
+    const candidates = this.#candidates;
+    // A candidate that needs no confirmation beats every shorter one.
+    if (candidates.length > 0 && this.#automaton.rules[rule]!.validate === undefined)
+      if (candidates.at(-2)! < readEnd) candidates.length = 0;
+    candidates.push(rule, readEnd, read);
+  }
+
+  /** The automaton is dead from `#from`: take the longest confirmed candidate, or go on one character further. */
+  #settle(text: string): void {
+    if (this.#candidates.length === 0) {
+      this.#giveUp(text);
+      return;
+    }
+    const { rules } = this.#automaton;
+    const candidates = this.#candidates;
+    let best = -1;
+    let bestEnd = 0;
+    let last = 0;
+    for (let i = candidates.length - 3; i >= 0; i -= 3) {
+      const rule = candidates[i]!;
+      const end = candidates[i + 1]!;
+      if (best >= 0 && (end < bestEnd || rule > best)) {
+        if (end < bestEnd) break;
+        continue;
+      }
+      const { validate } = rules[rule]!;
+      if (validate !== undefined && !validate(fold(text.slice(this.#from, end)))) continue;
+      best = rule;
+      bestEnd = end;
+      last = candidates[i + 2]!;
+    }
+    candidates.length = 0;
+    if (best < 0) {
+      this.#giveUp(text);
+      return;
+    }
+    const { detector } = rules[best]!;
+    if (detector >= 0) {
+      this.#sink.open(detector, this.#from);
+      this.#sink.close(bestEnd);
+    }
+    this.#afterWord = this.#automaton.word[last]!;
+    this.#state = DEAD;
+    this.#from = bestEnd;
+    this.#at = bestEnd;
+  }
+
+  /** No match begins at `#from`. */
+  #giveUp(text: string): void {
+    const { classes, word } = this.#automaton;
+    const unit = text.charCodeAt(this.#from);
+    const point = unit < 128 ? unit : text.codePointAt(this.#from)!;
+    this.#afterWord = word[classes[unit < 128 ? unit : symbolOf(point)]!]!;
+    this.#state = DEAD;
+    this.#from += point > 0xffff ? 2 : 1;
+    this.#at = this.#from;
+  }
+
+  #open(state: number): void {
+    const { rules } = this.#automaton;
+    let opener = Number.POSITIVE_INFINITY;
+    for (const rule of this.#dfa.acceptsOf(state))
+      if (rules[rule]!.swallow !== undefined && rule < opener) opener = rule;
+    const { detector, swallow } = rules[opener]!;
+    this.#candidates.length = 0;
+    this.#swallow = swallow;
+    this.#state = swallow?.how === 'until' ? this.#dfa.resume(swallow.start) : DEAD;
+    this.#sink.open(detector, this.#from);
+    this.#from = this.#at;
+  }
+
+  #closeAt(at: number): void {
+    this.#sink.close(at);
+    this.#swallow = undefined;
+    this.#state = DEAD;
+    this.#from = at;
+    this.#at = at;
+    this.#afterWord = this.#automaton.word[this.#read]!;
+  }
+
+  /** Reads on to the closer. False: it is not in what is known. */
+  #swallowUntil(text: string, end: number, final: boolean): boolean {
+    const { classes } = this.#automaton;
+    while (this.#at < end) {
+      const unit = text.charCodeAt(this.#at);
+      this.#width = 1;
+      const symbol = unit < 128 ? classes[unit]! : this.#wide(text, this.#at, end, final);
+      if (symbol === NOTHING) break;
+      this.#at += this.#width;
+      if (symbol === SKIP) continue;
+      this.#read = symbol;
+      this.#state = this.#dfa.step(this.#state, symbol);
+      if ((this.#state & ACCEPTS) === 0) continue;
+      this.#closeAt(this.#at);
+      return true;
+    }
+    this.#from = this.#at;
+    if (final) this.#closeAt(this.#at);
+    return false;
+  }
+
+  /** Reads over body characters, and joints between them. False: all that is known is swallowed. */
+  #swallowBody(roles: Uint8Array, text: string, end: number, final: boolean): boolean {
+    const { classes } = this.#automaton;
+    // `#from` is before `#at` while a joint waits for what follows it.
+    while (this.#at < end) {
+      const unit = text.charCodeAt(this.#at);
+      this.#width = 1;
+      const symbol = unit < 128 ? classes[unit]! : this.#wide(text, this.#at, end, final);
+      if (symbol === NOTHING) break;
+      const waiting = this.#from < this.#at;
+      const role = symbol === SKIP ? 1 : roles[symbol]!;
+      if (role === 0 || (role === 2 && waiting)) {
+        this.#closeAt(this.#from);
+        return true;
+      }
+      this.#at += this.#width;
+      if (role === 2 || (symbol === SKIP && waiting)) continue;
+      if (symbol !== SKIP) this.#read = symbol;
+      this.#from = this.#at;
+    }
+    if (final) this.#closeAt(this.#from);
+    return final && this.#from < end;
+  }
+}

@@ -1,0 +1,104 @@
+/** Confirms candidates. All take folded text (fold.ts), separators included. */
+
+const digitsOf = (candidate: string): string => candidate.replace(/\D/g, '');
+
+/** Luhn's check digit (ISO/IEC 7812-1, annex B). */
+export function luhn(digits: string): boolean {
+  let sum = 0;
+  for (let i = 0; i < digits.length; i++) {
+    let value = digits.charCodeAt(digits.length - 1 - i) - 48;
+    if (i % 2 === 1) value = value > 4 ? value * 2 - 9 : value * 2;
+    sum += value;
+  }
+  return digits.length > 0 && sum % 10 === 0;
+}
+
+// Issuer identification numbers by their first four digits, from and to, with the lengths that are issued there.
+const cardRanges: readonly (readonly [from: number, to: number, ...lengths: number[]])[] = [
+  [2200, 2204, 16, 17, 18, 19], // Mir
+  [2221, 2720, 16], // Mastercard
+  [3000, 3059, 14, 16, 17, 18, 19], // Diners Club
+  [3095, 3095, 14, 16, 17, 18, 19],
+  [3400, 3499, 15], // American Express
+  [3528, 3589, 16, 17, 18, 19], // JCB
+  [3600, 3699, 14, 15, 16, 17, 18, 19], // Diners Club
+  [3700, 3799, 15], // American Express
+  [3800, 3999, 14, 16, 17, 18, 19], // Diners Club
+  [4000, 4999, 13, 16, 19], // Visa
+  [5000, 5099, 13, 14, 15, 16, 17, 18, 19], // Maestro, Elo, Verve
+  [5100, 5599, 16], // Mastercard
+  [5600, 6999, 13, 14, 15, 16, 17, 18, 19], // Maestro, UnionPay, Discover, RuPay
+  [8100, 8299, 16, 17, 18, 19], // UnionPay, RuPay
+  [9792, 9792, 16], // Troy
+];
+
+/** A payment card number: a length that is issued in its range, and Luhn. */
+export function isCardNumber(candidate: string): boolean {
+  const digits = digitsOf(candidate);
+  if (digits.length < 13 || digits.length > 19) return false;
+  const issuer = Number(digits.slice(0, 4));
+  for (const [from, to, ...lengths] of cardRanges)
+    if (issuer >= from && issuer <= to) return lengths.includes(digits.length) && luhn(digits);
+  return false;
+}
+
+// Length of an IBAN by country: the SWIFT IBAN registry.
+const ibanLengths = new Map(
+  Object.entries({
+    15: 'NO',
+    16: 'BE',
+    18: 'DK FI FK FO GL NL SD',
+    19: 'MK SI',
+    20: 'AT BA EE KZ LT LU MN XK',
+    21: 'CH CR HR LI LV',
+    22: 'BG BH DE GB GE IE ME RS VA',
+    23: 'AE GI IL IQ OM SO TL',
+    24: 'AD CZ ES MD PK RO SA SE SK TN VG',
+    25: 'LY PT ST',
+    26: 'IS TR',
+    27: 'BI DJ FR GR IT MC MR SM',
+    28: 'AL AZ BY CY DO GT HN HU LB NI PL SV',
+    29: 'BR EG PS QA UA',
+    30: 'JO KW MU YE',
+    31: 'MT SC',
+    32: 'LC',
+    33: 'RU',
+  }).flatMap(([length, countries]) => countries.split(' ').map((country) => [country, Number(length)] as const)),
+);
+
+/** An IBAN: its country's length, and the remainder 1 of ISO 7064 MOD 97-10 (ISO 13616-1). */
+export function isIban(candidate: string): boolean {
+  const iban = candidate.replace(/[^0-9A-Za-z]/g, '').toUpperCase();
+  if (ibanLengths.get(iban.slice(0, 2)) !== iban.length) return false;
+  let remainder = 0;
+  for (const char of iban.slice(4) + iban.slice(0, 4)) {
+    const value = Number.parseInt(char, 36);
+    remainder = (remainder * (value > 9 ? 100 : 10) + value) % 97;
+  }
+  return remainder === 1;
+}
+
+/** A US social security number that may have been issued (SSA POMS RM 10201.035): no 000, 666, 9xx area, no zero group or serial. */
+export function isSsn(candidate: string): boolean {
+  const digits = digitsOf(candidate);
+  return /^(?!000|666|9)\d{3}(?!00)\d{2}(?!0000)\d{4}$/.test(digits);
+}
+
+// ITU-T E.164 country codes of one and two digits; all others that are assigned have three.
+const shortCountryCode = /^(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])/;
+const longCountryCode = /^(?:2[1-69]|3[578]|42|5[09]|6[7-9]|8[0578]|9[679])\d/;
+
+/** Area and exchange code of the North American Numbering Plan: neither begins with 0 or 1, nor is an N11. */
+const northAmerican = /^1?[2-9](?!11)\d\d[2-9](?!11)\d{6}$/;
+
+/** A telephone number in E.164's international form, or a North American or trunk-prefixed (`0…`) national one. */
+export function isPhoneNumber(candidate: string): boolean {
+  const international = candidate.startsWith('+');
+  const digits = digitsOf(international ? candidate.replace('(0)', '') : candidate);
+  if (/^(\d)\1+$/.test(digits)) return false;
+  if (!international)
+    return digits.startsWith('0') ? digits.length >= 9 && digits.length <= 12 : northAmerican.test(digits);
+  if (digits.length < 8 || digits.length > 15) return false;
+  if (digits.startsWith('1')) return northAmerican.test(digits);
+  return shortCountryCode.test(digits) || longCountryCode.test(digits);
+}

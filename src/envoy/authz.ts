@@ -1,0 +1,111 @@
+/** The ext_authz edge: a CheckRequest becomes a GateRequest, an Answer becomes a CheckResponse. */
+import grpc from '@grpc/grpc-js';
+import type { Answer, Checkpoint, GateRequest, Header, RefuseStage, Reply } from '../checkpoint.ts';
+import type { ErrorCode } from '../exchange/errors.ts';
+import { type PlanKeys, sealPlan } from './plan.ts';
+import type { CheckCall, CheckReply } from './server.ts';
+import { type CheckRequest, encodeForward } from './wire.ts';
+
+export interface AuthzOptions {
+  readonly checkpoint: Checkpoint;
+  readonly planKeys: PlanKeys;
+  readonly refuse: RefuseStage;
+  readonly newSession: () => string;
+  readonly observe: AuthzObserver;
+  /** A yes that could not be handed to Envoy (it went away): the session ends as `client_gone`. */
+  readonly abandoned: (session: string) => void;
+}
+
+export interface AuthzObserver {
+  answered(code: string, status: number, seconds: number): void;
+  misconfigured(field: string, session: string): void;
+  broken(error: unknown): void;
+}
+
+/** google.rpc.Code → what Envoy does with it: anything but OK denies. */
+const PERMISSION_DENIED = 7;
+
+export function createAuthz(options: AuthzOptions): (call: CheckCall, reply: CheckReply) => void {
+  return (call, reply) => {
+    const started = performance.now();
+    // Envoy cancels after every answered Check too; only a cancel before the answer means that the client has gone.
+    let cancelled = false;
+    call.on('cancelled', () => {
+      cancelled = true;
+    });
+    const send = (answer: Answer): void => {
+      const status = answer.kind === 'forward' ? 200 : answer.status;
+      const code = answer.kind === 'forward' ? 'ok' : answer.code;
+      options.observe.answered(code, status, (performance.now() - started) / 1000);
+      if (cancelled && answer.kind === 'forward') options.abandoned(answer.plan.session);
+      reply(null, answer.kind === 'forward' ? encodeYes(answer, options.planKeys) : encodeReply(answer));
+    };
+    const field = misconfiguration(call.request);
+    if (field !== undefined) return send(misconfigured(options, field));
+    // The checkpoint answers its own failures, so a rejection is a bug in it. Non-OK: Envoy denies with status_on_error.
+    options
+      .checkpoint(gateRequest(call.request))
+      .then(send)
+      .catch((error: unknown) => {
+        options.observe.broken(error);
+        reply({ code: grpc.status.INTERNAL, details: 'the gate failed' });
+      });
+  };
+}
+
+function encodeYes(answer: Extract<Answer, { kind: 'forward' }>, keys: PlanKeys): Buffer {
+  return encodeForward({
+    setHeaders: answer.setHeaders,
+    removeHeaders: answer.removeHeaders,
+    plan: sealPlan(answer.plan, keys),
+  });
+}
+
+function encodeReply(answer: Reply): object {
+  return {
+    status: { code: PERMISSION_DENIED },
+    denied_response: {
+      status: { code: answer.status },
+      headers: answer.headers.map(([key, value]: Header) => ({ header: { key, value }, append_action: 2 })),
+      body: answer.body,
+    },
+  };
+}
+
+/** Envoy was told to send less than the gate needs: names the field of its config. */
+export function misconfiguration(check: CheckRequest): string | undefined {
+  const header = (name: string): string | undefined => check.headers.find(([key]) => key === name)?.[1];
+  if (check.method === '') return 'attributes.request.http (the Check is empty)';
+  if (check.bodyAsString) return 'with_request_body.pack_as_bytes';
+  if (header('x-envoy-auth-partial-body') === 'true') return 'with_request_body.allow_partial_message';
+  if (header('x-request-id') === undefined) return 'generate_request_id';
+  const length = Number(header('content-length') ?? '0');
+  if (length > 0 && check.body.length === 0) return 'with_request_body';
+  if (length > 0 && check.body.length !== length) return 'with_request_body.max_request_bytes';
+  return undefined;
+}
+
+function misconfigured(options: AuthzOptions, field: string): Reply {
+  const session = options.newSession();
+  const code: ErrorCode = 'envoy_misconfigured';
+  options.observe.misconfigured(field, session);
+  return {
+    kind: 'reply',
+    session,
+    code,
+    ...options.refuse({ code, message: `envoy_misconfigured: ${field}`, session }),
+  };
+}
+
+export function gateRequest(check: CheckRequest): GateRequest {
+  return {
+    method: check.method,
+    path: check.path,
+    host: check.host,
+    headers: check.headers,
+    joined: !check.rawHeaders,
+    body: check.body,
+    clientAddress: check.sourceAddress,
+    namedModel: check.contextExtensions.get('sallyport.model'),
+  };
+}

@@ -1,0 +1,82 @@
+/**
+ * The plan travels from the request gate to the response gate in Envoy's dynamic metadata. The response gate trusts it
+ * only with our HMAC-SHA256 (RFC 2104), fresh, for this request and this cluster, once.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { Plan } from '../checkpoint.ts';
+
+const VERSION = 1;
+
+/** Signs with the first key, accepts any: rotation adds the new key behind, swaps, then removes the old one. */
+export interface PlanKeys {
+  readonly keys: readonly [Buffer, ...Buffer[]];
+}
+
+function mac(key: Buffer, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest();
+}
+
+export function sealPlan(plan: Plan, { keys }: PlanKeys): string {
+  const text = Buffer.from(JSON.stringify({ v: VERSION, ...plan }), 'utf8').toString('base64url');
+  return `${text}.${mac(keys[0], text).toString('base64url')}`;
+}
+
+export type PlanRefusal =
+  | 'missing'
+  | 'malformed'
+  | 'forged'
+  | 'version'
+  | 'stale'
+  | 'other_request'
+  | 'other_cluster'
+  | 'replayed';
+export type PlanOpening =
+  | { readonly ok: true; readonly plan: Plan }
+  | { readonly ok: false; readonly why: PlanRefusal };
+
+/** Freshness when the stream opens: clocks of replicas may differ by this much, milliseconds either way. */
+export const PLAN_FRESH_MS = 30_000;
+
+/** What Envoy itself says of the stream that presents the plan. */
+export interface StreamFacts {
+  readonly nowMs: number;
+  /** Attribute `request.id`. */
+  readonly requestId: string | undefined;
+  /** Attribute `xds.cluster_name`. */
+  readonly cluster: string | undefined;
+}
+
+export function openPlan(sealed: string | undefined, { keys }: PlanKeys, stream: StreamFacts): PlanOpening {
+  if (sealed === undefined || sealed === '') return { ok: false, why: 'missing' };
+  const dot = sealed.lastIndexOf('.');
+  if (dot < 0) return { ok: false, why: 'malformed' };
+  const text = sealed.slice(0, dot);
+  const given = Buffer.from(sealed.slice(dot + 1), 'base64url');
+  if (given.length !== 32) return { ok: false, why: 'malformed' };
+  if (!keys.some((key) => timingSafeEqual(mac(key, text), given))) return { ok: false, why: 'forged' };
+  const { v, ...plan } = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Plan & { v: number };
+  if (v !== VERSION) return { ok: false, why: 'version' };
+  if (Math.abs(stream.nowMs - plan.issuedAtMs) > PLAN_FRESH_MS) return { ok: false, why: 'stale' };
+  if (stream.requestId !== plan.requestId) return { ok: false, why: 'other_request' };
+  if (stream.cluster !== plan.cluster) return { ok: false, why: 'other_cluster' };
+  return { ok: true, plan };
+}
+
+/** Sessions whose plan has been used; a second stream with the same plan is a replay. Bounded by the freshness window. */
+export class UsedPlans {
+  private current = new Set<string>();
+  private previous = new Set<string>();
+  private turnedAtMs = 0;
+
+  /** True the first time; the memory is kept for at least twice PLAN_FRESH_MS. */
+  use(session: string, nowMs: number): boolean {
+    if (nowMs - this.turnedAtMs > 2 * PLAN_FRESH_MS) {
+      this.previous = this.current;
+      this.current = new Set();
+      this.turnedAtMs = nowMs;
+    }
+    if (this.current.has(session) || this.previous.has(session)) return false;
+    this.current.add(session);
+    return true;
+  }
+}

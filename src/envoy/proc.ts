@@ -1,0 +1,419 @@
+/**
+ * The ext_proc edge, one ResponseGate a stream, one method a phase:
+ * request headers (the plan) → response headers → body chunks, masked and recorded → the durable end.
+ *
+ * A live stream is never ended with gRPC OK: Envoy would let the rest through unprocessed. Whatever goes wrong ends it
+ * non-OK, or, while the client has seen no header yet, with an immediate response.
+ */
+import grpc from '@grpc/grpc-js';
+import type { Plan, RefuseStage } from '../checkpoint.ts';
+import type { ErrorCode } from '../exchange/errors.ts';
+import type { BodyMasker, Released } from '../mask/contract.ts';
+import type { Recorder } from '../record/events.ts';
+import { openPlan, type PlanKeys, type PlanRefusal, type UsedPlans } from './plan.ts';
+import { type Framing, type ResponseHead, readHead } from './response.ts';
+import type { ProcessCall } from './server.ts';
+import { type Ending, NOTHING_DELIVERED, type OpenSessions } from './sessions.ts';
+import {
+  attributeStrings,
+  CONTINUE_REQUEST_BODY,
+  CONTINUE_REQUEST_HEADERS,
+  CONTINUE_REQUEST_TRAILERS,
+  CONTINUE_RESPONSE_BODY,
+  CONTINUE_RESPONSE_HEADERS,
+  CONTINUE_RESPONSE_TRAILERS,
+  decodeHeaderMap,
+  encodeResponseBody,
+  encodeResponseHeaders,
+  encodeResponseTrailers,
+  metadataStrings,
+  type ProcessingRequest,
+} from './wire.ts';
+
+/** Namespace of ext_authz's dynamic metadata, whatever name the filter has. */
+const METADATA_NAMESPACE = 'envoy.filters.http.ext_authz';
+
+/** How one response's body is read: what is delivered, and what is recorded of it. */
+export interface ResponseBody {
+  /** Masks what the plan asks for; observes (terminal event, usage) where it asks for nothing. */
+  readonly delivery: BodyMasker;
+  /** Masks what was delivered once more for the record; undefined when the delivery is masked enough for it. */
+  readonly record: BodyMasker | undefined;
+}
+
+export interface ProcOptions {
+  readonly planKeys: PlanKeys;
+  readonly usedPlans: UsedPlans;
+  readonly recorder: Recorder;
+  readonly sessions: OpenSessions;
+  readonly openBody: (plan: Plan, framing: Framing) => ResponseBody;
+  readonly refuse: RefuseStage;
+  readonly newSession: () => string;
+  readonly nowMs: () => number;
+  readonly observe: ProcObserver;
+}
+
+export interface ProcObserver {
+  streamOpened(): void;
+  streamClosed(): void;
+  chunk(): void;
+  masked(detector: string, count: number): void;
+  planRefused(why: PlanRefusal): void;
+  localReply(details: string): void;
+  ended(how: Ending['how'], model: string): void;
+  failed(session: string | undefined, code: ErrorCode, error: unknown): void;
+}
+
+export function createProc(options: ProcOptions): (call: ProcessCall) => void {
+  return (call) => new ResponseGate(call, options).listen();
+}
+
+type Phase = 'start' | 'request' | 'response' | 'local_reply' | 'over';
+
+class ResponseGate {
+  private phase: Phase = 'start';
+  private plan: Plan | undefined;
+  private head: ResponseHead | undefined;
+  private body: ResponseBody | undefined;
+  /** Messages that wait for a masker which had to yield to the event loop. */
+  private readonly waiting: ProcessingRequest[] = [];
+  private busy = false;
+  /** The terminal event, or the end of the body, has been handed to the record. */
+  private terminal = false;
+  private seq = 0;
+  private bytes = 0;
+  private firstByteAtMs: number | undefined;
+  private readonly call: ProcessCall;
+  private readonly options: ProcOptions;
+
+  constructor(call: ProcessCall, options: ProcOptions) {
+    this.call = call;
+    this.options = options;
+  }
+
+  listen(): void {
+    const { call, options } = this;
+    options.observe.streamOpened();
+    call.on('data', (message: ProcessingRequest) => this.receive(message));
+    // Envoy sends END and then CANCELLED, or a reset alone; each may come first, both are harmless.
+    call.on('end', () => {
+      this.closed();
+      call.end();
+    });
+    call.on('cancelled', () => this.closed());
+    call.on('error', () => this.closed());
+    call.on('close', () => options.observe.streamClosed());
+  }
+
+  private receive(message: ProcessingRequest): void {
+    if (this.busy) {
+      this.waiting.push(message);
+      return;
+    }
+    try {
+      const pending = this.handle(message);
+      if (pending !== undefined) this.suspend(pending);
+    } catch (error) {
+      this.fail(codeOf(error), error);
+    }
+  }
+
+  /** A masker yields inside a large body: what arrives meanwhile waits its turn. */
+  private suspend(pending: Promise<void>): void {
+    this.busy = true;
+    pending.then(
+      () => {
+        this.busy = false;
+        while (!this.busy && this.waiting.length > 0) this.receive(this.waiting.shift()!);
+      },
+      (error: unknown) => this.fail(codeOf(error), error),
+    );
+  }
+
+  private handle(message: ProcessingRequest): Promise<void> | undefined {
+    if (this.phase === 'over') return undefined;
+    switch (message.kind) {
+      case 'response_body':
+        return this.phase === 'local_reply' ? this.pass(CONTINUE_RESPONSE_BODY) : this.responseBody(message);
+      case 'request_headers':
+        return this.requestHeaders(message);
+      case 'response_headers':
+        return this.responseHeaders(message);
+      case 'response_trailers':
+        return this.phase === 'local_reply' ? this.pass(CONTINUE_RESPONSE_TRAILERS) : this.responseTrailers(message);
+      case 'request_body':
+        return this.pass(CONTINUE_REQUEST_BODY);
+      case 'request_trailers':
+        return this.pass(CONTINUE_REQUEST_TRAILERS);
+      case 'none':
+        throw new Error('ext_proc sent a message without a phase');
+    }
+  }
+
+  private pass(answer: Buffer): undefined {
+    this.call.write(answer);
+    return undefined;
+  }
+
+  private requestHeaders(message: ProcessingRequest): undefined {
+    const { options } = this;
+    const attributes = attributeStrings(message.attributes);
+    const sealed =
+      message.metadata === undefined
+        ? undefined
+        : metadataStrings(message.metadata, METADATA_NAMESPACE)?.get('sallyport');
+    const nowMs = options.nowMs();
+    const opened = openPlan(sealed, options.planKeys, {
+      nowMs,
+      requestId: attributes.get('request.id'),
+      cluster: attributes.get('xds.cluster_name'),
+    });
+    if (!opened.ok) return this.refusePlan(opened.why);
+    if (!options.usedPlans.use(opened.plan.session, nowMs)) return this.refusePlan('replayed');
+    this.plan = opened.plan;
+    this.phase = 'request';
+    options.sessions.take(opened.plan);
+    return this.pass(CONTINUE_REQUEST_HEADERS);
+  }
+
+  private refusePlan(why: PlanRefusal): undefined {
+    this.options.observe.planRefused(why);
+    return this.immediate('plan_invalid', this.options.newSession());
+  }
+
+  private responseHeaders(message: ProcessingRequest): Promise<void> | undefined {
+    const details = attributeStrings(message.attributes).get('response.code_details');
+    const local = details !== undefined && details !== '' && details !== 'via_upstream';
+    const { plan } = this;
+    if (local) return this.localReply(details, plan);
+    if (plan === undefined) return this.refusePlan('missing');
+    this.phase = 'response';
+    const head = readHead(decodeHeaderMap(message.headerMap), message.endOfStream);
+    this.head = head;
+    const { recorder, nowMs } = this.options;
+    recorder.event({
+      type: 'response',
+      session: plan.session,
+      at: nowMs(),
+      status: head.status,
+      contentType: head.mediaType,
+      cluster: plan.cluster,
+    });
+    if (!head.reading.ok) return this.refuseResponse(head.reading.code, plan);
+    const answer = encodeResponseHeaders([...head.set, ['x-sallyport-session', plan.session]], head.remove);
+    if (message.endOfStream) {
+      this.end('complete', '');
+      return this.afterDurable(answer);
+    }
+    this.body = this.options.openBody(plan, head.reading.framing);
+    return this.pass(answer);
+  }
+
+  /** Envoy's own reply: there is no model text in it. A session that was let through ends here. */
+  private localReply(details: string, plan: Plan | undefined): undefined {
+    this.phase = 'local_reply';
+    this.options.observe.localReply(details);
+    if (plan !== undefined)
+      this.options.sessions.end(plan.session, { ...NOTHING_DELIVERED, how: 'local_reply', code: 'model_unavailable' });
+    return this.pass(CONTINUE_RESPONSE_HEADERS);
+  }
+
+  private refuseResponse(code: ErrorCode, plan: Plan): Promise<void> {
+    const answer = this.options.refuse({ code, session: plan.session });
+    this.options.sessions.end(plan.session, {
+      ...NOTHING_DELIVERED,
+      how: 'response_refused',
+      code,
+      status: answer.status,
+    });
+    this.phase = 'over';
+    return this.options.recorder.durable().then(() => this.writeImmediate(answer));
+  }
+
+  private responseBody(message: ProcessingRequest): Promise<void> | undefined {
+    const { body } = this;
+    if (body === undefined) throw new Error('a response body before its headers');
+    this.options.observe.chunk();
+    if (message.endOfStream) return this.lastChunk(message, body);
+    const released = body.delivery.push(message.body);
+    if (released instanceof Promise) return released.then((later) => this.release(message, later));
+    return this.release(message, released);
+  }
+
+  private async lastChunk(message: ProcessingRequest, body: ResponseBody): Promise<void> {
+    const first = await body.delivery.push(message.body);
+    const rest = await body.delivery.end();
+    const bytes = rest.bytes.length === 0 ? first.bytes : Buffer.concat([first.bytes, rest.bytes]);
+    await this.release(message, { bytes, terminal: true }, true);
+  }
+
+  /** Record, then let go: written before every chunk, durable before the terminal one. */
+  private release(message: ProcessingRequest, released: Released, last = false): Promise<void> | undefined {
+    if (this.phase === 'over') return undefined;
+    const answer = released.bytes.equals(message.body) ? CONTINUE_RESPONSE_BODY : encodeResponseBody(released.bytes);
+    const recorded = this.record(released.bytes, last);
+    if (recorded !== undefined) return recorded.then(() => this.letGo(answer, released.terminal));
+    return this.letGo(answer, released.terminal);
+  }
+
+  private letGo(answer: Buffer, terminal: boolean): Promise<void> | undefined {
+    const { recorder } = this.options;
+    const wasOver = this.terminal;
+    if (terminal && !wasOver) this.end('complete', '');
+    if (terminal || wasOver) return this.afterDurable(answer);
+    recorder.written().then(
+      () => this.write(answer),
+      (error: unknown) => this.fail('record_unavailable', error),
+    );
+    return undefined;
+  }
+
+  /** What was delivered goes to the journal, masked with the record's own detectors where the delivery was not. */
+  private record(delivered: Buffer, last: boolean): Promise<void> | undefined {
+    const second = this.body?.record;
+    if (delivered.length > 0) {
+      this.firstByteAtMs ??= this.options.nowMs();
+      this.bytes += delivered.length;
+    }
+    if (second === undefined) {
+      this.chunk(delivered);
+      return undefined;
+    }
+    const masked = second.push(delivered);
+    if (masked instanceof Promise || last) return this.recordSlowly(masked, second, last);
+    this.chunk(masked.bytes);
+    return undefined;
+  }
+
+  private async recordSlowly(masked: Released | Promise<Released>, second: BodyMasker, last: boolean): Promise<void> {
+    this.chunk((await masked).bytes);
+    if (last) this.chunk((await second.end()).bytes);
+  }
+
+  private chunk(bytes: Buffer): void {
+    if (bytes.length === 0 || this.plan === undefined) return;
+    this.options.recorder.content({
+      session: this.plan.session,
+      direction: 'response',
+      seq: this.seq++,
+      at: this.options.nowMs(),
+      bytes,
+    });
+  }
+
+  /** HTTP/2 trailers: none pass, and nothing can be added any more, so text that is still held ends the stream. */
+  private async responseTrailers(message: ProcessingRequest): Promise<void> {
+    const { body } = this;
+    const rest = body === undefined || this.terminal ? undefined : await body.delivery.end();
+    if (rest !== undefined && rest.bytes.length > 0) {
+      this.fail('response_unreadable', new Error('the model ended with trailers while text was held back'));
+      return;
+    }
+    if (!this.terminal) {
+      if (body?.record !== undefined) this.chunk((await body.record.end()).bytes);
+      this.end('complete', '');
+    }
+    const names = decodeHeaderMap(message.headerMap).map(([name]) => name);
+    await this.afterDurable(encodeResponseTrailers(names));
+  }
+
+  private async afterDurable(answer: Buffer): Promise<void> {
+    await this.options.recorder.durable();
+    this.write(answer);
+  }
+
+  private write(answer: Buffer): void {
+    if (this.phase !== 'over') this.call.write(answer);
+  }
+
+  private end(how: Ending['how'], code: ErrorCode | ''): void {
+    this.terminal = true;
+    const { plan, body, options } = this;
+    if (plan === undefined) return;
+    const { delivery, record } = body ?? {};
+    const findings = delivery?.findings ?? NO_FINDINGS;
+    const ended = options.sessions.end(plan.session, {
+      how,
+      code,
+      status: this.head?.status ?? 0,
+      found: Object.fromEntries(record === undefined ? findings : addCounts(findings, record.findings)),
+      masked: Object.fromEntries(findings),
+      inputTokens: delivery?.usage.inputTokens,
+      outputTokens: delivery?.usage.outputTokens,
+      bytes: this.bytes,
+      chunks: this.seq,
+      firstByteMs: this.firstByteAtMs === undefined ? undefined : this.firstByteAtMs - plan.issuedAtMs,
+    });
+    if (!ended) return;
+    options.observe.ended(how, plan.cluster);
+    for (const [detector, count] of findings) options.observe.masked(detector, count);
+  }
+
+  /** Envoy closed the stream. Before the end, that means that the client or the model has gone. */
+  private closed(): void {
+    if (this.phase === 'over') return;
+    const live = this.plan !== undefined && !this.terminal && this.phase !== 'local_reply';
+    this.phase = 'over';
+    if (!live) return;
+    try {
+      this.end('interrupted', '');
+    } catch (error) {
+      this.options.observe.failed(this.plan?.session, codeOf(error), error);
+    }
+  }
+
+  /** Ends the stream non-OK: Envoy answers 503 where it can still answer, and resets the client's stream where not. */
+  private fail(code: ErrorCode, error: unknown): void {
+    if (this.phase === 'over') return;
+    this.options.observe.failed(this.plan?.session, code, error);
+    const headersGone = this.phase === 'response';
+    try {
+      if (!this.terminal) this.end(code === 'response_unreadable' ? 'response_refused' : 'gate_failed', code);
+    } catch {
+      // The journal is what failed: recovery ends this session as `unknown`.
+    }
+    if (!headersGone) {
+      this.immediate(code, this.plan?.session ?? this.options.newSession());
+      return;
+    }
+    this.phase = 'over';
+    this.call.emit('error', { code: grpc.status.ABORTED, details: code });
+  }
+
+  private immediate(code: ErrorCode, session: string): undefined {
+    this.phase = 'over';
+    this.writeImmediate(this.options.refuse({ code, session }));
+    return undefined;
+  }
+
+  private writeImmediate(answer: ReturnType<RefuseStage>): void {
+    this.call.write({
+      immediate_response: {
+        status: { code: answer.status },
+        headers: {
+          set_headers: answer.headers.map(([key, value]) => ({
+            header: { key, raw_value: Buffer.from(value, 'latin1') },
+            append_action: 2,
+          })),
+        },
+        body: Buffer.from(answer.body, 'utf8'),
+        details: `sallyport_${answer.status}`,
+      },
+    });
+  }
+}
+
+const NO_FINDINGS: ReadonlyMap<string, number> = new Map();
+
+/** Delivery and record look at the same text, one after the other: what the record finds is what delivery left. */
+function addCounts(delivered: ReadonlyMap<string, number>, recorded: ReadonlyMap<string, number>): Map<string, number> {
+  const out = new Map(delivered);
+  for (const [detector, count] of recorded) out.set(detector, (out.get(detector) ?? 0) + count);
+  return out;
+}
+
+function codeOf(error: unknown): ErrorCode {
+  const name = error instanceof Error ? error.name : '';
+  if (name === 'JournalUnavailable') return 'record_unavailable';
+  return name === 'UnreadableBody' ? 'response_unreadable' : 'gate_failed';
+}

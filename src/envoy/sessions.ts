@@ -1,0 +1,87 @@
+/** Sessions that were let through and have not ended: the request gate opens them, the response gate ends them. */
+import type { Plan } from '../checkpoint.ts';
+import type { EndEvent, Recorder } from '../record/events.ts';
+
+/** A yes that no stream has taken up after this long was never dispatched, milliseconds. */
+const DISPATCH_TIMEOUT_MS = 60_000;
+
+export type Ending = Omit<EndEvent, 'type' | 'session' | 'at' | 'request' | 'durationMs'>;
+
+/** What an ending says when nothing was delivered. */
+export const NOTHING_DELIVERED: Ending = {
+  how: 'not_dispatched',
+  code: '',
+  status: 0,
+  found: {},
+  masked: {},
+  inputTokens: undefined,
+  outputTokens: undefined,
+  bytes: 0,
+  chunks: 0,
+  firstByteMs: undefined,
+};
+
+interface Open {
+  readonly plan: Plan;
+  taken: boolean;
+}
+
+export class OpenSessions {
+  private readonly open = new Map<string, Open>();
+  private readonly recorder: Recorder;
+  private readonly nowMs: () => number;
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(recorder: Recorder, nowMs: () => number) {
+    this.recorder = recorder;
+    this.nowMs = nowMs;
+    this.timer = setInterval(() => this.endUndispatched(), 5_000);
+    this.timer.unref();
+  }
+
+  get size(): number {
+    return this.open.size;
+  }
+
+  dispatched(plan: Plan): void {
+    this.open.set(plan.session, { plan, taken: false });
+  }
+
+  /** The response gate has this session now. A plan of another replica is taken too. */
+  take(plan: Plan): void {
+    const session = this.open.get(plan.session);
+    if (session === undefined) this.open.set(plan.session, { plan, taken: true });
+    else session.taken = true;
+  }
+
+  /** Ends a session on the record, once; later calls do nothing. Throws when the journal cannot take it. */
+  end(id: string, ending: Ending): boolean {
+    const session = this.open.get(id);
+    if (session === undefined) return false;
+    this.open.delete(id);
+    const { plan } = session;
+    const at = this.nowMs();
+    this.recorder.event({
+      type: 'end',
+      session: id,
+      at,
+      request: plan.request,
+      durationMs: at - plan.issuedAtMs,
+      ...ending,
+    });
+    return true;
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+
+  private endUndispatched(): void {
+    if (this.recorder.state !== 'open') return;
+    const oldest = this.nowMs() - DISPATCH_TIMEOUT_MS;
+    for (const [id, { plan, taken }] of this.open) {
+      if (plan.issuedAtMs > oldest) break; // in order of issue
+      if (!taken) this.end(id, NOTHING_DELIVERED);
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import type { Reading } from './facts.ts';
+
+/** How a body is framed, as far as masking is concerned. */
+export type Framing = 'sse' | 'json' | 'ndjson' | 'text';
+
+interface MediaType {
+  readonly essence: string;
+  /** Lower case, without quotes; undefined when not named. */
+  readonly charset: string | undefined;
+}
+
+const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+const mediaType = new RegExp(`^\\s*(${token}/${token})\\s*((?:;\\s*(?:${token}=(?:${token}|"[^"\\\\]*")\\s*)?)*)$`);
+const parameter = new RegExp(`(${token})=(${token}|"[^"\\\\]*")`, 'g');
+
+/** Parses a Content-Type (RFC 9110, section 8.3). A list, a bad parameter, or two charsets: undefined. */
+function parseMediaType(value: string): MediaType | undefined {
+  if (value.length > 256) return undefined;
+  const match = mediaType.exec(value);
+  if (match === null) return undefined;
+  let charset: string | undefined;
+  for (const [, name, raw] of match[2]!.matchAll(parameter)) {
+    if (name!.toLowerCase() !== 'charset') continue;
+    if (charset !== undefined) return undefined;
+    charset = raw!.replaceAll('"', '').toLowerCase();
+  }
+  return { essence: match[1]!.toLowerCase(), charset };
+}
+
+/** A request's body must be JSON in UTF-8, as it is: anything else is refused with 415. */
+export function checkRequestMedia(
+  contentType: string | undefined,
+  contentEncoding: string | undefined,
+): (Reading<never> & { ok: false }) | undefined {
+  if (contentEncoding !== undefined && contentEncoding.trim().toLowerCase() !== 'identity')
+    return refused(
+      'unsupported_encoding',
+      'Encoded request bodies are not supported: send the body without Content-Encoding.',
+    );
+  const type = contentType === undefined ? undefined : parseMediaType(contentType);
+  if (type?.essence !== 'application/json')
+    return refused(
+      'unsupported_media_type',
+      "Unsupported content type. This API method only accepts 'application/json' requests.",
+    );
+  if (type.charset !== undefined && type.charset !== 'utf-8')
+    return refused(
+      'unsupported_media_type',
+      "Unsupported charset. This API method only accepts UTF-8 ('charset=utf-8').",
+    );
+  return undefined;
+}
+
+function refused(code: 'unsupported_encoding' | 'unsupported_media_type', message: string) {
+  return { ok: false, code, message } as const;
+}
+
+/** The framing of a response with this Content-Type; undefined: a type that we cannot mask (502 `response_type_refused`). */
+export function responseFraming(contentType: string | undefined): Framing | undefined {
+  const type = contentType === undefined ? undefined : parseMediaType(contentType);
+  if (type === undefined) return undefined;
+  if (type.charset !== undefined && type.charset !== 'utf-8' && type.charset !== 'us-ascii') return undefined;
+  switch (type.essence) {
+    case 'text/event-stream':
+      return 'sse';
+    case 'application/json':
+    case 'application/problem+json':
+      return 'json';
+    case 'application/x-ndjson':
+    case 'application/ndjson':
+    case 'application/jsonl':
+      return 'ndjson';
+    case 'text/plain':
+      return 'text';
+    default:
+      return undefined;
+  }
+}

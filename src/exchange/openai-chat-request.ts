@@ -1,0 +1,252 @@
+/** What an OpenAI chat request says. Refusals are worded as OpenAI words them. */
+import type { Reading, RequestFacts } from './facts.ts';
+import { bareObject, isJsonObject, type JsonObject, type JsonValue } from './json.ts';
+import { requestText } from './openai-chat-text.ts';
+import type { Work } from './pace.ts';
+import { Words } from './words.ts';
+
+const bodyNames = new Set(
+  (
+    'model messages stream stream_options n max_tokens max_completion_tokens tools tool_choice functions function_call ' +
+    'temperature top_p logprobs top_logprobs response_format stop user metadata modalities audio prediction'
+  ).split(' '),
+);
+const messageNames = new Set(
+  'role content name refusal tool_calls tool_call_id function_call audio reasoning_content'.split(' '),
+);
+const partNames = new Set('type text refusal image_url video_url audio_url input_audio file'.split(' '));
+const toolNames = new Set('type function custom'.split(' '));
+const functionNames = new Set('name description parameters strict'.split(' '));
+
+const roles = ['system', 'assistant', 'user', 'function', 'tool', 'developer'];
+/** Which part types count as what; `video_url` and `audio_url` are vLLM's. */
+const partTypes = new Map<string, 'text' | 'image' | 'audio' | 'file'>([
+  ['text', 'text'],
+  ['refusal', 'text'],
+  ['image_url', 'image'],
+  ['input_audio', 'audio'],
+  ['audio_url', 'audio'],
+  ['video_url', 'audio'],
+  ['file', 'file'],
+]);
+const mostChoices = 128;
+const charactersPerToken = 4;
+/** Messages, parts or tools looked at in one slice. */
+const sliceItems = 500;
+
+/** Reads the facts. The first thing that is wrong is what the caller hears about. */
+export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<RequestFacts>> {
+  const check = new Check();
+  if (!isJsonObject(body))
+    return refusal(`Invalid type for the body: expected an object, but got ${kindOf(body)} instead.`);
+  check.names(body, bodyNames, '');
+  const model = check.requiredText(body, 'model');
+  const stream = check.optionalBoolean(body, 'stream') ?? false;
+  const choices = check.optionalInteger(body, 'n', 1, mostChoices) ?? 1;
+  const limits = [
+    check.optionalInteger(body, 'max_completion_tokens', 0),
+    check.optionalInteger(body, 'max_tokens', 0),
+  ].filter((limit) => limit !== undefined);
+  const counts = { text: 0, image: 0, audio: 0, file: 0 };
+  const messages: { role: string; text: string }[] = [];
+  const words = new Words();
+  for (const [i, item] of check.requiredArray(body, 'messages').entries()) {
+    if (check.problem !== undefined) break;
+    const at = `messages[${i}]`;
+    const message = check.object(item, at);
+    const role = checkMessage(check, message, at, counts);
+    const text = new Words();
+    yield* text.collect(message, requestText.members.get('messages')!.items);
+    messages.push({ role, text: text.text() });
+    words.add(messages[i]!.text);
+    if (i % sliceItems === 0) yield;
+  }
+  const tools = yield* toolFacts(check, body);
+  if (check.problem !== undefined) return refusal(check.problem);
+  yield* words.collect(body, requestText, 'messages');
+  const text = words.text();
+  return {
+    ok: true,
+    value: {
+      format: 'openai-chat',
+      operation: 'chat',
+      model,
+      stream,
+      choices,
+      messages,
+      text,
+      tools,
+      images: counts.image,
+      audio: counts.audio,
+      files: counts.file,
+      maxTokens: limits.length === 0 ? undefined : Math.max(...limits),
+      tokens: Math.ceil(text.length / charactersPerToken),
+      bytes,
+    },
+  };
+}
+
+function refusal(message: string): Reading<never> {
+  return { ok: false, code: 'invalid_request', message };
+}
+
+function checkMessage(check: Check, message: JsonObject, at: string, counts: Record<string, number>): string {
+  check.names(message, messageNames, at);
+  const role = check.requiredText(message, 'role', at);
+  // Other roles exist (chat templates define them); one that differs from a known one in its case is a trap.
+  if (!/^[a-z][a-z0-9_-]{0,63}$/.test(role))
+    check.complain(`Invalid value for '${at}.role'. Supported values are: ${roles.map((r) => `'${r}'`).join(', ')}.`);
+  for (const name of ['name', 'refusal', 'tool_call_id', 'reasoning_content']) check.optionalText(message, name, at);
+  const { content } = message;
+  if (Array.isArray(content))
+    for (const [i, part] of content.entries()) checkPart(check, part, `${at}.content[${i}]`, counts);
+  else if (content !== undefined && content !== null && typeof content !== 'string')
+    check.complain(
+      `Invalid type for '${at}.content': expected one of a string or array of objects, but got ${kindOf(content)} instead.`,
+    );
+  for (const [i, item] of check.optionalArray(message, 'tool_calls', at).entries()) {
+    const call = check.object(item, `${at}.tool_calls[${i}]`);
+    if (call['function'] === undefined) continue;
+    const called = check.object(call['function'], `${at}.tool_calls[${i}].function`);
+    check.optionalText(called, 'name', `${at}.tool_calls[${i}].function`);
+  }
+  return role;
+}
+
+function checkPart(check: Check, value: JsonValue, at: string, counts: Record<string, number>): undefined {
+  const part = check.object(value, at);
+  check.names(part, partNames, at);
+  const type = check.requiredText(part, 'type', at);
+  const kind = partTypes.get(type);
+  if (kind === undefined)
+    return check.complain(
+      `Invalid value for '${at}.type'. Supported values are: ${[...partTypes.keys()].map((t) => `'${t}'`).join(', ')}.`,
+    );
+  counts[kind]!++;
+  if (kind === 'text') check.requiredText(part, type, at);
+}
+
+/** Names of the functions and tools on offer; a tool without a name of its own (a hosted one) is named by its type. */
+function* toolFacts(check: Check, body: JsonObject): Work<{ name: string }[]> {
+  const tools: { name: string }[] = [];
+  for (const [i, item] of check.optionalArray(body, 'tools', '').entries()) {
+    const at = `tools[${i}]`;
+    const tool = check.object(item, at);
+    check.names(tool, toolNames, at);
+    const type = check.requiredText(tool, 'type', at);
+    if (type !== 'function' && type !== 'custom') tools.push({ name: type });
+    else tools.push({ name: functionName(check, check.object(tool[type], `${at}.${type}`), `${at}.${type}`) });
+    if (i % sliceItems === 0) yield;
+  }
+  for (const [i, item] of check.optionalArray(body, 'functions', '').entries()) {
+    tools.push({ name: functionName(check, check.object(item, `functions[${i}]`), `functions[${i}]`) });
+    if (i % sliceItems === 0) yield;
+  }
+  return tools;
+}
+
+function functionName(check: Check, value: JsonObject, at: string): string {
+  check.names(value, functionNames, at);
+  return check.requiredText(value, 'name', at);
+}
+
+/** Reads fields, remembers the first complaint, and goes on with harmless defaults. */
+class Check {
+  problem: string | undefined;
+
+  complain(problem: string): undefined {
+    this.problem ??= problem;
+  }
+
+  /**
+   * Some servers match names without regard to case (Go's encoding/json does), so a name that differs from one we read
+   * in nothing but case or width would be read by them and not by us.
+   */
+  names(object: JsonObject, known: ReadonlySet<string>, at: string): void {
+    for (const name of Object.keys(object)) {
+      if (known.has(name) || name.length > 64) continue;
+      if (known.has(name.normalize('NFKC').toLowerCase()))
+        this.complain(
+          `Unrecognized request argument supplied${at && ` in '${at}'`}: a name that differs from a known one only in case.`,
+        );
+    }
+  }
+
+  object(value: JsonValue | undefined, path: string): JsonObject {
+    if (isJsonObject(value)) return value;
+    this.wrongType(path, 'an object', value);
+    return bareObject();
+  }
+
+  requiredText(object: JsonObject, name: string, at = ''): string {
+    const value = this.optionalText(object, name, at);
+    if (value === undefined) this.complain(`Missing required parameter: '${join(at, name)}'.`);
+    return value ?? '';
+  }
+
+  optionalText(object: JsonObject, name: string, at = ''): string | undefined {
+    const value = object[name];
+    if (value === undefined || value === null) return undefined;
+    if (typeof value !== 'string') return this.wrongType(join(at, name), 'a string', value);
+    return value;
+  }
+
+  optionalBoolean(object: JsonObject, name: string): boolean | undefined {
+    const value = object[name];
+    if (value === undefined || value === null) return undefined;
+    if (typeof value !== 'boolean') return this.wrongType(name, 'a boolean', value);
+    return value;
+  }
+
+  optionalInteger(object: JsonObject, name: string, least: number, most = Number.MAX_SAFE_INTEGER): number | undefined {
+    const value = object[name];
+    if (value === undefined || value === null) return undefined;
+    if (typeof value !== 'bigint' && (typeof value !== 'number' || !Number.isInteger(value)))
+      return this.wrongType(name, 'an integer', value);
+    if (value < least || value > most) {
+      const [bound, word] = value < least ? [least, 'below minimum'] : [most, 'above maximum'];
+      this.complain(
+        `Invalid '${name}': integer ${word} value. Expected a value ${value < least ? '>=' : '<='} ${bound}, but got ${value} instead.`,
+      );
+      return undefined;
+    }
+    return Number(value);
+  }
+
+  requiredArray(object: JsonObject, name: string): readonly JsonValue[] {
+    const value = object[name];
+    if (value === undefined || value === null) this.complain(`Missing required parameter: '${name}'.`);
+    const items = this.optionalArray(object, name, '');
+    if (items.length === 0)
+      this.complain(
+        `Invalid '${name}': empty array. Expected an array with minimum length 1, but got an empty array instead.`,
+      );
+    return items;
+  }
+
+  optionalArray(object: JsonObject, name: string, at: string): readonly JsonValue[] {
+    const value = object[name];
+    if (value === undefined || value === null) return [];
+    if (Array.isArray(value)) return value;
+    this.wrongType(join(at, name), 'an array of objects', value);
+    return [];
+  }
+
+  private wrongType(path: string, expected: string, value: JsonValue | undefined): undefined {
+    this.complain(`Invalid type for '${path}': expected ${expected}, but got ${kindOf(value)} instead.`);
+  }
+}
+
+function join(at: string, name: string): string {
+  return at === '' ? name : `${at}.${name}`;
+}
+
+function kindOf(value: JsonValue | undefined): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object') return 'an object';
+  if (typeof value === 'string') return 'a string';
+  if (typeof value === 'boolean') return 'a boolean';
+  return typeof value === 'bigint' || Number.isInteger(value) ? 'an integer' : 'a decimal';
+}

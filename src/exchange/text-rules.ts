@@ -1,0 +1,122 @@
+/**
+ * Which strings of a body are text. Everything is, unless a format's table names it: a field that we have never heard of
+ * is masked like content. The table is a list of paths (`choices[#].delta.role`) with a treatment each.
+ */
+export type Treatment =
+  /** A piece of one text that goes on in later events (in a body that is not a stream: one text). The default. */
+  | 'channel'
+  /** The same, and the text is JSON (tool-call arguments): matched on its decoded strings, stays valid JSON. */
+  | 'json'
+  /** A text that is complete in each event: nothing of it is held for a later one. */
+  | 'whole'
+  /** Encoded media: left alone where it is long and has nothing but base64 characters, else `whole`. */
+  | 'binary'
+  /** Left alone: ids, roles, enumerations, parameters. A string over 512 characters is `whole` after all. */
+  | 'structural'
+  /** `structural`; not null: the channels of the object that it is in end with this event. */
+  | 'end'
+  /** Not null: an error, with which all channels end. Its strings are `whole`. */
+  | 'error'
+  /** Token alternatives (logprobs, token ids): replaced by null when masking. */
+  | 'drop'
+  /** Numbers as the model reports them: left alone. Strings are `whole`. */
+  | 'counts'
+  /** `counts`, and the number is the usage that the record keeps. */
+  | 'input-tokens'
+  | 'output-tokens';
+
+export interface RuleNode {
+  readonly treatment: Treatment;
+  readonly members: ReadonlyMap<string, RuleNode>;
+  /** What holds for a member that the table does not name. */
+  readonly otherMembers: RuleNode;
+  readonly items: RuleNode;
+  /** The items of this array carry an `index` field, and it, not their place, says which is meant. */
+  readonly indexed: boolean;
+}
+
+interface Draft {
+  treatment: Treatment;
+  members: Map<string, Draft>;
+  otherMembers: Draft;
+  items: Draft;
+  indexed: boolean;
+}
+
+/** Names that mean an enumeration or an id wherever they stand: complete in each event. */
+const wholeNames = ['type', 'id', 'object', 'role', 'status', 'name', 'format'];
+
+const unknown = deep('channel');
+for (const name of wholeNames) unknown.members.set(name, deep('whole'));
+
+/** Compiles a table. `a.b` a member, `a[]` items of an array, `a[#]` items with an index field, `a.**` everything below `a`. */
+export function textRules(table: Readonly<Record<string, Treatment>>): RuleNode {
+  const root = draft();
+  for (const [path, treatment] of Object.entries(table)) {
+    let node = root;
+    for (const step of path.match(/\[[\]#]\]?|\*\*|[^.[]+/g) ?? []) {
+      if (step === '**') node.otherMembers = node.items = deep(treatment);
+      else if (step.startsWith('[')) {
+        if (node.items === unknown) node.items = draft();
+        node.indexed ||= step === '[#]';
+        node = node.items;
+      } else {
+        const next = node.members.get(step) ?? draft();
+        node.members.set(step, next);
+        node = next;
+      }
+    }
+    node.treatment = treatment;
+  }
+  return root;
+}
+
+/** The rule for a member of an object whose rule is `node`. */
+export function memberRule(node: RuleNode, name: string): RuleNode {
+  return node.members.get(name) ?? node.otherMembers;
+}
+
+function draft(): Draft {
+  return { treatment: 'channel', members: new Map(), otherMembers: unknown, items: unknown, indexed: false };
+}
+
+/** One rule for a value and all that is in it. */
+function deep(treatment: Treatment): Draft {
+  const node = { treatment, members: new Map<string, Draft>(), indexed: false } as Draft;
+  node.otherMembers = node;
+  node.items = node;
+  return node;
+}
+
+const longestStructural = 512;
+const shortestBinary = 256;
+
+/** Whether a string with this treatment is left as it is. */
+export function leftAlone(treatment: Treatment, text: string): boolean {
+  if (treatment === 'structural' || treatment === 'end') return text.length <= longestStructural;
+  return treatment === 'binary' && text.length >= shortestBinary && isBase64(text);
+}
+
+/** Whether a number is left as it is. A big integer never is: ids and counts are small. */
+export function numberLeftAlone(treatment: Treatment, big: boolean): boolean {
+  if (big) return false;
+  return (
+    treatment === 'structural' ||
+    treatment === 'end' ||
+    treatment === 'counts' ||
+    treatment === 'input-tokens' ||
+    treatment === 'output-tokens'
+  );
+}
+
+const dataUrl = /^data:[\w.+-]{1,64}\/[\w.+-]{1,128}(?:;[\w=.+-]{1,64}){0,4};base64,/;
+
+/** The whole text is checked: a note in clear text behind an image's beginning is text. */
+function isBase64(text: string): boolean {
+  const from = dataUrl.exec(text.slice(0, 1024))?.[0].length ?? 0;
+  for (let i = from; i < text.length; i++) if (base64[text.charCodeAt(i)] !== 1) return false;
+  return true;
+}
+
+const base64 = new Uint8Array(128);
+for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=') base64[c.charCodeAt(0)] = 1;

@@ -1,0 +1,91 @@
+import { isJsonObject, type JsonObject, type JsonValue, parsingJson } from './json.ts';
+import type { Work } from './pace.ts';
+import { leftAlone, memberRule, numberLeftAlone, type RuleNode } from './text-rules.ts';
+
+/** Values looked at in one slice: well under a millisecond. */
+const sliceValues = 2_000;
+/** Numbers with fewer digits are parameters, not card or phone numbers. */
+const shortestNumber = 7;
+
+/** A place in an object or array that is being walked. */
+interface Walk {
+  readonly value: JsonObject | JsonValue[];
+  readonly names: readonly string[] | undefined;
+  readonly rule: RuleNode;
+  next: number;
+}
+
+/** Collects all that could carry words in a value, in the order of the document, joined by newlines. */
+export class Words {
+  private parts: string[] = [];
+  /** Joined bundles of parts: one join of a million small strings would hold the event loop. */
+  private readonly bundles: string[] = [];
+  private seen = 0;
+
+  /** Adds every text of `value` that `rule` does not call structural: strings, long numbers, names that the format does not know. */
+  *collect(value: JsonValue, rule: RuleNode, except?: string): Work<void> {
+    const stack: Walk[] = [];
+    yield* this.one(value, rule, stack);
+    while (stack.length > 0) {
+      const walk = stack[stack.length - 1]!;
+      const { names, next } = walk;
+      if (next >= (names ?? (walk.value as JsonValue[])).length) {
+        stack.pop();
+        continue;
+      }
+      walk.next++;
+      if (++this.seen % sliceValues === 0) {
+        this.bundle();
+        yield;
+      }
+      if (names === undefined) yield* this.one((walk.value as JsonValue[])[next]!, walk.rule.items, stack);
+      else {
+        const name = names[next]!;
+        if (name === except && stack.length === 1) continue;
+        const inner = memberRule(walk.rule, name);
+        if (inner === walk.rule.otherMembers) this.parts.push(name);
+        yield* this.one((walk.value as JsonObject)[name]!, inner, stack);
+      }
+    }
+  }
+
+  add(text: string): void {
+    if (text !== '') this.parts.push(text);
+  }
+
+  text(): string {
+    this.bundle();
+    return joined(this.bundles);
+  }
+
+  private bundle(): void {
+    if (this.parts.length === 0) return;
+    this.bundles.push(joined(this.parts));
+    this.parts = [];
+  }
+
+  private *one(value: JsonValue, rule: RuleNode, stack: Walk[]): Work<void> {
+    if (typeof value === 'string') {
+      if (leftAlone(rule.treatment, value)) return;
+      // Escapes would hide words in a JSON text inside a string: read it, where it can be read.
+      if (rule.treatment === 'json' && value.includes('\\')) {
+        const inner = yield* parsingJson(value);
+        if (inner.ok) {
+          yield* this.one(inner.value, rule.otherMembers, stack);
+          return;
+        }
+      }
+      this.add(value);
+    } else if (typeof value === 'number' || typeof value === 'bigint') {
+      if (numberLeftAlone(rule.treatment, typeof value === 'bigint')) return;
+      const digits = String(value);
+      if (digits.length >= shortestNumber) this.parts.push(digits);
+    } else if (Array.isArray(value)) stack.push({ value, names: undefined, rule, next: 0 });
+    else if (isJsonObject(value)) stack.push({ value, names: Object.keys(value), rule, next: 0 });
+  }
+}
+
+/** Array.prototype.join copies a single text as well, and a text can be megabytes. */
+function joined(texts: readonly string[]): string {
+  return texts.length === 1 ? texts[0]! : texts.join('\n');
+}

@@ -1,0 +1,105 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Values that are read when somebody scrapes. */
+export interface Gauges {
+  /** Response streams that are open now. */
+  liveStreams(): number;
+  /** Bytes of the journal folder on disk. */
+  journalBytes(): number;
+  /** True while the journal takes events; while it is false nothing passes. */
+  journalOpen(): boolean;
+  /** Age in milliseconds of the oldest event that is not in the store yet; 0 when all are. */
+  shipperLagMs(): number;
+  /** Events that are not in the store yet. */
+  shipperPending(): number;
+}
+
+/** What the gateway counts. One object a process, passed on by the gateway; its registry is its own. */
+export interface Metrics {
+  /** A request was answered by the request gate. `code`: row of the error table, empty for a yes. */
+  request(verdict: 'allow' | 'deny' | 'refuse' | 'answer', code: string): void;
+  /** Time in the request gate, microseconds. */
+  gate(verdict: 'allow' | 'deny' | 'refuse' | 'answer', us: number): void;
+  /** A response body ended; `how` as in the end event. */
+  stream(how: string): void;
+  /** A chunk of a response was released: bytes in, bytes out. */
+  chunk(bytesIn: number, bytesOut: number): void;
+  masked(detector: string, count: number): void;
+  /** One group commit of the journal: how long fdatasync took, how many events it made durable. */
+  commit(us: number, events: number): void;
+  /** Reads these at each scrape. Called once. */
+  watch(gauges: Gauges): void;
+  /** All metrics in Prometheus' text format. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+const gateBuckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5];
+const commitBuckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1];
+
+/**
+ * Makes the metrics. Labels take values from closed sets of ours (verdicts, error codes, detectors), never from a request:
+ * the number of series is bounded.
+ */
+export function createMetrics(build: { readonly version: string; readonly node: string }): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Counter({ name: `sallyport_${name}`, help, labelNames: [...labelNames], registers });
+  const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[], buckets: number[]) =>
+    new Histogram({ name: `sallyport_${name}`, help, labelNames: [...labelNames], buckets, registers });
+
+  const requests = counter('requests_total', 'Requests answered by the request gate.', ['verdict', 'code']);
+  const gate = histogram('gate_seconds', 'Time in the request gate.', ['verdict'], gateBuckets);
+  const streams = counter('responses_total', 'Response bodies, by how they ended.', ['how']);
+  const chunks = counter('chunks_total', 'Response chunks released.', []);
+  const bytes = counter('response_bytes_total', 'Response bytes: from the model, and released to the caller.', [
+    'side',
+  ]);
+  const masked = counter('masked_total', 'Matches masked in what was delivered.', ['detector']);
+  const commits = histogram('journal_commit_seconds', 'Time of one fdatasync of the journal.', [], commitBuckets);
+  const committed = counter('journal_events_total', 'Events made durable.', []);
+  new Gauge({
+    name: 'sallyport_build_info',
+    help: 'Always 1; the labels say what runs.',
+    labelNames: ['version', 'node'],
+    registers,
+  }).set(build, 1);
+
+  return {
+    request: (verdict, code) => requests.inc({ verdict, code }),
+    gate: (verdict, us) => gate.observe({ verdict }, us / 1e6),
+    stream: (how) => streams.inc({ how }),
+    chunk(bytesIn, bytesOut) {
+      chunks.inc();
+      bytes.inc({ side: 'model' }, bytesIn);
+      bytes.inc({ side: 'caller' }, bytesOut);
+    },
+    masked: (detector, count) => masked.inc({ detector }, count),
+    commit(us, events) {
+      commits.observe(us / 1e6);
+      committed.inc(events);
+    },
+    watch: (gauges) => watch(registry, gauges),
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}
+
+function watch(registry: Registry, gauges: Gauges): void {
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name: `sallyport_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  gauge('live_streams', 'Response streams open now.', () => gauges.liveStreams());
+  gauge('journal_bytes', 'Bytes of the journal on disk.', () => gauges.journalBytes());
+  gauge('journal_open', '1 while the journal takes events; 0 closes the gate.', () => (gauges.journalOpen() ? 1 : 0));
+  gauge('shipper_lag_seconds', 'Age of the oldest event not in the store yet.', () => gauges.shipperLagMs() / 1000);
+  gauge('shipper_pending_events', 'Events not in the store yet.', () => gauges.shipperPending());
+}
