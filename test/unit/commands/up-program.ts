@@ -1,5 +1,6 @@
 /** `serve` and `up` in a process of their own, in front of a gateway that does nothing but start and stop. */
 
+import { once } from 'node:events';
 import { runCli } from '../../../src/commands/cli.ts';
 import type { StartGateway } from '../../../src/commands/gateway-contract.ts';
 import { serveCommand } from '../../../src/commands/serve.ts';
@@ -10,11 +11,19 @@ const mode = process.env['MODE'] ?? '';
 const start: StartGateway = async (_, { onProgress, envoyBin }) => {
   if (mode === 'does-not-start')
     throw Object.assign(new Error('the journal is locked by process 7'), { remedy: 'Stop process 7.' });
+  const listening = setInterval(() => {}, 60_000);
+  if (mode === 'starts-slowly') {
+    onProgress('half-way');
+    await once(process, 'SIGINT');
+  }
   onProgress(envoyBin === undefined ? 'gateway without Envoy' : 'gateway with Envoy');
   return {
     addresses: { envoy: 'http://127.0.0.1:10000', public: 'http://127.0.0.1:9190' },
     ...(mode === 'part-fails' ? { failed: Promise.resolve('Envoy ended (exit code 1).') } : {}),
-    close: () => (mode === 'hangs-in-close' ? new Promise(() => setInterval(() => {}, 1_000)) : Promise.resolve()),
+    async close() {
+      if (mode === 'hangs-in-close') await new Promise(() => {});
+      clearInterval(listening);
+    },
   };
 };
 

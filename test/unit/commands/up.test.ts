@@ -62,6 +62,16 @@ describe('up and serve', () => {
     expect((await end).code).toBe(130);
   });
 
+  it('does not lose a Ctrl-C that comes while it starts', async () => {
+    const { child, end, said } = program(['up'], 'starts-slowly');
+    await said('half-way');
+    child.kill('SIGINT');
+    const { code, output } = await end;
+    expect(code).toBe(0);
+    expect(output).toContain('Stopped.');
+    expect(output).not.toContain('Sallyport is up');
+  });
+
   it('serve runs no Envoy, logs JSON lines, and stops on SIGTERM', async () => {
     const { child, end, said } = program(['serve']);
     await said('gateway without Envoy');
