@@ -109,8 +109,11 @@ export function symbolOf(point: number): number {
   return page[point & 255]!;
 }
 
+const plain = /^[\t-\r -~]*$/;
+
 /** The folded form of a text, invisible characters left out: what patterns and validators see. */
 export function fold(text: string): string {
+  if (plain.test(text)) return text;
   let folded = '';
   for (const char of text) {
     const symbol = symbolOf(char.codePointAt(0)!);

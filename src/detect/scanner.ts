@@ -134,8 +134,9 @@ export class Scanner {
     const dfa = this.#dfa;
     let at = this.#at;
     let state = this.#state;
-    for (;;) {
-      if (at >= end) break;
+    let read = this.#read;
+    let readEnd = this.#readEnd;
+    while (at < end) {
       const unit = text.charCodeAt(at);
       let width = 1;
       let symbol: number;
@@ -147,20 +148,22 @@ export class Scanner {
       }
       at += width;
       if (symbol === SKIP) continue;
-      if ((state & ACCEPTS_AT_EDGE) !== 0) this.#noteEdges(state, this.#automaton.word[symbol]!);
+      if ((state & ACCEPTS_AT_EDGE) !== 0) this.#noteEdges(state, read, readEnd, this.#automaton.word[symbol]!);
       state = dfa.step(state, symbol);
       if (state === DEAD) {
         this.#settle(text);
         return true;
       }
-      this.#read = symbol;
-      this.#readEnd = at;
+      read = symbol;
+      readEnd = at;
       if ((state & (ACCEPTS | OPENS | FINAL)) !== 0 && this.#enter(state, symbol, at, text)) return true;
     }
     this.#at = at;
     this.#state = state;
+    this.#read = read;
+    this.#readEnd = readEnd;
     if (!final) return false;
-    if ((state & ACCEPTS_AT_EDGE) !== 0) this.#noteEdges(state, 0);
+    if ((state & ACCEPTS_AT_EDGE) !== 0) this.#noteEdges(state, read, readEnd, 0);
     this.#settle(text);
     return true;
   }
@@ -175,28 +178,33 @@ export class Scanner {
       this.#open(state);
       return true;
     }
-    if ((state & ACCEPTS) !== 0) for (const rule of this.#dfa.acceptsOf(state)) this.#note(rule);
+    if ((state & ACCEPTS) !== 0) for (const rule of this.#dfa.acceptsOf(state)) this.#note(rule, symbol, at);
     if ((state & (FINAL | ACCEPTS_AT_EDGE)) !== FINAL) return false;
     this.#settle(text);
     return true;
   }
 
-  #noteEdges(state: number, wordFollows: number): void {
-    const boundary = this.#automaton.word[this.#read] !== wordFollows;
-    for (const { rule, right } of this.#dfa.edgesOf(state)) if ((right === 'boundary') === boundary) this.#note(rule);
+  #noteEdges(state: number, read: number, readEnd: number, wordFollows: number): void {
+    const boundary = this.#automaton.word[read] !== wordFollows;
+    for (const { rule, right } of this.#dfa.edgesOf(state))
+      if ((right === 'boundary') === boundary) this.#note(rule, read, readEnd);
   }
 
-  #note(rule: number): void {
+  #note(rule: number, read: number, readEnd: number): void {
     const candidates = this.#candidates;
     // A candidate that needs no confirmation beats every shorter one.
     if (candidates.length > 0 && this.#automaton.rules[rule]!.validate === undefined)
-      if (candidates.at(-2)! < this.#readEnd) candidates.length = 0;
-    candidates.push(rule, this.#readEnd, this.#read);
+      if (candidates.at(-2)! < readEnd) candidates.length = 0;
+    candidates.push(rule, readEnd, read);
   }
 
   /** The automaton is dead from `#from`: take the longest confirmed candidate, or go on one character further. */
   #settle(text: string): void {
-    const { rules, detectors, classes, word } = this.#automaton;
+    if (this.#candidates.length === 0) {
+      this.#giveUp(text);
+      return;
+    }
+    const { rules } = this.#automaton;
     const candidates = this.#candidates;
     let best = -1;
     let bestEnd = 0;
@@ -215,20 +223,29 @@ export class Scanner {
       last = candidates[i + 2]!;
     }
     candidates.length = 0;
-    this.#state = DEAD;
     if (best < 0) {
-      const point = text.codePointAt(this.#from)!;
-      this.#afterWord = word[classes[symbolOf(point)]!]!;
-      this.#from += point > 0xffff ? 2 : 1;
-    } else {
-      const { detector } = rules[best]!;
-      if (detectors[detector] !== undefined) {
-        this.#sink.open(detector, this.#from);
-        this.#sink.close(bestEnd);
-      }
-      this.#afterWord = word[last]!;
-      this.#from = bestEnd;
+      this.#giveUp(text);
+      return;
     }
+    const { detector } = rules[best]!;
+    if (detector >= 0) {
+      this.#sink.open(detector, this.#from);
+      this.#sink.close(bestEnd);
+    }
+    this.#afterWord = this.#automaton.word[last]!;
+    this.#state = DEAD;
+    this.#from = bestEnd;
+    this.#at = bestEnd;
+  }
+
+  /** No match begins at `#from`. */
+  #giveUp(text: string): void {
+    const { classes, word } = this.#automaton;
+    const unit = text.charCodeAt(this.#from);
+    const point = unit < 128 ? unit : text.codePointAt(this.#from)!;
+    this.#afterWord = word[classes[unit < 128 ? unit : symbolOf(point)]!]!;
+    this.#state = DEAD;
+    this.#from += point > 0xffff ? 2 : 1;
     this.#at = this.#from;
   }
 

@@ -1,5 +1,5 @@
 /** Envoy's standalone bootstrap, as plain data: what `up` runs, what `envoy print --for standalone` shows. */
-import { errorReply } from '../exchange/errors.ts';
+import { refusal } from '../exchange/refusal.ts';
 import { UPSTREAM_HEADER } from './forward.ts';
 
 /** A JSON-shaped piece of Envoy's config. */
@@ -209,7 +209,7 @@ export function procFilter(): Json {
 function localReplies(): Json {
   const details = 'response.code_details';
   const mapper = (expression: string, code: 'request_too_large' | 'gate_failed' | 'model_unavailable'): Json => {
-    const reply = errorReply('openai-chat', code, { session: undefined });
+    const reply = refusal({ code, session: undefined });
     return {
       filter: {
         extension_filter: {

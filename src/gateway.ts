@@ -1,0 +1,20 @@
+/** Composition: builds every part from the config, starts it, drains and stops it. Only main and the commands import it. */
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { v7 as uuidv7 } from 'uuid';
+import { createCheckpoint, type GateRequest, type Stages } from './checkpoint.ts';
+import { adminSocket as adminSocketOf, type Config } from './config.ts';
+import { selectDetectors, UnknownDetectorError } from './detect/registry.ts';
+import { createAuthz } from './envoy/authz.ts';
+import { type GateAddress, standaloneBootstrap } from './envoy/bootstrap.ts';
+import { forwardHeaders } from './envoy/forward.ts';
+import { type Envoy, adminSocket as envoyAdminSocket, launchEnvoy } from './envoy/launch.ts';
+import type { PlanKeys } from './envoy/plan.ts';
+import { UsedPlans } from './envoy/plan.ts';
+import { loadPlanKeys } from './envoy/plan-keys.ts';
+import { createProc } from './envoy/proc.ts';
+import { type GrpcServer, startGrpcServer } from './envoy/server.ts';
+import { NOTHING_DELIVERED, OpenSessions } from './envoy/sessions.ts';
+import { formatById, formatOfRequest, modelListPaths, readRequest } from './exchange/formats.ts';
+import { refusal } from './exchange/refusal.ts';
+import { refuseTransport } from './exchange/transport.ts';

@@ -1,0 +1,91 @@
+/**
+ * The maskers of a gateway: one automaton a set of detectors, shared by all that use the set; and from it what one
+ * request or one response needs. What is recorded is masked with the record's own detectors, whatever was delivered.
+ */
+import { compileAutomaton } from '../detect/automaton.ts';
+import { detectors as known } from '../detect/registry.ts';
+import type { Framing } from '../exchange/media.ts';
+import { createBodyMasker } from './body.ts';
+import type { BodyMasker, TextMaskers } from './contract.ts';
+import { createTextMaskers } from './text.ts';
+
+/** How one response's body is read: what is delivered, and what is recorded of it. */
+export interface ResponseBody {
+  /** Masks what the plan asks for; observes (terminal event, usage) where it asks for nothing. */
+  readonly delivery: BodyMasker;
+  /** Masks what was delivered once more for the record; undefined when the delivery is masked enough for it. */
+  readonly record: BodyMasker | undefined;
+}
+
+export interface MaskedRequest {
+  readonly masked: Buffer;
+  /** Detector id → matches. */
+  readonly findings: ReadonlyMap<string, number>;
+}
+
+export interface Bodies {
+  /** Masks a request's body (JSON, read strictly before) for the record. */
+  request(format: string, body: Buffer): Promise<MaskedRequest> | MaskedRequest;
+  /** `mask`: detector ids of the plan. Throws UnknownPlanDetector for one that this build does not have. */
+  response(format: string, framing: Framing, mask: readonly string[]): ResponseBody;
+}
+
+/** A plan names a detector that this build does not know: masking less than asked would open the gate. */
+export class UnknownPlanDetector extends Error {
+  override readonly name = 'UnknownPlanDetector';
+}
+
+/** Sets of detectors kept compiled; policies name a handful. */
+const MAX_SETS = 64;
+
+export function createBodies(recordDetect: readonly string[]): Bodies {
+  const byIds = new Map<string, TextMaskers>();
+  const maskers = (ids: readonly string[]): TextMaskers => {
+    const key = ids.join();
+    let found = byIds.get(key);
+    if (found === undefined) {
+      const chosen = known.filter(({ id }) => ids.includes(id));
+      if (chosen.length !== new Set(ids).size) throw new UnknownPlanDetector(`one of ${key} is not known here`);
+      found = createTextMaskers(compileAutomaton(chosen));
+      if (byIds.size >= MAX_SETS) byIds.delete(byIds.keys().next().value ?? '');
+      byIds.set(key, found);
+    }
+    return found;
+  };
+  const recorded = maskers(recordDetect);
+  return {
+    request(format, body) {
+      const masker = createBodyMasker({ format, direction: 'request', framing: 'json', textMaskers: recorded });
+      return whole(masker, body);
+    },
+    response(format, framing, mask) {
+      const delivers = mask.length === 0 ? undefined : maskers(mask);
+      const enough = recordDetect.every((id) => mask.includes(id));
+      return {
+        delivery: createBodyMasker({ format, direction: 'response', framing, textMaskers: delivers }),
+        record: enough
+          ? undefined
+          : createBodyMasker({ format, direction: 'response', framing, textMaskers: recorded }),
+      };
+    },
+  };
+}
+
+/** Runs a whole body through a masker; synchronous unless the masker has to yield. */
+function whole(masker: BodyMasker, body: Buffer): MaskedRequest | Promise<MaskedRequest> {
+  const first = masker.push(body);
+  if (first instanceof Promise) return wholeLater(masker, first);
+  const rest = masker.end();
+  if (rest instanceof Promise) return wholeLater(masker, first, rest);
+  return { masked: Buffer.concat([first.bytes, rest.bytes]), findings: masker.findings };
+}
+
+async function wholeLater(
+  masker: BodyMasker,
+  first: ReturnType<BodyMasker['push']>,
+  rest?: ReturnType<BodyMasker['end']>,
+): Promise<MaskedRequest> {
+  const { bytes } = await first;
+  const end = await (rest ?? masker.end());
+  return { masked: Buffer.concat([bytes, end.bytes]), findings: masker.findings };
+}
