@@ -7,6 +7,7 @@ import { modelsSection } from './models/config.ts';
 import { logLevels } from './observe/log.ts';
 import { policiesSection } from './policy/config.ts';
 import { recordConfig } from './record/config.ts';
+import { stateSection } from './state/config.ts';
 import { storeConfig } from './store/config.ts';
 import { type Problem, readYaml } from './strict-yaml.ts';
 
@@ -24,6 +25,7 @@ export const configSchema = z.strictObject({
   identity: identitySection,
   models: modelsSection.prefault({}),
   policies: policiesSection.prefault({}),
+  state: stateSection.prefault({}),
   record: recordConfig.prefault({}),
   store: storeConfig,
   planKeyFiles,
@@ -100,6 +102,7 @@ function withPaths(sections: Sections, folder: string): Sections {
     stateDir,
     models: { ...sections.models, file: resolve(folder, sections.models.file) },
     policies: { ...sections.policies, dir: resolve(folder, sections.policies.dir) },
+    state: { ...sections.state, file: resolve(stateDir, sections.state.file) },
     record: { ...sections.record, journal: { ...journal, dir: resolve(stateDir, journal.dir) } },
     store: storePaths(sections.store, folder, stateDir),
     ...(sections.planKeyFiles && { planKeyFiles: sections.planKeyFiles.map((file) => resolve(folder, file)) }),

@@ -2,7 +2,6 @@
 import type { Config } from '../config.ts';
 import { selectDetectors, UnknownDetectorError } from '../detect/registry.ts';
 import type { Identifier } from '../identity/caller.ts';
-import type { IdentityConfig } from '../identity/config.ts';
 import { createIdentifier } from '../identity/oidc.ts';
 import { type Bodies, createBodies } from '../mask/bodies.ts';
 import { loadModels } from '../models/load.ts';
@@ -10,7 +9,8 @@ import { createRegistry, type Registry } from '../models/registry.ts';
 import { loadPolicies } from '../policy/load.ts';
 import type { DetectorResolver } from '../policy/rules.ts';
 import { openPolicySource, type PolicySource } from '../policy/source.ts';
-import { openState } from '../state/sqlite.ts';
+import { openSqliteState } from '../state/sqlite.ts';
+import type { StateStore } from '../state/store.ts';
 import { nowMs } from './request.ts';
 
 export interface Parts {
@@ -18,6 +18,8 @@ export interface Parts {
   readonly policies: PolicySource;
   readonly identifier: Identifier;
   readonly bodies: Bodies;
+  /** Control state; nothing on the request's path needs it yet. */
+  readonly state: StateStore;
   close(): Promise<void>;
 }
 
@@ -64,12 +66,13 @@ export async function loadParts(config: Config, env: Readonly<Record<string, str
   if (!policies.ok) throw new GatewayRefused(`the policies are wrong:\n${listed(config.policies.dir, policies.problems)}`);
   const recordDetect = resolveDetectors(config.record.detect);
   if (!recordDetect.ok) throw new GatewayRefused(`${config.file}: record.detect: ${recordDetect.problem}`);
-  const state = openState(config);
+  const state = openSqliteState({ ...config.state, now: nowMs });
   return {
     models: createRegistry(models),
     policies: policies.source,
-    identifier: createIdentifier(config.identity as IdentityConfig, { fetch, now: nowMs }),
+    identifier: createIdentifier(config.identity, { fetch, now: nowMs }),
     bodies: createBodies(recordDetect.ids),
-    close: async () => state.close(),
+    state,
+    close: () => state.close(),
   };
 }
