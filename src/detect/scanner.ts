@@ -36,6 +36,9 @@ export class Scanner {
   // What `#state` is, should the automaton drop its cache before the next call.
   #set: readonly number[] = [];
   #generation = 0;
+  /** Class of the symbol at `#from`, and its length in units, once a match may begin there. */
+  #first = 0;
+  #firstWidth = 1;
   /** Class of the symbol read last, and where it ended. */
   #read = 0;
   #readEnd = 0;
@@ -118,6 +121,8 @@ export class Scanner {
         if (state !== DEAD) {
           this.#from = at;
           this.#afterWord = afterWord;
+          this.#first = symbol;
+          this.#firstWidth = width;
           this.#enter(state, symbol, at + width, text);
           return true;
         }
@@ -204,7 +209,7 @@ export class Scanner {
   /** The automaton is dead from `#from`: take the longest confirmed candidate, or go on one character further. */
   #settle(text: Uint16Array): void {
     if (this.#candidates.length === 0) {
-      this.#giveUp(text);
+      this.#giveUp();
       return;
     }
     const { rules } = this.#automaton;
@@ -227,7 +232,7 @@ export class Scanner {
     }
     candidates.length = 0;
     if (best < 0) {
-      this.#giveUp(text);
+      this.#giveUp();
       return;
     }
     const { detector } = rules[best]!;
@@ -242,13 +247,10 @@ export class Scanner {
   }
 
   /** No match begins at `#from`. */
-  #giveUp(text: Uint16Array): void {
-    const { classes, word } = this.#automaton;
-    const unit = text[this.#from]!;
-    const point = unit < 128 ? unit : pointAt(text, this.#from, text.length);
-    this.#afterWord = word[classes[unit < 128 ? unit : symbolOf(point)]!]!;
+  #giveUp(): void {
+    this.#afterWord = this.#automaton.word[this.#first]!;
     this.#state = DEAD;
-    this.#from += point > 0xffff ? 2 : 1;
+    this.#from += this.#firstWidth;
     this.#at = this.#from;
   }
 

@@ -123,6 +123,7 @@ describe('what the text masker holds back', () => {
     ['a number with a wrong check digit, until it ends', 'Card 4111111111111112', 'Card ', 16],
     ['nothing once it has ended', 'Card 4111111111111112 ', 'Card 4111111111111112 ', 0],
     ['invisible characters only inside of what could match', 'ok! \u200b\u200b', 'ok! \u200b\u200b', 0],
+    ['nothing of half a surrogate pair whose other half did not come', 'a \ud83d b ', 'a \ud83d b ', 0],
     ['dashes that could open a key', 'a ----', 'a ', 4],
   ])('is %s', (_, text, out, length) => {
     expect(held([text])).toEqual({ out, held: length });
