@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { EVENTS, MASKED, SECRET } from './answers.ts';
 import { type Exchange, holdStreams, pacing, quantile, type Throughput, throughput } from './load.ts';
 import { cpuUs, rssBytes } from './procstat.ts';
-import { type Bench, startBench, type System } from './systems.ts';
+import { type Bench, type System, startBench } from './systems.ts';
 
 const { values } = parseArgs({
   options: {
@@ -61,7 +61,11 @@ async function round(bench: Bench, system: System, work: Exchange, per: number):
   };
 }
 
-const median = (values: readonly number[]): number => quantile([...values].sort((a, b) => a - b), 0.5);
+const median = (values: readonly number[]): number =>
+  quantile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  );
 const medianOf = (all: readonly Round[], key: keyof Round): number => median(all.map((one) => one[key]));
 
 async function compare(bench: Bench, title: string, stream: boolean, unit: string, per: number): Promise<object> {
@@ -69,7 +73,8 @@ async function compare(bench: Bench, title: string, stream: boolean, unit: strin
   const text = 'What happened in the harbour today?';
   for (const system of bench.systems) await throughput(system.target, exchange(system, stream, text), clients, 1);
   for (let i = 0; i < rounds; i++)
-    for (const system of bench.systems) all.get(system.name)!.push(await round(bench, system, exchange(system, stream, text), per));
+    for (const system of bench.systems)
+      all.get(system.name)!.push(await round(bench, system, exchange(system, stream, text), per));
   const pair = all.get('pass-through pair')!;
   const rows = bench.systems.map(({ name }) => {
     const own = all.get(name)!;

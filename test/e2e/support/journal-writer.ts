@@ -61,7 +61,7 @@ async function stream(n: number): Promise<void> {
     code: '',
     status: 200,
     found: {},
-      masked: {},
+    masked: {},
     inputTokens: 1,
     outputTokens: 20,
     bytes: 50,
