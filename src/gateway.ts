@@ -45,7 +45,7 @@ export interface GatewayExtras {
   readonly disk?: JournalDisk;
 }
 
-/** While going down, requests are still answered for this long, so that Envoy has heard of it before we stop listening. */
+/** While going down, requests are still answered for this long: Envoy's health checks say so meanwhile, and it goes elsewhere. */
 const LINGER_MS = 5_000;
 
 export const version: string = (
@@ -108,7 +108,7 @@ async function start(
     failed: front?.failed ?? new Promise(() => {}),
     close: async () => {
       state.draining = true;
-      // Our own Envoy stops taking requests first; one that is not ours hears of it by GOAWAY and health checks.
+      // Our own Envoy stops taking requests first; one that is not ours hears of it by its health checks.
       if (front !== undefined) await front.envoy.stop(config.drainTimeout);
       else await gates.drain(config.drainTimeout);
       for (const stop of stops.reverse()) await stop();
@@ -179,9 +179,7 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
   return {
     server,
     drain: async (timeoutMs) => {
-      server.announceShutdown();
-      const until = performance.now() + Math.min(LINGER_MS, timeoutMs);
-      while (server.connections > 0 && performance.now() < until) await delay(50);
+      await delay(Math.min(LINGER_MS, timeoutMs));
       await Promise.race([server.finish(), delay(timeoutMs)]);
     },
     close: () => {
