@@ -3,11 +3,11 @@
  * Gateway, and names every setting that opens or breaks the gate. What Envoy ends up with is in its config_dump only:
  * that is the file to check when a control plane writes the configuration.
  */
-import { checkEnvoyDocument, isBootstrap, isConfigDump } from './check-envoy.ts';
-import type { CheckOptions, Finding, Severity } from './check-finding.ts';
-import { checkGatewayObjects } from './check-gateway.ts';
-import { checkIstioObjects } from './check-istio.ts';
-import { type Place, readPlaces } from './check-place.ts';
+import { checkEnvoyDocument, isBootstrap, isConfigDump } from './check/envoy.ts';
+import type { CheckOptions, Finding, Severity } from './check/finding.ts';
+import { checkGatewayObjects } from './check/gateway.ts';
+import { checkIstioObjects } from './check/istio.ts';
+import { type Place, readPlaces } from './check/place.ts';
 
 export type { CheckOptions, Finding, Severity };
 

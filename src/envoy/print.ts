@@ -1,10 +1,10 @@
 /** `sallyport envoy print`: what an operator gives Envoy, Istio or Envoy Gateway, as YAML with the reasons beside it. */
 import { type BootstrapOptions, type Json, standaloneBootstrap } from './bootstrap.ts';
 import { UPSTREAM_HEADER } from './forward.ts';
-import { printEnvoyGateway } from './print-gateway.ts';
-import { printIstio } from './print-istio.ts';
-import type { PrintOptions } from './print-options.ts';
-import { type Note, yamlText } from './print-yaml.ts';
+import { printEnvoyGateway } from './print/gateway.ts';
+import { printIstio } from './print/istio.ts';
+import type { PrintOptions } from './print/options.ts';
+import { type Note, yamlText } from './print/yaml.ts';
 
 export const printTargets = ['standalone', 'istio', 'envoy-gateway'] as const;
 export type PrintTarget = (typeof printTargets)[number];

@@ -1,6 +1,6 @@
 /** YAML with comments: what is printed is read by people before it is applied. */
 import { Document, isMap, isScalar, isSeq, Scalar } from 'yaml';
-import type { Json } from './bootstrap.ts';
+import type { Json } from '../bootstrap.ts';
 
 /** A comment before the key (or list item) at a path. */
 export type Note = readonly [path: readonly (string | number)[], text: string];

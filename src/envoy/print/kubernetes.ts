@@ -1,7 +1,7 @@
 /** What the Istio and the Envoy Gateway output have in common. */
-import type { BootstrapModel, Json } from './bootstrap.ts';
-import type { MeshOptions, PrintModel } from './print-options.ts';
-import type { CommentedDocument, Note } from './print-yaml.ts';
+import type { BootstrapModel, Json } from '../bootstrap.ts';
+import type { MeshOptions, PrintModel } from './options.ts';
+import type { CommentedDocument, Note } from './yaml.ts';
 
 /** The proxy's circuit breakers: one slot a live stream. */
 export const MANY = 100_000;

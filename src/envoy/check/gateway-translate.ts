@@ -3,7 +3,7 @@
  * ext_auth.go, ext_proc.go, version 1.9) in short. So its policies are judged by the same rules as Envoy's own
  * configuration, and Envoy itself can validate them.
  */
-import type { Key, Place } from './check-place.ts';
+import type { Key, Place } from './place.ts';
 
 type Fields = Record<string, unknown>;
 

@@ -1,19 +1,10 @@
 /** Istio's objects: what EnvoyFilters insert and merge, and the routes and destinations beside them. */
-import { checkGateCluster } from './check-clusters.ts';
-import { finding, type Known, type Report } from './check-finding.ts';
-import {
-  checkConnection,
-  checkGates,
-  checkOrder,
-  checkRoute,
-  checkScope,
-  checkUpgrades,
-  type Filter,
-  filterOf,
-  type Gates,
-  gatesOf,
-} from './check-http.ts';
-import type { Place } from './check-place.ts';
+import { checkGateCluster } from './clusters.ts';
+import { checkConnection } from './connection.ts';
+import { finding, type Known, type Report } from './finding.ts';
+import { checkGates, checkOrder, type Filter, filterOf, type Gates, gatesOf } from './order.ts';
+import type { Place } from './place.ts';
+import { checkRoute, checkScope, checkUpgrades } from './routes.ts';
 
 const WEBSOCKET: ReadonlySet<string> = new Set(['websocket']);
 const ENOUGH = 10_000;

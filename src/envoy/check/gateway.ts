@@ -1,17 +1,11 @@
 /** Envoy Gateway's policies, judged as the Envoy configuration that they become. */
 
-import { finding, type Known, type Report } from './check-finding.ts';
-import {
-  checkConnection,
-  checkGates,
-  checkOrder,
-  checkRoute,
-  type Filter,
-  filterOf,
-  type Gates,
-} from './check-http.ts';
-import { type Key, Place } from './check-place.ts';
+import { checkConnection } from './connection.ts';
+import { finding, type Known, type Report } from './finding.ts';
 import { authzOf, patched, procsOf, type Translated } from './gateway-translate.ts';
+import { checkGates, checkOrder, type Filter, filterOf, type Gates } from './order.ts';
+import { type Key, Place } from './place.ts';
+import { checkRoute } from './routes.ts';
 
 const ENOUGH = 10_000;
 

@@ -1,6 +1,6 @@
 /** The gate's cluster, and the models'. */
-import { finding, type Report } from './check-finding.ts';
-import type { Place } from './check-place.ts';
+import { finding, type Report } from './finding.ts';
+import type { Place } from './place.ts';
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 /** Envoy's default for each circuit breaker. */

@@ -2,7 +2,8 @@
  * Envoy Gateway: its own policies where they have the field, an EnvoyPatchPolicy where they do not. Without the patch the
  * gate refuses every request (`envoy_misconfigured`), so a cluster where patches are not enabled is closed, not open.
  */
-import { authzFilter, type Json, localReplies, procFilter } from './bootstrap.ts';
+import type { Json } from '../bootstrap.ts';
+import { EG, GATEWAY_API, gatewayRef, POLICY, patchPolicy } from './gateway-patch.ts';
 import {
   byUpstream,
   clusterHint,
@@ -14,14 +15,10 @@ import {
   type Peer,
   resource,
   serviceOf,
-} from './print-kubernetes.ts';
-import type { PrintModel, PrintOptions } from './print-options.ts';
-import { type CommentedDocument, yamlText } from './print-yaml.ts';
+} from './kubernetes.ts';
+import type { PrintModel, PrintOptions } from './options.ts';
+import { type CommentedDocument, yamlText } from './yaml.ts';
 
-const EG = 'gateway.envoyproxy.io/v1alpha1';
-const GATEWAY_API = 'gateway.networking.k8s.io';
-/** Every policy of ours is called so, or `sallyport-<model>`: the patches find the filters by it. */
-const POLICY = 'sallyport';
 /** Where Envoy Gateway runs its proxies. */
 const PROXIES = 'envoy-gateway-system';
 
@@ -60,10 +57,6 @@ reads Envoy's own config_dump and names such routes.`;
 /** Envoy Gateway's name for the cluster of the route that `modelRoute` prints. */
 export function gatewayCluster(model: PrintModel): string {
   return `httproute/${serviceOf(model.upstream).namespace}/${dnsLabel(model.name)}/rule/0`;
-}
-
-function gatewayRef({ mesh }: PrintOptions): Json {
-  return { group: GATEWAY_API, kind: 'Gateway', name: mesh.proxy.gateway };
 }
 
 function referenceGrant(options: PrintOptions, models: readonly PrintModel[]): CommentedDocument {
@@ -255,63 +248,6 @@ function extensionPolicy(options: PrintOptions): CommentedDocument {
     `The response gate, after the request gate (Envoy Gateway's order of filters; an EnvoyProxy's filterOrder must keep it).
 Not in this API, so in the patch below: response trailers, xds.cluster_name, allowed_override_modes (and the status on error
 before 1.9).`,
-  );
-}
-
-/** One `add` for each field that the policies lack, to the filters that they make. */
-function patchPolicy(options: PrintOptions): CommentedDocument {
-  const { namespace, gateway, listener } = options.mesh.proxy;
-  const name = `${namespace}/${gateway}/${listener}`;
-  const listenerPatch = (jsonPath: string, path: string, value: Json): Json => ({
-    type: 'type.googleapis.com/envoy.config.listener.v3.Listener',
-    name,
-    operation: { op: 'add', jsonPath, path, value },
-  });
-  const filter = (kind: string, policy: string): string =>
-    `..http_filters[?match(@.name, 'envoy[.]filters[.]http[.]${kind}/${policy}')].typed_config`;
-  const authz = filter('ext_authz', `securitypolicy/.*/${POLICY}.*`);
-  const proc = filter('ext_proc', `envoyextensionpolicy/.*/${POLICY}/.*`);
-  const configOf = (part: Json): { readonly [key: string]: Json } =>
-    (part as { typed_config: { readonly [key: string]: Json } }).typed_config;
-  const adds = (jsonPath: string, config: { readonly [key: string]: Json }, fields: readonly string[]): Json[] =>
-    fields.map((field) => listenerPatch(jsonPath, field, config[field] ?? null));
-  return resource(
-    EG,
-    'EnvoyPatchPolicy',
-    { name: POLICY, namespace },
-    {
-      targetRef: gatewayRef(options),
-      type: 'JSONPatch',
-      jsonPatches: [
-        ...adds(authz, configOf(authzFilter(options, false)), [
-          'status_on_error',
-          'validate_mutations',
-          'encode_raw_headers',
-          'with_request_body',
-        ]),
-        ...adds(proc, configOf(procFilter()), [
-          'status_on_error',
-          'allowed_override_modes',
-          'request_attributes',
-          'processing_mode',
-        ]),
-        listenerPatch(
-          "..filters[?(@.name=='envoy.filters.network.http_connection_manager')].typed_config",
-          'local_reply_config',
-          localReplies(),
-        ),
-        {
-          type: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
-          name,
-          operation: { op: 'remove', jsonPath: '..routes[*].route.upgrade_configs' },
-        },
-      ],
-    },
-    `What the policies have no field for. The resource is named <namespace>/<gateway>/<listener>; with the runtime flag
-XDSNameSchemeV2 (the default from Envoy Gateway 1.10) it is tcp-<port> for the listener and http-<port> for the routes.
-Look whether its status says Programmed: until then nothing passes.
-Raw headers, bytes, trailers and the cluster's name are what the gate insists on; the last patch takes away the websocket
-upgrade that Envoy Gateway gives every route (upgrades skip the body filters; the gate refuses them in any case).`,
   );
 }
 

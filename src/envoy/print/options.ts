@@ -1,5 +1,5 @@
 /** What `sallyport envoy print` needs to know, and the defaults that `envoy/*.yaml` in the repository is printed from. */
-import type { BootstrapModel, BootstrapOptions, GateAddress, GateTls } from './bootstrap.ts';
+import type { BootstrapModel, BootstrapOptions, GateAddress, GateTls } from '../bootstrap.ts';
 
 /** `cluster`: Envoy's name for it when the gate picks the route (standalone); a mesh has its own names. */
 export interface PrintModel extends BootstrapModel {

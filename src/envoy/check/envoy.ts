@@ -1,19 +1,10 @@
 /** An Envoy bootstrap, or what Envoy itself says of its configuration (`/config_dump`). */
-import { checkGateCluster, checkModelCluster } from './check-clusters.ts';
-import { finding, type Known, type Report } from './check-finding.ts';
-import {
-  checkConnection,
-  checkGates,
-  checkOrder,
-  checkRoute,
-  checkScope,
-  type Filter,
-  filterOf,
-  type Gates,
-  gatesOf,
-  upgradesOf,
-} from './check-http.ts';
-import type { Place } from './check-place.ts';
+import { checkGateCluster, checkModelCluster } from './clusters.ts';
+import { checkConnection, upgradesOf } from './connection.ts';
+import { finding, type Known, type Report } from './finding.ts';
+import { checkGates, checkOrder, type Filter, filterOf, type Gates, gatesOf } from './order.ts';
+import type { Place } from './place.ts';
+import { checkRoute, checkScope } from './routes.ts';
 
 interface Parts {
   readonly root: Place;

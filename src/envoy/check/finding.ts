@@ -1,5 +1,5 @@
 /** What `sallyport envoy check` says, and the table form of its rules. */
-import type { Place } from './check-place.ts';
+import type { Place } from './place.ts';
 
 /**
  * `opens`: something can pass the gate, or its answer, unseen. `breaks`: requests or answers are refused or cut that should
@@ -81,3 +81,12 @@ export const isTrue = (setting: Place): boolean => setting.isTrue;
 export function isEmpty(setting: Place): boolean {
   return !setting.exists || (setting.items().length === 0 && setting.entries().length === 0);
 }
+
+/** `status_on_error` of either filter. */
+export const isUnavailable = (setting: Place): boolean => {
+  const code = setting.get('code');
+  return code.text === 'ServiceUnavailable' || code.number === 503;
+};
+
+export const FAIL_OPEN = 'When the gate is down or fails, everything passes: unread, unmasked, unrecorded.';
+export const STATUS = 'Envoy’s default looks like a decision of the gate; SDKs retry a 503.';
