@@ -37,3 +37,6 @@ process.exitCode = await runCli(
   { stdout: process.stdout, stderr: process.stderr, env: environment(), user: userInfo().username },
   version,
 );
+
+// Whatever still holds the process (a connection that does not close, say) gets two seconds.
+setTimeout(() => process.exit(), 2_000).unref();

@@ -146,14 +146,15 @@ function explain(
       message: `unknown key${suggestion(key, known)}`,
     }));
   }
-  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+  if (issue.code === 'invalid_union' && issue.input !== undefined && issue.errors.length > 0) {
     // The branch that got furthest is the one that was meant.
     const best = issue.errors.toSorted((a, b) => depth(b) - depth(a) || a.length - b.length)[0] ?? [];
     if (depth(best) > 0)
       return best.flatMap((inner) => explain({ ...inner, path: [...issue.path, ...inner.path] }, schema, place));
   }
-  const missing = issue.code === 'invalid_type' && issue.input === undefined;
-  const message = missing ? `is missing (${issue.expected} expected)` : issue.message;
+  const missing = (issue.code === 'invalid_type' || issue.code === 'invalid_union') && issue.input === undefined;
+  const expected = issue.code === 'invalid_type' ? ` (${issue.expected} expected)` : '';
+  const message = missing ? `is missing${expected}` : issue.message;
   return [{ path: pathText(issue.path), ...place(issue.path, missing), message: lowerFirst(message) }];
 }
 

@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { adminSocket, type Config } from '../config.ts';
 import { createAdminApp, readerHeader } from '../console/admin.ts';
 import type { Archive } from '../console/archive.ts';
@@ -57,7 +58,7 @@ export async function withAdmin<T>(
 function askSocket(socketPath: string, user: string, method: string, path: string, body: unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const headers = { [readerHeader]: user, 'content-type': 'application/json', host: 'sallyport' };
-    const outgoing = request({ socketPath, method, path, headers }, (response) => {
+    const outgoing = request({ socketPath, method, path, headers, agent: false }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);
@@ -121,11 +122,11 @@ function parse(text: string): unknown {
 /** Whether somebody answers on the socket. */
 function isListening(socketPath: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const probe = request({ socketPath, path: '/v1/status', headers: { host: 'sallyport' } }, (response) => {
-      response.resume();
+    const probe = connect(socketPath);
+    probe.once('connect', () => {
+      probe.destroy();
       resolve(true);
     });
-    probe.on('error', () => resolve(false));
-    probe.end();
+    probe.once('error', () => resolve(false));
   });
 }

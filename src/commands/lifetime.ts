@@ -1,40 +1,51 @@
 import type { Io } from './cli.ts';
+import type { RunningGateway } from './gateway-contract.ts';
 
 /** Ctrl-C reaches us from the terminal, from npm and from its script: what comes within this time is one. */
 const togetherMs = 500;
 
-/**
- * Waits for SIGINT, SIGTERM or SIGHUP (or for `failed`), then runs `close`. A second signal while closing ends the process at
- * once with 130.
- * @returns the exit code: 0 after a signal, 1 when something failed
- */
-export async function untilStopped(
-  io: Io,
-  failed: Promise<string> | undefined,
-  close: () => Promise<void>,
-): Promise<number> {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** The signals that end a server. Taken before it starts, so that one that comes while it starts is not lost. */
+export interface Signals {
+  /** Resolves at the first SIGINT, SIGTERM or SIGHUP. A second one ends the process at once, with 130. */
+  readonly stopped: Promise<void>;
+  /** Whether `stopped` has resolved. */
+  readonly isStopped: () => boolean;
+  /** Gives the signals back. */
+  release(): void;
+}
+
+export function takeSignals(io: Io): Signals {
+  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
   let firstAtMs: number | undefined;
-  let stop: (reason: string | undefined) => void = () => {};
-  const stopped = new Promise<string | undefined>((resolve) => {
-    stop = resolve;
-  });
   const onSignal = () => {
     const nowMs = performance.now();
     if (firstAtMs === undefined) {
       firstAtMs = nowMs;
-      stop(undefined);
+      io.stderr.write('\nStopping (Ctrl-C again to force) …\n');
+      stop();
     } else if (nowMs - firstAtMs > togetherMs) process.exit(130);
   };
-  for (const signal of signals) process.on(signal, onSignal);
-  failed?.then(stop, (error: unknown) => stop(error instanceof Error ? error.message : 'a part failed'));
-  try {
-    const reason = await stopped;
-    io.stderr.write(reason === undefined ? '\nStopping (Ctrl-C again to force) …\n' : `\n${reason}\nStopping …\n`);
-    await close();
-    io.stderr.write('Stopped.\n');
-    return reason === undefined ? 0 : 1;
-  } finally {
-    for (const signal of signals) process.off(signal, onSignal);
-  }
+  for (const name of names) process.on(name, onSignal);
+  return {
+    stopped,
+    isStopped: () => firstAtMs !== undefined,
+    release() {
+      for (const name of names) process.off(name, onSignal);
+    },
+  };
+}
+
+/**
+ * Waits for a signal, or until the gateway fails, then closes the gateway.
+ * @returns the exit code: 0 after a signal, 1 when something failed
+ */
+export async function untilStopped(io: Io, signals: Signals, gateway: RunningGateway): Promise<number> {
+  const stopped = signals.stopped.then(() => undefined);
+  const failed = gateway.failed ?? new Promise<never>(() => {});
+  const reason = await Promise.race([stopped, failed]);
+  if (reason !== undefined) io.stderr.write(`\n${reason}\nStopping …\n`);
+  await gateway.close();
+  io.stderr.write('Stopped.\n');
+  return reason === undefined ? 0 : 1;
 }

@@ -2,7 +2,7 @@ import { createLog } from '../observe/log.ts';
 import { type AddCommand, CliError, examples, exitCodes } from './cli.ts';
 import { type ConfigOption, configOf, withConfig } from './config-option.ts';
 import type { RunningGateway, StartGateway } from './gateway-contract.ts';
-import { untilStopped } from './lifetime.ts';
+import { takeSignals, untilStopped } from './lifetime.ts';
 
 /** `sallyport serve`: the gateway for an Envoy that is already there. */
 export const serveCommand =
@@ -16,8 +16,12 @@ export const serveCommand =
           const config = configOf(options, io);
           const log = createLog({ level: config.log.level, target: io.stderr });
           const onProgress = (done: string) => log.info('part is up', { part: done });
-          const gateway = await started(start(config, { log, onProgress }));
-          return untilStopped(io, gateway.failed, () => gateway.close());
+          const signals = takeSignals(io);
+          try {
+            return await untilStopped(io, signals, await started(start(config, { log, onProgress })));
+          } finally {
+            signals.release();
+          }
         }),
       );
   };

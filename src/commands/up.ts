@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { createLog } from '../observe/log.ts';
 import { type AddCommand, examples } from './cli.ts';
 import { type ConfigOption, configOf, withConfig } from './config-option.ts';
+import { screen } from './demo/screen.ts';
 import { envoyBinary } from './envoy-binary.ts';
-import type { StartGateway } from './gateway-contract.ts';
-import { untilStopped } from './lifetime.ts';
+import type { RunningGateway, StartGateway } from './gateway-contract.ts';
+import { takeSignals, untilStopped } from './lifetime.ts';
 import { createProgress } from './progress.ts';
 import { started } from './serve.ts';
 
@@ -23,19 +24,18 @@ export const upCommand =
           const progress = createProgress(io);
           const logFile = join(config.stateDir, 'sallyport.log');
           const log = createLog({ level: config.log.level, target: options.demo ? { file: logFile } : io.stderr });
+          const signals = takeSignals(io);
           const demo = options.demo ? await (await import('./demo/demo.ts')).startDemo(config, progress) : undefined;
           try {
             const gateway = await started(start(config, { log, envoyBin, onProgress: progress.tick }));
-            const { screen } = await import('./demo/screen.ts');
-            io.stdout.write(
-              demo
-                ? screen(gateway.addresses, logFile)
-                : `Sallyport is up: ${Object.values(gateway.addresses).join(', ')}\n`,
-            );
-            return await untilStopped(io, gateway.failed, () => gateway.close());
+            if (!signals.isStopped()) io.stdout.write(demo ? screen(gateway.addresses, logFile) : addressLine(gateway));
+            return await untilStopped(io, signals, gateway);
           } finally {
             await demo?.close();
+            signals.release();
           }
         }),
       );
   };
+
+const addressLine = ({ addresses }: RunningGateway) => `Sallyport is up: ${Object.values(addresses).join(', ')}\n`;

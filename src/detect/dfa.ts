@@ -72,12 +72,12 @@ export class Dfa {
     return next !== UNKNOWN ? next : this.#workOut(state, symbol);
   }
 
-  /** Rules accepted in this state, whatever follows; the preferred one last. */
+  /** Rules accepted in this state, whatever follows. */
   acceptsOf(state: number): readonly number[] {
     return this.#accepts[state >> this.#shift]!;
   }
 
-  /** Rules accepted if the right thing follows; the preferred one last. */
+  /** Rules accepted if the right thing follows. */
   edgesOf(state: number): readonly Accept[] {
     return this.#edges[state >> this.#shift]!;
   }
@@ -128,9 +128,13 @@ export class Dfa {
     const index = this.#sets.length;
     this.#grow(index + 1);
     const { nfa, openers, classReads } = this.#parts;
-    const accepted = set.flatMap((state) => nfa.accept[state] ?? []).sort((a, b) => b.rule - a.rule);
-    const accepts = accepted.filter((accept) => accept.right === 'none').map((accept) => accept.rule);
-    const edges = accepted.filter((accept) => accept.right !== 'none');
+    const accepted = set.flatMap((state) => nfa.accept[state] ?? []);
+    const accepts = [...new Set(accepted.filter(({ right }) => right === 'none').map(({ rule }) => rule))];
+    // One entry a rule and side: several alternatives of a pattern may end here.
+    const edges = accepted.filter(
+      ({ rule, right }, i) =>
+        right !== 'none' && accepted.findIndex((other) => other.rule === rule && other.right === right) === i,
+    );
     const flags =
       (accepts.length > 0 ? ACCEPTS : 0) |
       (edges.length > 0 ? ACCEPTS_AT_EDGE : 0) |

@@ -316,7 +316,6 @@ export function standaloneBootstrap(options: BootstrapOptions): Json {
           static_layer: {
             // Without it Envoy resets ext_proc streams that are done; the gate stands that, but it costs.
             'envoy.reloadable_features.ext_proc_graceful_grpc_close': true,
-            'overload.global_downstream_max_connections': 50_000,
           },
         },
       ],

@@ -8,6 +8,7 @@
 import grpc from '@grpc/grpc-js';
 import type { Plan, RefuseStage } from '../checkpoint.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
+import type { ResponseBody } from '../mask/bodies.ts';
 import type { BodyMasker, Released } from '../mask/contract.ts';
 import type { Recorder } from '../record/events.ts';
 import { openPlan, type PlanKeys, type PlanRefusal, type UsedPlans } from './plan.ts';
@@ -33,14 +34,6 @@ import {
 /** Namespace of ext_authz's dynamic metadata, whatever name the filter has. */
 const METADATA_NAMESPACE = 'envoy.filters.http.ext_authz';
 
-/** How one response's body is read: what is delivered, and what is recorded of it. */
-export interface ResponseBody {
-  /** Masks what the plan asks for; observes (terminal event, usage) where it asks for nothing. */
-  readonly delivery: BodyMasker;
-  /** Masks what was delivered once more for the record; undefined when the delivery is masked enough for it. */
-  readonly record: BodyMasker | undefined;
-}
-
 export interface ProcOptions {
   readonly planKeys: PlanKeys;
   readonly usedPlans: UsedPlans;
@@ -56,7 +49,8 @@ export interface ProcOptions {
 export interface ProcObserver {
   streamOpened(): void;
   streamClosed(): void;
-  chunk(): void;
+  /** A chunk was answered: bytes from the model, bytes released. */
+  chunk(bytesIn: number, bytesOut: number): void;
   masked(detector: string, count: number): void;
   planRefused(why: PlanRefusal): void;
   localReply(details: string): void;
@@ -233,7 +227,6 @@ class ResponseGate {
   private responseBody(message: ProcessingRequest): Promise<void> | undefined {
     const { body } = this;
     if (body === undefined) throw new Error('a response body before its headers');
-    this.options.observe.chunk();
     if (message.endOfStream) return this.lastChunk(message, body);
     const released = body.delivery.push(message.body);
     if (released instanceof Promise) return released.then((later) => this.release(message, later));
@@ -250,6 +243,7 @@ class ResponseGate {
   /** Record, then let go: written before every chunk, durable before the terminal one. */
   private release(message: ProcessingRequest, released: Released, last = false): Promise<void> | undefined {
     if (this.phase === 'over') return undefined;
+    this.options.observe.chunk(message.body.length, released.bytes.length);
     const answer = released.bytes.equals(message.body) ? CONTINUE_RESPONSE_BODY : encodeResponseBody(released.bytes);
     const recorded = this.record(released.bytes, last);
     if (recorded !== undefined) return recorded.then(() => this.letGo(answer, released.terminal));

@@ -40,6 +40,8 @@ export interface GrpcServer {
    * its way is still answered. New connections are still accepted.
    */
   announceShutdown(): void;
+  /** Connections that are open. */
+  readonly connections: number;
   /** No new connections; resolves when every call has ended. */
   finish(): Promise<void>;
   /** Ends what is left, now. */
@@ -73,8 +75,11 @@ function certificateNames(subjectAltName: string | undefined): string[] {
 
 /** The first of the two GOAWAYs of a graceful shutdown; Node and grpc-js only know the second, which races with new streams. */
 function announceShutdown(server: grpc.Server): void {
-  const { sessions } = server as unknown as { sessions: Map<ServerHttp2Session, unknown> };
-  for (const session of sessions.keys()) session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
+  for (const session of sessionsOf(server).keys()) session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
+}
+
+function sessionsOf(server: grpc.Server): Map<ServerHttp2Session, unknown> {
+  return (server as unknown as { sessions: Map<ServerHttp2Session, unknown> }).sessions;
 }
 
 type AnyCall = CheckCall | ProcessCall;
@@ -147,6 +152,9 @@ export async function startGrpcServer(options: GrpcServerOptions, handlers: Grpc
   return {
     address,
     announceShutdown: () => announceShutdown(server),
+    get connections() {
+      return sessionsOf(server).size;
+    },
     finish: () =>
       new Promise((resolve) => {
         server.tryShutdown(() => resolve());

@@ -29,13 +29,13 @@ export function readPolicies(file: PolicyFile): { policies: LocatedPolicy[]; pro
     const { line, col } = lines.linePos(offset);
     return { file: file.path, line: Math.max(line, 1), column: Math.max(col, 1), message };
   };
-  if (!Array.isArray(documents)) return { policies: [], problems: [at(0, 'the file is empty')] };
+  if (documents.length === 0) return { policies: [], problems: [at(0, 'the file is empty')] };
   const policies: LocatedPolicy[] = [];
   const problems: Problem[] = [];
   for (const document of documents as Document.Parsed[]) {
     const broken = [...document.errors, ...document.warnings];
     problems.push(...broken.map((error) => at(error.pos[0], error.message)));
-    if (broken.length > 0 || (document.contents === null && documents.length > 1)) continue;
+    if (broken.length > 0 || (documents.length > 1 && isEmpty(document))) continue;
     const where = (path: Path) => locate(document, path);
     const parsed = policyDocument.safeParse(contentOf(document));
     if (!parsed.success) {
@@ -54,6 +54,10 @@ export function readPolicies(file: PolicyFile): { policies: LocatedPolicy[]; pro
     });
   }
   return { policies, problems };
+}
+
+function isEmpty({ contents }: Document): boolean {
+  return contents === null || (isScalar(contents) && contents.value === null);
 }
 
 /** Aliases are expanded at most 100 times (a "billion laughs" is refused). */

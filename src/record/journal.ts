@@ -11,7 +11,7 @@ import type { ContentChunk, RecordEvent, Recorder, RefusedEvent } from './events
 import { Flood } from './flood.ts';
 import { type FolderLock, lockFolder, readWriter } from './folder.ts';
 import { readPosition, type ShippedPosition } from './position.ts';
-import { fence, type Recovered, type RecoveryReport, recover } from './recovery.ts';
+import { type Recovered, type RecoveryReport, recover } from './recovery.ts';
 import { createSegment, type OpenSegment, segmentPath } from './segment.ts';
 import { OpenSessions } from './sessions.ts';
 import { JournalUnavailable } from './unavailable.ts';
@@ -179,15 +179,28 @@ export class Journal implements Recorder {
     return () => this.#syncedListeners.delete(listener);
   }
 
-  /** Deletes a segment that the store has acknowledged, or keeps it in `fenced/` when a part of it could not be read. */
-  async release(segment: number, damaged: boolean): Promise<void> {
-    const bytes = this.#segments.get(segment);
-    if (bytes === undefined) return;
-    if (damaged) await fence(this.dir, segment, this.#disk);
-    else await rm(segmentPath(this.dir, segment));
-    this.#segments.delete(segment);
-    this.#refusedBytes.delete(segment);
-    this.#finishedBytes -= bytes;
+  /** Length of a segment that may be read up to there: of the current one, what is synced. Undefined: it is not there. */
+  readable(segment: number): number | undefined {
+    const { synced } = this;
+    return segment === synced.segment ? synced.offset : this.#segments.get(segment);
+  }
+
+  /** Number of the oldest segment. */
+  get oldest(): number {
+    let oldest = this.synced.segment;
+    for (const segment of this.#segments.keys()) oldest = Math.min(oldest, segment);
+    return oldest;
+  }
+
+  /** Deletes all segments before this one: the store has acknowledged them. */
+  async release(before: number): Promise<void> {
+    for (const [segment, bytes] of this.#segments) {
+      if (segment >= before) continue;
+      await rm(segmentPath(this.dir, segment), { force: true });
+      this.#segments.delete(segment);
+      this.#refusedBytes.delete(segment);
+      this.#finishedBytes -= bytes;
+    }
   }
 
   gauges(): JournalGauges {

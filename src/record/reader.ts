@@ -15,9 +15,10 @@ import {
 } from './codec.ts';
 import { decodeHeader, listSegments, type SegmentHeader, segmentHeaderBytes, segmentPath } from './segment.ts';
 
-/** A stretch of a segment that cannot be read: offsets in the file, `to` exclusive. */
+/** A stretch of a segment that cannot be read: offsets in the file, `to` exclusive. `missing`: the file is not there. */
 export interface Damage {
   readonly kind: 'damage';
+  readonly reason: 'unreadable' | 'missing';
   readonly segment: number;
   readonly from: number;
   readonly to: number;
@@ -32,8 +33,12 @@ export interface SegmentFile {
   readonly size: number;
 }
 
-export async function openSegment(dir: string, number: number): Promise<SegmentFile> {
-  const file = await open(segmentPath(dir, number), 'r');
+export function openSegment(dir: string, number: number): Promise<SegmentFile> {
+  return openSegmentFile(segmentPath(dir, number), number);
+}
+
+async function openSegmentFile(path: string, number: number): Promise<SegmentFile> {
+  const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
     const start = Buffer.alloc(Math.min(size, segmentHeaderBytes));
@@ -52,7 +57,7 @@ export async function openSegment(dir: string, number: number): Promise<SegmentF
 export async function* readFrames(segment: SegmentFile, from: number, to: number): AsyncGenerator<(Frame | Damage)[]> {
   const { header, number } = segment;
   if (header === undefined) {
-    if (to > 0) yield [{ kind: 'damage', segment: number, from: 0, to }];
+    if (to > 0) yield [{ kind: 'damage', reason: 'unreadable', segment: number, from: 0, to }];
     return;
   }
   let at = Math.max(from, segmentHeaderBytes);
@@ -68,7 +73,7 @@ export async function* readFrames(segment: SegmentFile, from: number, to: number
     else if (typeof stop === 'number' && whole && at + stop <= to) need = stop;
     else {
       const next = await nextCommit(segment, header, at + 1, to);
-      yield [{ kind: 'damage', segment: number, from: at, to: next }];
+      yield [{ kind: 'damage', reason: 'unreadable', segment: number, from: at, to: next }];
       at = next;
       need = windowBytes;
     }
@@ -123,20 +128,28 @@ export async function* readJournal(dir: string): AsyncGenerator<JournalRecord | 
   const numbers = await listSegments(dir);
   for (const number of numbers) {
     const segment = await openSegment(dir, number);
-    try {
-      const last = number === numbers.at(-1);
-      for await (const frames of readFrames(segment, 0, segment.size)) {
-        for (const frame of frames) {
-          if ('kind' in frame) {
-            if (!last || frame.to < segment.size) yield frame;
-            continue;
-          }
-          const record = recordOf(frame, segment.header!.writer);
-          if (record !== undefined) yield record;
-        }
-      }
-    } finally {
-      await segment.file.close();
+    const last = number === numbers.at(-1);
+    for await (const record of recordsOf(segment)) {
+      const unfinished = last && record.kind === 'damage' && record.to === segment.size;
+      if (!unfinished) yield record;
     }
+  }
+}
+
+/** The records in one file of segment format: a segment that was put in `fenced/`, a batch in `quarantine/`. */
+export async function* readSegmentFile(path: string): AsyncGenerator<JournalRecord | Damage> {
+  yield* recordsOf(await openSegmentFile(path, 0));
+}
+
+async function* recordsOf(segment: SegmentFile): AsyncGenerator<JournalRecord | Damage> {
+  try {
+    for await (const frames of readFrames(segment, 0, segment.size)) {
+      for (const frame of frames) {
+        const record = 'kind' in frame ? frame : recordOf(frame, segment.header!.writer);
+        if (record !== undefined) yield record;
+      }
+    }
+  } finally {
+    await segment.file.close();
   }
 }

@@ -144,7 +144,8 @@ async function findDamage(segment: SegmentFile, atLeast: number): Promise<{ sync
       else synced = Math.max(synced, commitOf(frame, segment.header!.salt)?.synced ?? 0);
     }
   }
-  if (synced > segment.size) damage.push({ kind: 'damage', segment: segment.number, from: segment.size, to: synced });
+  if (synced > segment.size)
+    damage.push({ kind: 'damage', reason: 'unreadable', segment: segment.number, from: segment.size, to: synced });
   return { synced, damage };
 }
 

@@ -61,7 +61,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   if (parsed.data.stream === true) await stream(response, parsed.data, completion, pauseMs, order?.name === 'drop');
   else if (order?.name === 'drop') drop(response, JSON.stringify(completion));
   else {
-    if (order?.name === 'slow') await sleep(pauseMs);
+    if (order?.name === 'slow') await pause(pauseMs, response);
     json(response, completion);
   }
 }
@@ -80,9 +80,18 @@ async function stream(
     if (isDropped && index > events.length / 2) return void response.destroy();
     if (!response.write(`data: ${JSON.stringify(event)}\n\n`))
       await Promise.race([once(response, 'drain'), once(response, 'close')]);
-    if (pauseMs > 0) await sleep(pauseMs);
+    if (pauseMs > 0) await pause(pauseMs, response);
   }
   response.end('data: [DONE]\n\n');
+}
+
+/** Waits so long, or until nobody listens any more. */
+async function pause(ms: number, response: ServerResponse): Promise<void> {
+  const gone = new AbortController();
+  const abort = () => gone.abort();
+  response.once('close', abort);
+  await sleep(ms, undefined, { signal: gone.signal }).catch(() => {});
+  response.off('close', abort);
 }
 
 /** Sends half of what the length promises, then cuts the connection. */

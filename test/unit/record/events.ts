@@ -46,7 +46,8 @@ export function sessionId(n: number): string {
   return `0199a1b2-c3d4-7e5f-8a9b-${n.toString(16).padStart(12, '0')}`;
 }
 
-export const startMs = 1_763_820_000_000;
+/** Now, to the second: the store drops what is past its retention. */
+export const startMs = Math.floor(Date.now() / 1000) * 1000;
 
 export function request(n: number, changes: Partial<RequestEvent> = {}): RequestEvent {
   return {

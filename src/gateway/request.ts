@@ -1,0 +1,90 @@
+/** The stages of the request gate, made from the config's parts. */
+import { v7 as uuidv7 } from 'uuid';
+import type { GateRequest, Plan, RefuseStage, Stages } from '../checkpoint.ts';
+import { forwardHeaders } from '../envoy/forward.ts';
+import { formatOfRequest, modelListPaths, readRequest } from '../exchange/formats.ts';
+import { refusal } from '../exchange/refusal.ts';
+import { refuseTransport } from '../exchange/transport.ts';
+import type { Identifier } from '../identity/caller.ts';
+import { findCredential } from '../identity/credential.ts';
+import type { Bodies } from '../mask/bodies.ts';
+import type { Registry } from '../models/registry.ts';
+import type { Log } from '../observe/log.ts';
+import type { PolicySource } from '../policy/source.ts';
+import type { Recorder } from '../record/events.ts';
+
+export interface RequestParts {
+  readonly identifier: Identifier;
+  readonly models: Registry;
+  readonly policies: PolicySource;
+  readonly bodies: Bodies;
+  readonly recorder: Recorder;
+  readonly log: Log;
+  readonly dispatched: (plan: Plan) => void;
+  readonly draining: () => boolean;
+}
+
+export const refuse: RefuseStage = (about) => refusal(about);
+export const newSession = (): string => uuidv7();
+export const nowMs = (): number => Date.now();
+
+export function requestStages(parts: RequestParts): Stages {
+  const { models, bodies, log } = parts;
+  return {
+    refuseTransport,
+    findCredential,
+    identify: (token) => parts.identifier.identify(token),
+    route: {
+      models: () => models.list(),
+      admit: (request) => {
+        const path = pathOf(request);
+        if (request.method === 'GET' && modelListPaths.has(path)) return 'list_models';
+        return formatOfRequest(request.method, path) === undefined ? 'refused' : 'call';
+      },
+      pick: (request, modelField) => {
+        const match = models.match({
+          host: hostOf(request),
+          path: pathOf(request),
+          modelField,
+          named: request.namedModel,
+          format: formatOfRequest(request.method, pathOf(request))?.id,
+        });
+        return match.ok ? match.model : undefined;
+      },
+      list: (admitted) => modelListPaths.get('/v1/models')!.modelList(admitted.map(({ name }) => name)),
+    },
+    read: (request) => {
+      const format = formatOfRequest(request.method, pathOf(request));
+      if (format === undefined) throw new Error('a path that was admitted has no format');
+      const media = {
+        contentType: header(request, 'content-type'),
+        contentEncoding: header(request, 'content-encoding'),
+      };
+      return readRequest(format, media, request.body);
+    },
+    find: (request, facts) => bodies.request(facts.format, request.body),
+    policy: () => parts.policies.current,
+    recorder: parts.recorder,
+    refuse,
+    forward: forwardHeaders,
+    newSession,
+    nowMs,
+    dispatched: parts.dispatched,
+    draining: parts.draining,
+    failed: (session, error) => log.error('the request gate failed; the caller got 503', { session, error }),
+  };
+}
+
+function pathOf({ path }: GateRequest): string {
+  const query = path.indexOf('?');
+  return query < 0 ? path : path.slice(0, query);
+}
+
+/** Host without port, lower case; IPv6 literals keep their brackets. */
+function hostOf({ host }: GateRequest): string {
+  return host.toLowerCase().replace(/:\d+$/, '');
+}
+
+function header(request: GateRequest, name: string): string | undefined {
+  return request.headers.find(([key]) => key === name)?.[1];
+}

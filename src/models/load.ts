@@ -1,0 +1,198 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { type Document, LineCounter, type Node, parseDocument } from 'yaml';
+import { z } from 'zod';
+import type { Model } from './model.ts';
+import { type ModelEntry, modelEntry } from './schema.ts';
+
+/** Something wrong in models.yaml. `path` as in `models[0].upstream`; lines and columns count from 1. */
+export interface ModelsProblem {
+  readonly path: string;
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}
+
+export type LoadedModels =
+  | { readonly ok: true; readonly models: readonly Model[] }
+  | { readonly ok: false; readonly problems: readonly ModelsProblem[] };
+
+/** Reads the credential that an entry names. Throws (with a `code`) when it cannot. */
+export type ReadSecret = (source: { readonly file: string } | { readonly env: string }) => Promise<string>;
+
+type Path = readonly PropertyKey[];
+type Complain = (path: Path, message: string) => void;
+
+const maxSecretLength = 8192;
+const registry = z.strictObject({ models: z.array(modelEntry).min(1, 'must have a model').max(1000) });
+
+/** Reads models.yaml and the credentials that it names: files relative to it, variables from `env`. */
+export async function loadModels(
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<LoadedModels> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    return {
+      ok: false,
+      problems: [{ path: '', line: 1, column: 1, message: `${file} cannot be read (${codeOf(error)})` }],
+    };
+  }
+  return parseModels(text, async (source) => {
+    if ('file' in source) return readFile(resolve(dirname(file), source.file), 'utf8');
+    const value = env[source.env];
+    if (value === undefined) throw new UnsetVariable();
+    return value;
+  });
+}
+
+/** Reads a registry: an object with `models`, a list. Every problem is reported with its place; secrets never are. */
+export async function parseModels(text: string, readSecret: ReadSecret): Promise<LoadedModels> {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const problems: ModelsProblem[] = [];
+  const complainAt = (offset: number, path: Path, message: string) => {
+    const { line, col } = lines.linePos(offset);
+    problems.push({ path: pathText(path), line: Math.max(line, 1), column: Math.max(col, 1), message });
+  };
+  for (const error of [...document.errors, ...document.warnings]) complainAt(error.pos[0], [], error.message);
+  if (problems.length > 0) return { ok: false, problems };
+  const complain: Complain = (path, message) => complainAt(offsetOf(document, path), path, message);
+  const parsed = registry.safeParse(contentOf(document));
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      if (issue.code !== 'unrecognized_keys') complain(issue.path, issue.message);
+      else for (const key of issue.keys) complain([...issue.path, key], 'is not known');
+    }
+    return { ok: false, problems };
+  }
+  const models: Model[] = [];
+  for (const [index, entry] of parsed.data.models.entries()) {
+    const credential = await readCredential(entry, ['models', index, 'credential'], readSecret, complain);
+    models.push(toModel(entry, credential));
+  }
+  refuseAmbiguity(models, complain);
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, models: Object.freeze(models) };
+}
+
+class UnsetVariable extends Error {
+  readonly code = 'not set';
+}
+
+async function readCredential(
+  { credential }: ModelEntry,
+  path: Path,
+  readSecret: ReadSecret,
+  complain: Complain,
+): Promise<Model['credential']> {
+  if (credential === undefined) return undefined;
+  const { header, prefix, file, env } = credential;
+  const source = file === undefined ? { env: env ?? '' } : { file };
+  const where = file === undefined ? `environment variable ${env}` : `file ${file}`;
+  let secret: string;
+  try {
+    secret = (await readSecret(source)).replace(/\r?\n$/, '');
+  } catch (error) {
+    complain(path, `the credential cannot be read: ${where} (${codeOf(error)})`);
+    return undefined;
+  }
+  // A header value of printable ASCII: a line break would be a second header.
+  if (!/^[\x20-\x7e]+$/.test(secret) || secret.length > maxSecretLength) {
+    complain(
+      path,
+      `the credential must be one line of printable ASCII, ${maxSecretLength} characters at most: ${where}`,
+    );
+    return undefined;
+  }
+  return hidden(header, `${prefix}${secret}`);
+}
+
+/** A credential whose value no JSON, log line or object copy shows. */
+function hidden(header: string, value: string): NonNullable<Model['credential']> {
+  const credential = Object.defineProperty({ header }, 'value', { value, enumerable: false });
+  return Object.freeze(credential) as NonNullable<Model['credential']>;
+}
+
+function toModel(entry: ModelEntry, credential: Model['credential']): Model {
+  return Object.freeze({
+    name: entry.name,
+    version: entry.version,
+    upstream: Object.freeze(entry.upstream),
+    formats: Object.freeze([...new Set(entry.formats)]),
+    match: Object.freeze({ ...entry.match, names: Object.freeze([...new Set([entry.name, ...entry.match.names])]) }),
+    credential,
+    labels: Object.freeze(entry.labels),
+    team: entry.team,
+    cluster: `model_${entry.name}_${entry.version}`.replace(/[^A-Za-z0-9_.-]/g, '_'),
+  });
+}
+
+/** Two entries that one request could mean, or that would share an Envoy cluster, are refused. */
+function refuseAmbiguity(models: readonly Model[], complain: Complain): void {
+  for (const [index, model] of models.entries()) {
+    for (const other of models.slice(0, index)) {
+      const path = ['models', index];
+      if (other.name === model.name) complain([...path, 'name'], `there is a model "${model.name}" already`);
+      else if (other.cluster === model.cluster)
+        complain(
+          [...path, 'name'],
+          `"${model.name}" and "${other.name}" would share the Envoy cluster ${model.cluster}`,
+        );
+      else {
+        const shared = model.match.names.find((name) => other.match.names.includes(name));
+        const places =
+          overlap(model.match.hosts, other.match.hosts, same) && overlap(model.match.paths, other.match.paths, nested);
+        if (shared !== undefined && places)
+          complain(
+            [...path, 'match'],
+            `"${shared}" could also mean "${other.name}": give them different names, hosts or paths`,
+          );
+      }
+    }
+  }
+}
+
+function overlap(a: readonly string[], b: readonly string[], touch: (x: string, y: string) => boolean): boolean {
+  return a.length === 0 || b.length === 0 || a.some((x) => b.some((y) => touch(x, y)));
+}
+
+const same = (x: string, y: string) => x === y;
+const nested = (x: string, y: string) => isBelow(x, y) || isBelow(y, x);
+
+/** Whether a path is a prefix or below it, by whole segments. */
+export function isBelow(path: string, prefix: string): boolean {
+  const bare = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
+  return path === bare || path.startsWith(`${bare}/`);
+}
+
+function contentOf(document: Document): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Offset of the value at a path, or of the nearest one above it. */
+function offsetOf(document: Document.Parsed, path: Path): number {
+  for (let length = path.length; length >= 0; length -= 1) {
+    const node = (length === 0 ? document.contents : document.getIn(path.slice(0, length), true)) as
+      | Node
+      | null
+      | undefined;
+    if (typeof node === 'object' && node?.range) return node.range[0];
+  }
+  return 0;
+}
+
+function pathText(path: Path): string {
+  return path
+    .map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i === 0 ? '' : '.'}${String(part)}`))
+    .join('');
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'error';
+}

@@ -1,0 +1,40 @@
+import type { TableRows } from './rows.ts';
+
+/** What the gateway's process asks of the engine's process (Node IPC, structured clone). */
+export type EngineRequest =
+  | {
+      readonly id: number;
+      readonly op: 'open';
+      readonly dataDir: string;
+      readonly configFile: string;
+      readonly queryTimeoutMs: number;
+    }
+  /** DDL and migrations, on the writing session. */
+  | { readonly id: number; readonly op: 'run'; readonly sql: string }
+  | { readonly id: number; readonly op: 'insert'; readonly database: string; readonly rows: readonly TableRows[] }
+  /** A read with parameters in TabSeparated form and a format; on one of the reading sessions. */
+  | {
+      readonly id: number;
+      readonly op: 'query';
+      readonly sql: string;
+      readonly parameters: Readonly<Record<string, string>>;
+      readonly format: string;
+    }
+  /** The operator's own SQL, on a session of its own. */
+  | { readonly id: number; readonly op: 'sql'; readonly sql: string; readonly format: string }
+  | { readonly id: number; readonly op: 'close' };
+
+export type EngineReply =
+  | { readonly id: number; readonly ok: true; readonly data: Uint8Array }
+  | {
+      readonly id: number;
+      readonly ok: false;
+      readonly missing: boolean;
+      readonly clickhouseCode: number;
+      readonly name: string;
+      readonly message: string;
+    };
+
+type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+/** A request before it has an id. */
+export type EngineCall = Without<EngineRequest, 'id'>;

@@ -1,0 +1,176 @@
+/**
+ * The tables, in versioned migrations, one SQL for the embedded engine and a ClickHouse server. Migrations only add:
+ * version N and N-1 of the gateway run side by side on one schema. Every statement can be run again, so that one that
+ * was cut off half-way is simply repeated.
+ *
+ * - `events`: the log. What was proven (the leaf's canonical JSON) is stored as it is; every other column is computed
+ *   from it by the engine, in one parse. A row sent twice has the same key and counts once.
+ * - `contents`: delivered text, chunk by chunk, with its time.
+ * - `sessions`: a view, one row a session, merged from the events of both gates. No materialized views: after a kill in
+ *   the middle of an insert they may lack a block.
+ *
+ * `revision` is the ReplacingMergeTree version: an erasure will replace a row by one with a higher revision.
+ */
+import type { Statement } from './port.ts';
+
+export interface Dialect {
+  readonly database: string;
+  /** Has the embedded engine sync inserts itself; a server has its own settings. */
+  readonly fsync: boolean;
+}
+
+export interface Migration {
+  readonly version: number;
+  readonly name: string;
+  readonly statements: (dialect: Dialect) => readonly string[];
+}
+
+// JSON keys of src/record/events.ts. A key that an event lacks reads as the type's default.
+const fields = `Tuple(
+  session String, at Int64, type LowCardinality(String),
+  caller Tuple(provider String, subject String, email String, kind LowCardinality(String), groups Array(String), team String),
+  http Tuple(method LowCardinality(String), host String, path String, clientAddress String, userAgent String, requestId String, traceId String),
+  model LowCardinality(String), modelVersion LowCardinality(String), format LowCardinality(String), operation LowCardinality(String),
+  stream Bool, tokens UInt64, bytes UInt64, tools Array(String), findings Map(String, UInt64),
+  verdict LowCardinality(String),
+  rules Array(Tuple(policy String, rule String, effect String, mode String, error String)),
+  maskResponse Array(String), message String, revision LowCardinality(String), gateUs UInt64,
+  status UInt16, contentType LowCardinality(String), cluster LowCardinality(String),
+  request Tuple(writer String, leaf Int64),
+  how LowCardinality(String), code LowCardinality(String), masked Map(String, UInt64),
+  inputTokens Nullable(UInt64), outputTokens Nullable(UInt64), chunks UInt64,
+  firstByteMs Nullable(Float64), durationMs Float64,
+  detail String, count UInt64, action LowCardinality(String), reader String, subject String
+)`;
+
+const settings = ({ fsync }: Dialect) =>
+  fsync ? 'SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 0' : '';
+
+const events = (dialect: Dialect) => `CREATE TABLE IF NOT EXISTS ${dialect.database}.events (
+  writer UUID COMMENT 'log that the event is a leaf of: one gateway process''s journal',
+  leaf UInt64 COMMENT 'index in the log',
+  leaf_scheme UInt8 COMMENT '1: SHA-256(0x00 || body), RFC 6962',
+  leaf_hash FixedString(32),
+  body String COMMENT 'the event, canonical JSON (RFC 8785)' CODEC(ZSTD(3)),
+  revision UInt32 DEFAULT 0,
+  expires_at DateTime('UTC'),
+  fields ${fields} MATERIALIZED JSONExtract(body, '${fields.replaceAll(/\s+/g, ' ')}') CODEC(ZSTD(1)),
+  session String MATERIALIZED JSONExtractString(body, 'session') CODEC(ZSTD(1)),
+  at DateTime64(3, 'UTC') MATERIALIZED fromUnixTimestamp64Milli(JSONExtractInt(body, 'at'), 'UTC') CODEC(Delta, ZSTD(1)),
+  type LowCardinality(String) MATERIALIZED JSONExtractString(body, 'type'),
+  INDEX by_time at TYPE minmax GRANULARITY 1,
+  INDEX by_subject fields.caller.subject TYPE bloom_filter(0.01) GRANULARITY 1
+) ENGINE = ReplacingMergeTree(revision)
+PARTITION BY toYYYYMM(at)
+ORDER BY (session, writer, leaf)
+TTL expires_at
+${settings(dialect)}`;
+
+const contents = (dialect: Dialect) => `CREATE TABLE IF NOT EXISTS ${dialect.database}.contents (
+  session String CODEC(ZSTD(1)),
+  direction LowCardinality(String) COMMENT 'request, response',
+  seq UInt32 CODEC(Delta, ZSTD(1)),
+  at DateTime64(3, 'UTC') COMMENT 'when it was delivered' CODEC(Delta, ZSTD(1)),
+  text String COMMENT 'as delivered, masked; a chunk may end inside a character' CODEC(ZSTD(3)),
+  revision UInt32 DEFAULT 0,
+  expires_at DateTime('UTC')
+) ENGINE = ReplacingMergeTree(revision)
+PARTITION BY toYYYYMM(at)
+ORDER BY (session, direction, seq)
+TTL expires_at
+${settings(dialect)}`;
+
+// The end that says most wins: `unknown` is what a restart writes for a session whose end may lie in another log.
+const ended = (column: string) => `argMaxIf(${column}, fields.how != 'unknown', type = 'end')`;
+const first = (column: string, type: string) => `anyIf(${column}, type = '${type}')`;
+const either = (column: string) => `anyIf(${column}, type IN ('request', 'refused'))`;
+
+const sessions = ({ database }: Dialect) => `CREATE OR REPLACE VIEW ${database}.sessions AS
+SELECT
+  session,
+  min(at) AS started_at,
+  maxOrNullIf(at, type IN ('end', 'refused')) AS ended_at,
+  ${either('fields.caller.provider')} AS provider,
+  ${either('fields.caller.subject')} AS subject,
+  ${either('fields.caller.email')} AS email,
+  ${either('fields.caller.kind')} AS kind,
+  ${either('fields.caller.groups')} AS groups,
+  ${either('fields.caller.team')} AS team,
+  ${either('fields.http.method')} AS method,
+  ${either('fields.http.host')} AS host,
+  ${either('fields.http.path')} AS path,
+  ${either('fields.http.clientAddress')} AS client_address,
+  ${either('fields.http.userAgent')} AS user_agent,
+  ${either('fields.http.requestId')} AS x_request_id,
+  ${either('fields.http.traceId')} AS trace_id,
+  ${first('fields.model', 'request')} AS model,
+  ${first('fields.modelVersion', 'request')} AS model_version,
+  ${first('fields.format', 'request')} AS format,
+  ${first('fields.operation', 'request')} AS operation,
+  ${first('fields.stream', 'request')} AS stream,
+  ${first('fields.tokens', 'request')} AS estimated_tokens,
+  ${first('fields.bytes', 'request')} AS request_bytes,
+  ${first('fields.tools', 'request')} AS tools,
+  ${first('fields.findings', 'request')} AS findings,
+  multiIf(max(type = 'decision'), ${first('fields.verdict', 'decision')}, max(type = 'refused'), 'refused', '') AS verdict,
+  arrayMap(r -> concat(r.policy, '/', r.rule), ${first('fields.rules', 'decision')}) AS rules,
+  ${first('fields.maskResponse', 'decision')} AS mask,
+  ${first('fields.message', 'decision')} AS message,
+  ${first('fields.revision', 'decision')} AS policy_revision,
+  ${first('fields.gateUs', 'decision')} AS gate_us,
+  ${first('fields.status', 'response')} AS model_status,
+  ${first('fields.cluster', 'response')} AS cluster,
+  multiIf(max(type = 'end'), ${ended('fields.how')}, max(type = 'refused'), 'refused', 'open') AS how,
+  if(max(type = 'end'), ${ended('fields.code')}, ${first('fields.code', 'refused')}) AS code,
+  if(max(type = 'end'), ${ended('fields.status')}, ${first('fields.status', 'refused')}) AS status,
+  ${first('fields.detail', 'refused')} AS detail,
+  ${first('fields.count', 'refused')} AS refusals,
+  ${ended('fields.masked')} AS masked,
+  ${ended('fields.inputTokens')} AS input_tokens,
+  ${ended('fields.outputTokens')} AS output_tokens,
+  ${ended('fields.bytes')} AS response_bytes,
+  ${ended('fields.chunks')} AS chunks,
+  ${ended('fields.firstByteMs')} AS first_byte_ms,
+  ${ended('fields.durationMs')} AS duration_ms
+FROM ${database}.events FINAL
+WHERE type IN ('request', 'decision', 'response', 'end', 'refused')
+GROUP BY session`;
+
+export const migrations: readonly Migration[] = [
+  {
+    version: 1,
+    name: 'events, contents, sessions',
+    statements: (dialect) => [events(dialect), contents(dialect), sessions(dialect)],
+  },
+];
+
+/** Where the schema's own version is kept, and the statement that reads it. */
+export function schemaVersions(dialect: Dialect): { readonly create: readonly string[]; readonly read: Statement } {
+  return {
+    create: [
+      `CREATE DATABASE IF NOT EXISTS ${dialect.database}`,
+      `CREATE TABLE IF NOT EXISTS ${dialect.database}.schema_versions (version UInt32, name String, at DateTime('UTC') DEFAULT now())
+       ENGINE = ReplacingMergeTree ORDER BY version ${settings(dialect)}`,
+    ],
+    read: { name: 'schema version', sql: `SELECT max(version) AS version FROM ${dialect.database}.schema_versions` },
+  };
+}
+
+/** Brings the schema up to date. A schema newer than this version of the gateway is left alone. */
+export async function migrate(
+  dialect: Dialect,
+  run: (sql: string) => Promise<void>,
+  read: (statement: Statement) => Promise<readonly Readonly<Record<string, unknown>>[]>,
+): Promise<void> {
+  const versions = schemaVersions(dialect);
+  for (const sql of versions.create) await run(sql);
+  const [row] = await read(versions.read);
+  const current = Number(row?.['version'] ?? 0);
+  for (const migration of migrations) {
+    if (migration.version <= current) continue;
+    for (const sql of migration.statements(dialect)) await run(sql);
+    await run(
+      `INSERT INTO ${dialect.database}.schema_versions (version, name) VALUES (${migration.version}, '${migration.name}')`,
+    );
+  }
+}

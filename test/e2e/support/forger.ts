@@ -1,0 +1,34 @@
+/** An ext_authz that says yes to everything with the plan of a test's choice: what an attacker on Envoy's side would do. */
+import { startGrpcServer } from '../../../src/envoy/server.ts';
+import { type CheckRequest, encodeForward } from '../../../src/envoy/wire.ts';
+
+export interface Forger {
+  /** The plan for the next request; undefined: no dynamic metadata at all. */
+  plan: (check: CheckRequest) => string | undefined;
+  close(): void;
+}
+
+const BARE_YES = {
+  status: { code: 0 },
+  ok_response: { headers: [{ header: { key: 'x-sallyport-upstream', value: 'model_demo_1' }, append_action: 2 }] },
+};
+
+export async function startForger(socket: string): Promise<Forger> {
+  const forger: { plan: Forger['plan'] } = { plan: () => undefined };
+  const server = await startGrpcServer(
+    { listen: `unix:${socket}`, tls: undefined, maxRequestBytes: 4 * 1024 * 1024 },
+    {
+      check: (call, reply) => {
+        const plan = forger.plan(call.request);
+        if (plan === undefined) return reply(null, BARE_YES);
+        reply(
+          null,
+          encodeForward({ setHeaders: [['x-sallyport-upstream', 'model_demo_1']], removeHeaders: [], plan }),
+        );
+      },
+      process: (call) => call.emit('error', { code: 12, details: 'not here' }),
+      serving: () => true,
+    },
+  );
+  return Object.assign(forger, { close: () => server.close() });
+}

