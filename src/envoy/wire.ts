@@ -104,8 +104,7 @@ class Reader {
     else if (wireType === 2) {
       const length = this.varint();
       this.at += length;
-    }
-    else if (wireType === 5) this.at += 4;
+    } else if (wireType === 5) this.at += 4;
     else throw new RangeError(`unsupported wire type ${wireType}`);
     if (this.at > this.buffer.length) throw new RangeError('truncated field');
   }

@@ -13,6 +13,7 @@ import {
   MANY,
   networkPolicy,
   type Peer,
+  refuseSameNames,
   resource,
   serviceOf,
 } from './kubernetes.ts';
@@ -23,7 +24,8 @@ import { type CommentedDocument, yamlText } from './yaml.ts';
 const PROXIES = 'envoy-gateway-system';
 
 export function printEnvoyGateway(options: PrintOptions): string {
-  const models = byUpstream(options.models);
+  const { models } = options;
+  refuseSameNames(models);
   const service = gateService(options.mesh);
   return yamlText([
     { ...service, head: `${preface(models)}\n\n${service.head}` },
@@ -35,7 +37,7 @@ export function printEnvoyGateway(options: PrintOptions): string {
     ...models.flatMap((model) => modelRoute(options, model)),
     extensionPolicy(options),
     patchPolicy(options),
-    ...network(options, models),
+    ...network(options, byUpstream(models)),
   ]);
 }
 

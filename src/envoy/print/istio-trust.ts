@@ -58,7 +58,7 @@ export function gateDestination(options: PrintOptions): CommentedDocument {
                 connectTimeout: '1s',
                 tcpKeepalive: { time: '30s', interval: '10s', probes: 3 },
               },
-              http: { http1MaxPendingRequests: MANY, http2MaxRequests: MANY, h2UpgradePolicy: 'UPGRADE' },
+              http: { http1MaxPendingRequests: MANY, http2MaxRequests: MANY },
             },
             tls: { mode: inMesh ? 'ISTIO_MUTUAL' : 'DISABLE' },
           },
@@ -66,7 +66,7 @@ export function gateDestination(options: PrintOptions): CommentedDocument {
       },
     },
     inMesh
-      ? 'The way to the gate: HTTP/2 and the mesh’s mTLS, room for every live stream.'
+      ? 'The way to the gate: the mesh’s mTLS, and room for every live stream. HTTP/2 comes with the Service’s appProtocol: grpc.'
       : 'Sidecars leave the gate’s port alone: it does its own mTLS (the cluster `sallyport` above).',
   );
 }

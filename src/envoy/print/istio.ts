@@ -12,28 +12,39 @@ import {
   modelDestination,
   onlyWayToModel,
 } from './istio-trust.ts';
-import { byUpstream, clusterHint, dnsLabel, gateService, LONGEST_STREAM, resource, serviceOf } from './kubernetes.ts';
+import {
+  byUpstream,
+  clusterHint,
+  dnsLabel,
+  gateService,
+  LONGEST_STREAM,
+  refuseSameNames,
+  resource,
+  serviceOf,
+} from './kubernetes.ts';
 import type { PrintModel, PrintOptions } from './options.ts';
 import { type CommentedDocument, yamlText } from './yaml.ts';
 
 type Place = 'GATEWAY' | 'SIDECAR_INBOUND';
 
 /** Filters of ours carry our name: Istio's CUSTOM AuthorizationPolicy has an `envoy.filters.http.ext_authz` of its own. */
-export const ISTIO_AUTHZ = 'sallyport.ext_authz';
-export const ISTIO_PROC = 'sallyport.ext_proc';
+const ISTIO_AUTHZ = 'sallyport.ext_authz';
+const ISTIO_PROC = 'sallyport.ext_proc';
 
 export function printIstio(options: PrintOptions): string {
-  const models = byUpstream(options.models);
+  const { models } = options;
+  refuseSameNames(models);
+  const servers = byUpstream(models);
   const documents =
-    options.mesh.context === 'gateway' ? atGateway(options, models) : models.flatMap((m) => inSidecar(options, m));
+    options.mesh.context === 'gateway' ? atGateway(options, models) : servers.flatMap((s) => inSidecar(options, s));
   return yamlText([
     withPreface(gateService(options.mesh), options, models),
     ...documents,
-    ...models.map((model) => modelDestination(model)),
+    ...servers.map((server) => modelDestination(server)),
     gateDestination(options),
-    ...(options.mesh.tls === undefined ? gateIdentity(options, models) : []),
-    ...gateNetwork(options, models),
-    ...models.flatMap((model) => onlyWayToModel(options, model)),
+    ...(options.mesh.tls === undefined ? gateIdentity(options, servers) : []),
+    ...gateNetwork(options, servers),
+    ...servers.flatMap((server) => onlyWayToModel(options, server)),
   ]);
 }
 
@@ -94,7 +105,7 @@ function inSidecar(options: PrintOptions, model: PrintModel): CommentedDocument[
     { name: `sallyport-gates-${dnsLabel(model.name)}`.slice(0, 63), namespace, labels: { app: service } },
     'SIDECAR_INBOUND',
     port,
-    [{ match: { vhost: { name: `inbound|http|${port}` } }, model }],
+    [{ match: { vhost: { name: `inbound|http|${port}` } }, model: isAlone(options.models, model) ? model : undefined }],
     `Both gates in the sidecar of ${model.name}: whoever calls it passes them. The pod must not exclude this port from its
 sidecar (traffic.sidecar.istio.io/excludeInboundPorts), and a Sidecar object, if there is one, must let it reach the gate.
 The address on the record is what x-forwarded-for says, where a gateway of the mesh has set it.`,
@@ -110,6 +121,14 @@ The address on the record is what x-forwarded-for says, where a gateway of the m
       [[['spec', 'http', 0, 'retries'], 'No retries.']],
     ),
   ];
+}
+
+/** A server of several models: its sidecar's one route cannot name which, so the gate goes by the request. */
+function isAlone(models: readonly PrintModel[], { upstream }: PrintModel): boolean {
+  return (
+    models.filter((other) => other.upstream.host === upstream.host && other.upstream.port === upstream.port).length ===
+    1
+  );
 }
 
 function plainRoute(model: PrintModel): { readonly [key: string]: Json } {
@@ -153,7 +172,8 @@ retries and this timeout; one destination, no weights and no mirror.`,
 
 interface RoutePatch {
   readonly match: Json;
-  readonly model: PrintModel;
+  /** Undefined: the route serves several, and names none. */
+  readonly model: PrintModel | undefined;
 }
 
 function envoyFilter(
@@ -204,7 +224,13 @@ function envoyFilter(
       ],
       [at(1), 'The request gate. Inserted first, so that it stays before the response gate.'],
       [at(2), 'The response gate.'],
-      ...routes.map(({ model }, index) => [at(3 + index), `Names the model of this route: ${model.name}.`] as const),
+      ...routes.map(
+        ({ model }, index) =>
+          [
+            at(3 + index),
+            model === undefined ? 'This route serves several models.' : `Names the model of this route: ${model.name}.`,
+          ] as const,
+      ),
       ...(options.mesh.tls === undefined ? [] : [[at(3 + routes.length), 'The gate, with its own mTLS.'] as const]),
     ],
   );
@@ -235,7 +261,7 @@ function connectionSettings(): Json {
   };
 }
 
-function routeSettings(model: PrintModel): Json {
+function routeSettings(model: PrintModel | undefined): Json {
   return {
     route: {
       timeout: '0s',
@@ -244,12 +270,16 @@ function routeSettings(model: PrintModel): Json {
       upgrade_configs: [{ upgrade_type: 'websocket', enabled: false }],
       retry_policy: { num_retries: 0 },
     },
-    typed_per_filter_config: {
-      [ISTIO_AUTHZ]: {
-        '@type': 'type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute',
-        check_settings: { context_extensions: { 'sallyport.model': model.name } },
-      },
-    },
+    ...(model === undefined
+      ? {}
+      : {
+          typed_per_filter_config: {
+            [ISTIO_AUTHZ]: {
+              '@type': 'type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute',
+              check_settings: { context_extensions: { 'sallyport.model': model.name } },
+            },
+          },
+        }),
   };
 }
 

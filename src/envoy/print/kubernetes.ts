@@ -45,9 +45,26 @@ export function serviceOf(upstream: BootstrapModel['upstream']): ServiceName {
   return { service, namespace };
 }
 
-/** Every model once, whatever the number of names and versions. */
+/** Objects are named after models: two that Kubernetes could not tell apart are an error. */
+export function refuseSameNames(models: readonly PrintModel[]): void {
+  const seen = new Map<string, string>();
+  for (const { name } of models) {
+    const other = seen.get(dnsLabel(name));
+    if (other !== undefined)
+      throw new Error(
+        `the models ${other} and ${name} would share the name ${dnsLabel(name)} in Kubernetes: print them apart`,
+      );
+    seen.set(dnsLabel(name), name);
+  }
+}
+
+/** One model of each server: what is said about a Service is said once. */
 export function byUpstream(models: readonly PrintModel[]): readonly PrintModel[] {
-  const seen = new Map(models.map((model) => [`${model.upstream.host}:${model.upstream.port}`, model]));
+  const seen = new Map<string, PrintModel>();
+  for (const model of models) {
+    const server = `${model.upstream.host}:${model.upstream.port}`;
+    if (!seen.has(server)) seen.set(server, model);
+  }
   return [...seen.values()];
 }
 
