@@ -197,9 +197,9 @@ function routeOf(rule: Place | undefined, policy: Place | undefined, removesUpgr
       ?.items()
       .filter((filter) => filter.get('type').text === 'RequestMirror') ?? [];
   const backendRefs = at(rule, 'backendRefs')?.items() ?? [];
-  const upgrades = at(policy, 'spec', 'httpUpgrade')
-    ?.items()
-    .map((one) => one.get('type').text) ?? ['websocket'];
+  const written = at(policy, 'spec', 'httpUpgrade');
+  // Envoy Gateway gives every route the websocket upgrade unless a policy lists others.
+  const upgrades = written?.exists ? written.items().map((one) => one.get('type').text) : ['websocket'];
   return {
     route: {
       ...(backendRefs.length > 1 ? { weighted_clusters: { clusters: backendRefs.map(({ value }) => value) } } : {}),

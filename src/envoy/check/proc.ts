@@ -259,7 +259,10 @@ const OVERRIDE_MODES_ONLY: Rule = {
   rule: 'ext_proc.allowed_override_modes_only',
   severity: 'advice',
   at: ['allowed_override_modes'],
-  holds: (setting) => setting.items().length === 1 || setting.items().every((entry) => !isOurMode(entry)),
+  holds: (setting) => {
+    const entries = setting.items();
+    return entries.length === 1 || (entries.length > 1 && !entries.some(isOurMode));
+  },
   shouldBe: JSON.stringify([ourMode()]),
   why: 'One entry is all that the gate asks for; others, or none (which allows any), serve nobody.',
 };
