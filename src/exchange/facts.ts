@@ -25,7 +25,11 @@ export interface RequestFacts {
 /** Reading a body: the facts, or the refusal that the caller gets. `code` is a row of the error table. */
 export type Reading<T> =
   | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly code: 'invalid_json' | 'unsupported_encoding' | 'unsupported_media_type' | 'invalid_request'; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly code: 'invalid_json' | 'unsupported_encoding' | 'unsupported_media_type' | 'invalid_request';
+      readonly message: string;
+    };
 
 /** Token usage as the model reported it. */
 export interface Usage {
