@@ -131,7 +131,8 @@ export class SseMasker implements BodyMasker {
   /** Masks the event at `at`. `final`: nothing comes after it. */
   private *takeEvent(event: string, final: boolean): Work<void> {
     const lines = this.maskLines(sseLines(event));
-    this.eol = lines[0]?.eol || this.eol;
+    // A blank line by itself may be the LF of a CRLF that the transport cut.
+    if (lines[0] !== undefined && lines[0].field !== 'blank') this.eol = lines[0].eol || this.eol;
     const data = sseData(lines);
     const masked = yield* this.takeData(data ?? '', final);
     const lineTexts = lines.map(bytesOf).join('');
