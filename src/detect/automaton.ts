@@ -6,14 +6,14 @@ import { parseClass, parsePattern, type Shape } from './pattern.ts';
 
 export interface AutomatonOptions {
   /**
-   * DFA states kept at most (default 8,192: 2 MB or so). At the bound the cache is dropped and built again from where
+   * DFA states kept at most (default 4,096: 2 MB or so). At the bound the cache is dropped and built again from where
    * each channel stands: slower, never different.
    */
   readonly maxStates?: number;
 }
 
 /** One pattern in force. Where two match the same characters, the lower index wins. */
-export interface Rule {
+interface Rule {
   /** Index in `Automaton.detectors`; -1 for a decoy, whose text is let through. */
   readonly detector: number;
   readonly validate: ((candidate: string) => boolean) | undefined;
@@ -46,7 +46,7 @@ const wordSymbols = parseClass('\\w');
  * Costs some milliseconds: do it per policy revision, not per request.
  */
 export function compileAutomaton(detectors: readonly Detector[], options: AutomatonOptions = {}): Automaton {
-  const maxStates = options.maxStates ?? 8192;
+  const maxStates = options.maxStates ?? 4096;
   if (!Number.isInteger(maxStates) || maxStates < 4 || maxStates > 65_536)
     throw new RangeError('maxStates must be an integer from 4 to 65536');
   const nfa = new Nfa();

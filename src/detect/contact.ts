@@ -20,6 +20,7 @@ export const contact: readonly Detector[] = [
       // International: +44 20 7946 0958, +49 (0)30 123456, +1-415-555-0132.
       String.raw`\B\+\d{1,3}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d{1,14}\b`,
       String.raw`\B\+\d{1,3}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d{1,5}(?:[ .\-\/]\d{2,8}){1,5}\b`,
+      String.raw`\b00[1-9]\d{0,2}[ .\-](?:\(\d{1,4}\)[ .\-]?)?\d{1,5}(?:[ .\-\/]\d{2,8}){1,5}\b`,
       // North American: (415) 555-0132, 415-555-0132, 1 415 555 0132.
       String.raw`\((?:1[ .\-])?\d{3}\)[ .\-]?\d{3}[ .\-]\d{4}\b`,
       String.raw`\b1[ .\-]?\(\d{3}\)[ .\-]?\d{3}[ .\-]\d{4}\b`,
@@ -27,10 +28,10 @@ export const contact: readonly Detector[] = [
       String.raw`\b(?:1[ .\-])?\d{3}\.\d{3}\.\d{4}\b`,
       String.raw`\b(?:1[ .\-])?\d{3} \d{3}[ \-]\d{4}\b`,
       // With a trunk prefix: 020 7946 0958, 030 123456, 030/123456, 01 23 45 67 89.
-      String.raw`\b0\d{2,4}[ \/]\d{3,4} \d{3,4}\b`,
-      String.raw`\b0\d{2,4}[ \/]\d{4,8}\b`,
+      String.raw`\b0[1-9]\d{1,3}[ \/]\d{3,4} \d{3,4}\b`,
+      String.raw`\b0[1-9]\d{1,3}[ \/]\d{4,8}\b`,
       String.raw`\b0[1-9](?:[ .]\d{2}){4}\b`,
-      String.raw`\(0\d{2,4}\) ?\d{3,8}(?:[ \-]\d{3,4})?\b`,
+      String.raw`\(0[1-9]\d{0,3}\) ?\d{3,8}(?:[ \-]\d{3,4})?\b`,
     ].join('|'),
     validate: isPhoneNumber,
     doc: 'Telephone numbers: international with +, North American, and national ones written with a trunk prefix 0.',

@@ -33,7 +33,10 @@ export interface DfaParts {
 export class Dfa {
   generation = 0;
   readonly #parts: DfaParts;
+  /** Columns in a row: the number of classes, rounded up to a power of two. */
   readonly #stride: number;
+  /** A state, shifted right by this, is its index. */
+  readonly #shift: number;
   #table: Int32Array;
   // Two rows: a match that begins after a non-word character (or at the start of the text), and after a word character.
   readonly #starts: Int32Array;
@@ -44,7 +47,9 @@ export class Dfa {
 
   constructor(parts: DfaParts) {
     this.#parts = parts;
-    this.#stride = parts.word.length;
+    const columnBits = Math.ceil(Math.log2(parts.word.length));
+    this.#stride = 1 << columnBits;
+    this.#shift = columnBits + FLAG_BITS;
     this.#table = new Int32Array(Math.min(64, parts.maxStates) * this.#stride);
     this.#starts = new Int32Array(2 * this.#stride);
     this.#drop();
@@ -67,27 +72,23 @@ export class Dfa {
     return next !== UNKNOWN ? next : this.#workOut(state, symbol);
   }
 
-  /** Rules accepted in this state, whatever follows; the preferred one last. */
+  /** Rules accepted in this state, whatever follows. */
   acceptsOf(state: number): readonly number[] {
-    return this.#accepts[this.#index(state)]!;
+    return this.#accepts[state >> this.#shift]!;
   }
 
-  /** Rules accepted if the right thing follows; the preferred one last. */
+  /** Rules accepted if the right thing follows. */
   edgesOf(state: number): readonly Accept[] {
-    return this.#edges[this.#index(state)]!;
+    return this.#edges[state >> this.#shift]!;
   }
 
   setOf(state: number): readonly number[] {
-    return this.#sets[this.#index(state)]!;
+    return this.#sets[state >> this.#shift]!;
   }
 
   /** The number of the state with this set, in the present generation. */
   resume(set: readonly number[]): number {
     return this.#intern(set);
-  }
-
-  #index(state: number): number {
-    return (state >> FLAG_BITS) / this.#stride;
   }
 
   #workOutStart(afterWord: number, symbol: number): number {
@@ -127,9 +128,13 @@ export class Dfa {
     const index = this.#sets.length;
     this.#grow(index + 1);
     const { nfa, openers, classReads } = this.#parts;
-    const accepted = set.flatMap((state) => nfa.accept[state] ?? []).sort((a, b) => b.rule - a.rule);
-    const accepts = accepted.filter((accept) => accept.right === 'none').map((accept) => accept.rule);
-    const edges = accepted.filter((accept) => accept.right !== 'none');
+    const accepted = set.flatMap((state) => nfa.accept[state] ?? []);
+    const accepts = [...new Set(accepted.filter(({ right }) => right === 'none').map(({ rule }) => rule))];
+    // One entry a rule and side: several alternatives of a pattern may end here.
+    const edges = accepted.filter(
+      ({ rule, right }, i) =>
+        right !== 'none' && accepted.findIndex((other) => other.rule === rule && other.right === right) === i,
+    );
     const flags =
       (accepts.length > 0 ? ACCEPTS : 0) |
       (edges.length > 0 ? ACCEPTS_AT_EDGE : 0) |
@@ -138,7 +143,7 @@ export class Dfa {
     this.#sets.push(set);
     this.#accepts.push(accepts);
     this.#edges.push(edges);
-    const state = ((index * this.#stride) << FLAG_BITS) | flags;
+    const state = (index << this.#shift) | flags;
     this.#ids.set(key, state);
     return state;
   }

@@ -31,8 +31,11 @@ export const network: readonly Detector[] = [
       String.raw`\b(?:${group}:){1,6}(?::ffff)?:${v4}\b`,
     ].join('|'),
     ignoreCase: true,
-    // Object identifiers and long version numbers.
-    decoys: [String.raw`\b\d{1,9}(?:\.\d{1,9}){4,19}\b`],
+    // Object identifiers, long version numbers, and browsers in a User-Agent.
+    decoys: [
+      String.raw`\b\d{1,9}(?:\.\d{1,9}){4,19}\b`,
+      String.raw`\b(?:Headless)?(?:Chrome|Chromium|CriOS|Edg|EdgA|OPR|Firefox|Safari|Version)\/${v4}\b`,
+    ],
     validate: isAddress,
     doc: 'IPv4 and IPv6 addresses.',
     examples: ['10.1.2.3', '2001:db8::8a2e:370:7334'],

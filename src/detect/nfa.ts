@@ -68,7 +68,7 @@ export class Nfa {
         return node.nodes.reduce((at, each) => this.#build(each, at), from);
       case 'choice': {
         const end = this.state();
-        for (const each of node.nodes) this.#passes[this.#build(each, this.#after(from))]!.push(end);
+        for (const each of node.nodes) this.#passes[this.#build(each, from)]!.push(end);
         return end;
       }
       case 'repeat': {
@@ -77,7 +77,7 @@ export class Nfa {
         const end = this.state();
         for (let i = node.min; i < node.max; i++) {
           this.#passes[at]!.push(end);
-          at = this.#build(node.node, this.#after(at));
+          at = this.#build(node.node, at);
         }
         this.#passes[at]!.push(end);
         return end;

@@ -13,7 +13,7 @@ const github = (id: string, prefix: string, doc: string): Detector => ({
   source: `GitHub docs, "Behind GitHub's new authentication token formats"; ${gitleaks}`,
 });
 
-/** Credentials. Openers have no boundary in front: `tokenghp_…` is one too. */
+/** Credentials. GitHub's and Slack's prefixes are rare enough to be found inside of a word too: `TOKEN_ghp_…`. */
 export const secrets: readonly Detector[] = [
   {
     id: 'aws_access_token',
@@ -68,7 +68,7 @@ export const secrets: readonly Detector[] = [
   {
     id: 'slack_webhook_url',
     categories: ['secrets'],
-    pattern: String.raw`(?:https?:\/\/)?hooks\.slack\.com\/(?:services|workflows|triggers)\/[A-Za-z0-9+\/]{24}`,
+    pattern: String.raw`\b(?:https?:\/\/)?hooks\.slack\.com\/(?:services|workflows|triggers)\/[A-Za-z0-9+\/]{24}`,
     swallow: { body: '[A-Za-z0-9+/]' },
     doc: 'Slack incoming webhook URLs: whoever has one can post.',
     examples: ['https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX'],
@@ -80,7 +80,7 @@ export const secrets: readonly Detector[] = [
     // Conclusive early where the header begins with a JOSE parameter (`{"alg":`, `{"typ":`, `{"kid":`, `{"enc":`,
     // `{"cty":`, `{"x5t`, `{"jku":`), otherwise at the second segment.
     pattern: [
-      String.raw`ey(?:JhbGciOi|J0eXAiOi|JraWQiOi|JlbmMiOi|JjdHkiOi|J4NXQi|Jqa3UiOi)[\w\-]{10}`,
+      String.raw`\bey(?:JhbGciOi|J0eXAiOi|JraWQiOi|JlbmMiOi|JjdHkiOi|J4NXQi|Jqa3UiOi)[\w\-]{10}`,
       String.raw`\bey[A-Z][\w\-]{10,256}\.ey[A-Z][\w\-]{10}`,
     ].join('|'),
     swallow: { body: String.raw`[\w\-]`, joint: String.raw`\.` },
@@ -101,8 +101,8 @@ export const secrets: readonly Detector[] = [
     id: 'openai_api_key',
     categories: ['secrets'],
     pattern: [
-      String.raw`sk-(?:proj|svcacct|admin|None)-[\w\-]{20}`,
-      `sk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{12}`,
+      String.raw`\bsk-(?:proj|svcacct|admin|None)-[\w\-]{20}`,
+      String.raw`\bsk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{12}`,
     ].join('|'),
     swallow: { body: String.raw`[\w\-]` },
     doc: 'OpenAI API keys.',

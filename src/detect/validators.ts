@@ -2,37 +2,58 @@
 
 const digitsOf = (candidate: string): string => candidate.replace(/\D/g, '');
 
-/** Luhn's check digit (ISO/IEC 7812-1, annex B). */
-export function luhn(digits: string): boolean {
+/** Luhn's check digit (ISO/IEC 7812-1, annex B) over the digits of a text. */
+function luhn(candidate: string): boolean {
   let sum = 0;
-  for (let i = 0; i < digits.length; i++) {
-    let value = digits.charCodeAt(digits.length - 1 - i) - 48;
-    if (i % 2 === 1) value = value > 4 ? value * 2 - 9 : value * 2;
-    sum += value;
+  let digits = 0;
+  for (let i = candidate.length - 1; i >= 0; i--) {
+    const value = candidate.charCodeAt(i) - 48;
+    if (value < 0 || value > 9) continue;
+    sum += digits % 2 === 0 ? value : value > 4 ? value * 2 - 9 : value * 2;
+    digits++;
   }
-  return digits.length > 0 && sum % 10 === 0;
+  return digits > 0 && sum % 10 === 0;
 }
 
-// Issuer identification number ranges by their first digits, and the lengths that are issued in them.
-const cardRanges: readonly { readonly prefix: RegExp; readonly lengths: readonly number[] }[] = [
-  { prefix: /^4/, lengths: [13, 16, 19] },
-  { prefix: /^(?:5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720)/, lengths: [16] },
-  { prefix: /^3[47]/, lengths: [15] },
-  { prefix: /^(?:30[0-59]|36|3[89])/, lengths: [14, 16, 17, 18, 19] },
-  { prefix: /^(?:6011|64[4-9]|65|60|8[12])/, lengths: [16, 17, 18, 19] },
-  { prefix: /^35(?:2[89]|[3-8])/, lengths: [16, 17, 18, 19] },
-  { prefix: /^62/, lengths: [16, 17, 18, 19] },
-  { prefix: /^220[0-4]/, lengths: [16, 17, 18, 19] },
-  { prefix: /^9792/, lengths: [16] },
-  { prefix: /^(?:50|5[6-9]|6[0-9])/, lengths: [13, 14, 15, 16, 17, 18, 19] },
+// Issuer identification numbers by their first four digits, from and to, with the lengths that are issued there.
+const cardRanges: readonly (readonly [from: number, to: number, ...lengths: number[]])[] = [
+  [2200, 2204, 16, 17, 18, 19], // Mir
+  [2221, 2720, 16], // Mastercard
+  [3000, 3059, 14, 16, 17, 18, 19], // Diners Club
+  [3095, 3095, 14, 16, 17, 18, 19],
+  [3400, 3499, 15], // American Express
+  [3528, 3589, 16, 17, 18, 19], // JCB
+  [3600, 3699, 14, 15, 16, 17, 18, 19], // Diners Club
+  [3700, 3799, 15], // American Express
+  [3800, 3999, 14, 16, 17, 18, 19], // Diners Club
+  [4000, 4999, 13, 16, 19], // Visa
+  [5000, 5099, 13, 14, 15, 16, 17, 18, 19], // Maestro, Elo, Verve
+  [5100, 5599, 16], // Mastercard
+  [5600, 6999, 13, 14, 15, 16, 17, 18, 19], // Maestro, UnionPay, Discover, RuPay
+  [8100, 8299, 16, 17, 18, 19], // UnionPay, RuPay
+  [9792, 9792, 16], // Troy
 ];
+
+/** Per issuer (four digits), the lengths issued, one bit each. */
+const issuedLengths = new Uint32Array(10_000);
+for (const [from, to, ...lengths] of cardRanges)
+  issuedLengths.fill(
+    lengths.reduce((bits, length) => bits | (1 << length), 0),
+    from,
+    to + 1,
+  );
 
 /** A payment card number: a length that is issued in its range, and Luhn. */
 export function isCardNumber(candidate: string): boolean {
-  const digits = digitsOf(candidate);
-  return (
-    cardRanges.some(({ prefix, lengths }) => lengths.includes(digits.length) && prefix.test(digits)) && luhn(digits)
-  );
+  let issuer = 0;
+  let digits = 0;
+  for (let i = 0; i < candidate.length; i++) {
+    const value = candidate.charCodeAt(i) - 48;
+    if (value < 0 || value > 9) continue;
+    if (digits < 4) issuer = issuer * 10 + value;
+    digits++;
+  }
+  return digits <= 19 && ((issuedLengths[issuer]! >> digits) & 1) === 1 && luhn(candidate);
 }
 
 // Length of an IBAN by country: the SWIFT IBAN registry.
@@ -61,8 +82,10 @@ const ibanLengths = new Map(
 
 /** An IBAN: its country's length, and the remainder 1 of ISO 7064 MOD 97-10 (ISO 13616-1). */
 export function isIban(candidate: string): boolean {
-  const iban = candidate.replace(/[^0-9A-Za-z]/g, '').toUpperCase();
-  if (ibanLengths.get(iban.slice(0, 2)) !== iban.length) return false;
+  const length = ibanLengths.get(candidate.slice(0, 2).toUpperCase());
+  if (length === undefined || candidate.length < length) return false;
+  const iban = candidate.replace(/[ -]/g, '').toUpperCase();
+  if (iban.length !== length) return false;
   let remainder = 0;
   for (const char of iban.slice(4) + iban.slice(0, 4)) {
     const value = Number.parseInt(char, 36);
@@ -86,8 +109,8 @@ const northAmerican = /^1?[2-9](?!11)\d\d[2-9](?!11)\d{6}$/;
 
 /** A telephone number in E.164's international form, or a North American or trunk-prefixed (`0…`) national one. */
 export function isPhoneNumber(candidate: string): boolean {
-  const international = candidate.startsWith('+');
-  const digits = digitsOf(international ? candidate.replace('(0)', '') : candidate);
+  const international = candidate.startsWith('+') || candidate.startsWith('00');
+  const digits = digitsOf(international ? candidate.replace('(0)', '').replace(/^00/, '') : candidate);
   if (/^(\d)\1+$/.test(digits)) return false;
   if (!international)
     return digits.startsWith('0') ? digits.length >= 9 && digits.length <= 12 : northAmerican.test(digits);

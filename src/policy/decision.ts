@@ -8,7 +8,12 @@ export interface DecisionInput {
   readonly request: RequestFacts;
   readonly findings: ReadonlyMap<string, number>;
   readonly model: Model;
-  readonly http: { readonly method: string; readonly host: string; readonly path: string; readonly clientAddress: string };
+  readonly http: {
+    readonly method: string;
+    readonly host: string;
+    readonly path: string;
+    readonly clientAddress: string;
+  };
   readonly nowMs: number;
 }
 

@@ -49,7 +49,13 @@ export interface RequestEvent extends Base {
 export interface DecisionEvent extends Base {
   readonly type: 'decision';
   readonly verdict: 'allow' | 'deny';
-  readonly rules: readonly { readonly policy: string; readonly rule: string; readonly effect: string; readonly mode: string; readonly error?: string }[];
+  readonly rules: readonly {
+    readonly policy: string;
+    readonly rule: string;
+    readonly effect: string;
+    readonly mode: string;
+    readonly error?: string;
+  }[];
   readonly maskResponse: readonly string[];
   readonly message: string;
   readonly revision: string;
