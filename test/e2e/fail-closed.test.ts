@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import http from 'node:http';
 import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
@@ -264,7 +265,7 @@ describe('a handler that throws', () => {
     };
     const authz = createAuthz({
       checkpoint: async () => checkpoint(),
-      planKeys: { keys: [Buffer.alloc(32)] },
+      planKeys: { keys: [createSecretKey(Buffer.alloc(32))] },
       refuse,
       newSession: () => 's',
       observe,
