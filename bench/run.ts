@@ -1,12 +1,12 @@
 /**
- * `npm run bench [-- --rounds N --seconds S --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
+ * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
  * rounds on one Envoy. Every answer that is timed is asserted. Prints rates, latencies, CPU, memory and ratios.
  */
 import { parseArgs } from 'node:util';
 import { EVENTS, MASKED, SECRET } from './answers.ts';
 import { type Exchange, holdStreams, pacing, quantile, type Throughput, throughput } from './load.ts';
 import { cpuUs, rssBytes } from './procstat.ts';
-import { type Bench, startBench, type System } from './systems.ts';
+import { type Bench, type System, startBench } from './systems.ts';
 
 const { values } = parseArgs({
   options: {
@@ -15,6 +15,9 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '16' },
     held: { type: 'string', default: '500' },
     json: { type: 'boolean', default: false },
+    /** Folder for a CPU profile of the gateway. */
+    profile: { type: 'string' },
+    only: { type: 'string', default: 'json,streams,paced,memory' },
   },
 });
 const rounds = Number(values.rounds);
@@ -61,7 +64,11 @@ async function round(bench: Bench, system: System, work: Exchange, per: number):
   };
 }
 
-const median = (values: readonly number[]): number => quantile([...values].sort((a, b) => a - b), 0.5);
+const median = (values: readonly number[]): number =>
+  quantile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  );
 const medianOf = (all: readonly Round[], key: keyof Round): number => median(all.map((one) => one[key]));
 
 async function compare(bench: Bench, title: string, stream: boolean, unit: string, per: number): Promise<object> {
@@ -69,7 +76,8 @@ async function compare(bench: Bench, title: string, stream: boolean, unit: strin
   const text = 'What happened in the harbour today?';
   for (const system of bench.systems) await throughput(system.target, exchange(system, stream, text), clients, 1);
   for (let i = 0; i < rounds; i++)
-    for (const system of bench.systems) all.get(system.name)!.push(await round(bench, system, exchange(system, stream, text), per));
+    for (const system of bench.systems)
+      all.get(system.name)!.push(await round(bench, system, exchange(system, stream, text), per));
   const pair = all.get('pass-through pair')!;
   const rows = bench.systems.map(({ name }) => {
     const own = all.get(name)!;
@@ -146,14 +154,17 @@ function report(title: string, rows: readonly object[]): void {
 
 const binary = process.env['ENVOY_BIN'];
 if (binary === undefined) throw new Error('ENVOY_BIN is not set: run this with `npm run bench`');
-const bench = await startBench(binary);
+const bench = await startBench(binary, values.profile);
 try {
-  const results = {
-    json: await compare(bench, 'JSON answers of 100 words', false, 'requests', 1),
-    streams: await compare(bench, `streams of ${EVENTS} events, back to back`, true, 'streams', EVENTS),
-    paced: await pace(bench),
-    memory: await held(bench),
+  const parts = {
+    // Memory first: what earlier loads have left in the heap is not what live streams take.
+    memory: () => held(bench),
+    json: () => compare(bench, 'JSON answers of 100 words', false, 'requests', 1),
+    streams: () => compare(bench, `streams of ${EVENTS} events, back to back`, true, 'streams', EVENTS),
+    paced: () => pace(bench),
   };
+  const results: Record<string, object> = {};
+  for (const [name, part] of Object.entries(parts)) if (values.only.split(',').includes(name)) results[name] = await part();
   if (values.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
 } finally {
   await bench.close();

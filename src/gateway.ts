@@ -53,7 +53,11 @@ export const version: string = (
 ).version;
 
 /** Starts the gateway; resolves once it is ready. Rejects with what had been started stopped again. */
-export async function startGateway(config: Config, options: StartOptions, extras: GatewayExtras = {}): Promise<RunningGateway> {
+export async function startGateway(
+  config: Config,
+  options: StartOptions,
+  extras: GatewayExtras = {},
+): Promise<RunningGateway> {
   const stops: (() => Promise<void> | void)[] = [];
   try {
     return await start(config, options, extras, stops);
@@ -77,7 +81,9 @@ async function start(
   onProgress(`Policies ${parts.policies.current.revision}, ${parts.models.list().length} model(s)`);
   const record = await openRecord({ config, environment: environment(), log, metrics, disk: extras.disk });
   stops.push(() => record.close());
-  onProgress(config.store.engine === 'embedded' ? 'Journal, and the embedded ClickHouse engine' : 'Journal, and ClickHouse');
+  onProgress(
+    config.store.engine === 'embedded' ? 'Journal, and the embedded ClickHouse engine' : 'Journal, and ClickHouse',
+  );
   const planKeys = loadPlanKeys(config.planKeyFiles, join(config.stateDir, 'plan.key'));
   const state = { draining: false, live: 0 };
   const gates = await startGates({ config, parts, record, planKeys, log, metrics, state });
@@ -228,7 +234,12 @@ function procObserver({ log, metrics, state }: GateParts): ProcObserver {
     localReply: () => {},
     ended: (how) => metrics.stream(how),
     failed: (session, code, error) =>
-      log.error('a response was stopped', { part: 'ext_proc', code, error, ...(session === undefined ? {} : { session }) }),
+      log.error('a response was stopped', {
+        part: 'ext_proc',
+        code,
+        error,
+        ...(session === undefined ? {} : { session }),
+      }),
   };
 }
 

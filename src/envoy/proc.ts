@@ -265,10 +265,8 @@ class ResponseGate {
   /** What was delivered goes to the journal, masked with the record's own detectors where the delivery was not. */
   private record(delivered: Buffer, last: boolean): Promise<void> | undefined {
     const second = this.body?.record;
-    if (delivered.length > 0) {
-      this.firstByteAtMs ??= this.options.nowMs();
-      this.bytes += delivered.length;
-    }
+    if (delivered.length > 0) this.firstByteAtMs ??= this.options.nowMs();
+    this.bytes += delivered.length;
     if (second === undefined) {
       this.chunk(delivered);
       return undefined;
@@ -356,17 +354,20 @@ class ResponseGate {
     }
   }
 
-  /** Ends the stream non-OK: Envoy answers 503 where it can still answer, and resets the client's stream where not. */
+  /**
+   * Nothing more leaves. While nothing of the body has left, an immediate response says why (Envoy resets the client's
+   * stream instead where the headers have gone already); after that the stream ends non-OK, which resets it.
+   */
   private fail(code: ErrorCode, error: unknown): void {
     if (this.phase === 'over') return;
     this.options.observe.failed(this.plan?.session, code, error);
-    const headersGone = this.phase === 'response';
+    const bodyGone = this.bytes > 0;
     try {
       if (!this.terminal) this.end(code === 'response_unreadable' ? 'response_refused' : 'gate_failed', code);
     } catch {
       // The journal is what failed: recovery ends this session as `unknown`.
     }
-    if (!headersGone) {
+    if (!bodyGone) {
       this.immediate(code, this.plan?.session ?? this.options.newSession());
       return;
     }

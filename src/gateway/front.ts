@@ -35,7 +35,13 @@ export interface Front {
   readonly failed: Promise<string>;
 }
 
-export async function startFront(binary: string, config: Config, models: readonly Model[], gate: GateAddress, log: Log): Promise<Front> {
+export async function startFront(
+  binary: string,
+  config: Config,
+  models: readonly Model[],
+  gate: GateAddress,
+  log: Log,
+): Promise<Front> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const envoy = await launchEnvoy({
     binary,

@@ -61,9 +61,15 @@ export async function loadParts(config: Config, env: Readonly<Record<string, str
   if (!loaded.ok) throw new GatewayRefused(`models.yaml is wrong:\n${listed(config.models.file, loaded.problems)}`);
   const { models } = loaded;
   const policies = await openPolicySource(() =>
-    loadPolicies({ dir: config.policies.dir, models, resolveDetectors, evaluationBudget: config.policies.evaluationBudget }),
+    loadPolicies({
+      dir: config.policies.dir,
+      models,
+      resolveDetectors,
+      evaluationBudget: config.policies.evaluationBudget,
+    }),
   );
-  if (!policies.ok) throw new GatewayRefused(`the policies are wrong:\n${listed(config.policies.dir, policies.problems)}`);
+  if (!policies.ok)
+    throw new GatewayRefused(`the policies are wrong:\n${listed(config.policies.dir, policies.problems)}`);
   const recordDetect = resolveDetectors(config.record.detect);
   if (!recordDetect.ok) throw new GatewayRefused(`${config.file}: record.detect: ${recordDetect.problem}`);
   const state = openSqliteState({ ...config.state, now: nowMs });

@@ -1,6 +1,12 @@
 /** The record's parts together: journal, store and the shipper between them; and the record as a human reads it. */
 import type { Config } from '../config.ts';
-import { type Archive, QueryError, type SessionDetail, type SessionFilter, type SessionSummary } from '../console/archive.ts';
+import {
+  type Archive,
+  QueryError,
+  type SessionDetail,
+  type SessionFilter,
+  type SessionSummary,
+} from '../console/archive.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { JournalDisk } from '../record/disk.ts';
@@ -66,7 +72,8 @@ export async function openRecord(options: RecordOptions): Promise<RecordParts> {
     },
     config: config.record.shipping,
     onFailure: (error) => log.warn('the store did not take a batch; it is tried again', { part: 'shipper', error }),
-    onDamage: (damage) => log.error('a stretch of the journal is damaged; it is kept aside', { part: 'journal', ...place(damage) }),
+    onDamage: (damage) =>
+      log.error('a stretch of the journal is damaged; it is kept aside', { part: 'journal', ...place(damage) }),
     onQuarantined: (file, count, error) =>
       log.error('records that the store cannot take were put aside', { part: 'shipper', path: file, count, error }),
   });
@@ -79,7 +86,8 @@ export async function openRecord(options: RecordOptions): Promise<RecordParts> {
     close: async () => {
       clearInterval(timer);
       await looking;
-      if (health.ok) await Promise.race([shipper.drained(), new Promise((done) => setTimeout(done, DRAIN_ON_CLOSE_MS).unref())]);
+      if (health.ok)
+        await Promise.race([shipper.drained(), new Promise((done) => setTimeout(done, DRAIN_ON_CLOSE_MS).unref())]);
       await shipper.stop();
       await journal.close();
       await store.close();
@@ -168,7 +176,9 @@ function summary(row: SessionRow): SessionSummary {
 
 function detail(found: NonNullable<Awaited<ReturnType<typeof showSession>>>): SessionDetail {
   const { session: row, events } = found;
-  const decision = events.find(({ type }) => type === 'decision')?.event as { rules?: SessionDetail['rules'] } | undefined;
+  const decision = events.find(({ type }) => type === 'decision')?.event as
+    | { rules?: SessionDetail['rules'] }
+    | undefined;
   const text = ({ chunks, text: whole }: typeof found.request) => (chunks.length === 0 ? undefined : whole);
   return {
     ...summary(row),

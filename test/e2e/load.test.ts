@@ -57,7 +57,9 @@ describe('bodies of requests', () => {
   test('a large body holds nobody up: a small request beside it is answered at once', async () => {
     stack.model.answer = answerJson('ok');
     const large = Array.from({ length: 4 }, () => post(requestOf(3.9 * MIB)));
-    const small = Array.from({ length: 20 }, () => post('{"model":"demo","messages":[{"role":"user","content":"hi"}]}'));
+    const small = Array.from({ length: 20 }, () =>
+      post('{"model":"demo","messages":[{"role":"user","content":"hi"}]}'),
+    );
     const statuses = await Promise.all([...large, ...small].map(async (one) => (await one).status));
     expect(statuses.every((status) => status === 200)).toBe(true);
   });

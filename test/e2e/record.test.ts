@@ -153,7 +153,9 @@ test('the store process is killed: requests go on, nothing is lost or doubled, i
   const counted = await eventually(
     async () => {
       const query = `SELECT uniqExact(session), count() FROM sallyport.sessions WHERE session IN (${list}) AND how = 'complete'`;
-      const { rows } = await archiveClient(stack).sql(query).catch(() => ({ rows: [] }));
+      const { rows } = await archiveClient(stack)
+        .sql(query)
+        .catch(() => ({ rows: [] }));
       return Number(rows[0]?.[0]) === 50 ? rows[0]!.map(Number) : undefined;
     },
     'all sessions in the store',

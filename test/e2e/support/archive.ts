@@ -31,7 +31,8 @@ export function archiveClient({ config }: Pick<Stack, 'config'>): ArchiveClient 
     return value;
   };
   return {
-    sessions: async () => (good(await call('GET', '/v1/sessions?limit=1000')) as { sessions: SessionSummary[] }).sessions,
+    sessions: async () =>
+      (good(await call('GET', '/v1/sessions?limit=1000')) as { sessions: SessionSummary[] }).sessions,
     show: async (id) => {
       const { status, value } = await call('GET', `/v1/sessions/${id}/show`);
       const { session } = value as { session?: SessionDetail };

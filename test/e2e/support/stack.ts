@@ -226,7 +226,11 @@ export async function readLines(config: Config): Promise<JournalLine[]> {
 }
 
 /** Polls until `look` returns something; fails after `ms`. For what happens beside the request: the shipper, Envoy's health checks. */
-export async function eventually<T>(look: () => T | undefined | Promise<T | undefined>, what: string, ms = 10_000): Promise<T> {
+export async function eventually<T>(
+  look: () => T | undefined | Promise<T | undefined>,
+  what: string,
+  ms = 10_000,
+): Promise<T> {
   const until = Date.now() + ms;
   for (;;) {
     const found = await look();

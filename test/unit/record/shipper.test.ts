@@ -1,10 +1,10 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { RecordBatch, RecordSink } from '../../../src/record/batch.ts';
 import { shippingConfig } from '../../../src/record/config.ts';
 import { type Journal, type JournalOptions, openJournal } from '../../../src/record/journal.ts';
-import { readSegmentFile } from '../../../src/record/reader.ts';
+import { type Damage, readSegmentFile } from '../../../src/record/reader.ts';
 import { Shipper, type ShipperOptions } from '../../../src/record/shipper.ts';
 import { chunk, end, folder, journalOptions, request, sessionId } from './events.ts';
 
@@ -182,6 +182,20 @@ describe('the shipper', () => {
     expect(damages).toEqual([[2, join(dir, 'fenced', '000000000002.seg')]]);
     expect(readFileSync(join(dir, 'fenced', '000000000002.seg'))).toEqual(bytes);
     expect(existsSync(victim)).toBe(false);
+    expect(sink.events.size).toBeGreaterThan(50);
+    expect(sink.events.size).toBeLessThan(80);
+  });
+
+  it('names a segment that somebody has deleted, and goes on with the next', async () => {
+    const dir = folder();
+    const first = await opened(dir, { segmentBytes: 8 * 1024 });
+    await sessions(first, 0, 40);
+    const sink = new MemorySink();
+    const damages: Damage[] = [];
+    rmSync(join(dir, '000000000002.seg'));
+    const shipper = shipping(first, sink, { onDamage: (damage) => damages.push(damage) });
+    await shipper.drained();
+    expect(damages).toEqual([{ kind: 'damage', reason: 'missing', segment: 2, from: 0, to: 0 }]);
     expect(sink.events.size).toBeGreaterThan(50);
     expect(sink.events.size).toBeLessThan(80);
   });
