@@ -22,13 +22,13 @@ import { envoyBinary } from './support/stack.ts';
 type Tree = any;
 
 let folder: string;
-/** As in docker-compose.yml: the certificates that `envoy/certificates.sh` makes. */
+/** As in docker-compose.yml: the certificates that `compose/certificates.sh` makes. */
 let certificates: string;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'sallyport-envoy-'));
   certificates = join(folder, 'certs');
-  execFileSync('sh', [join(import.meta.dirname, '..', '..', 'envoy', 'certificates.sh'), certificates], {
+  execFileSync('sh', [join(import.meta.dirname, '..', '..', 'compose', 'certificates.sh'), certificates], {
     stdio: 'pipe',
   });
 });
