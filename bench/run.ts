@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util';
 import { EVENTS, MASKED, SECRET } from './answers.ts';
 import { type Exchange, holdStreams, pacing, quantile, type Throughput, throughput } from './load.ts';
-import { cpuUs, rssBytes } from './procstat.ts';
+import { childrenOf, cpuUs, rssBytes } from './procstat.ts';
 import { type Bench, type System, startBench } from './systems.ts';
 
 const { values } = parseArgs({
@@ -49,18 +49,26 @@ interface Round {
   readonly p99: number;
   readonly pluginUs: number;
   readonly envoyUs: number;
+  /** The store's process, which ships what was recorded, also between rounds. */
+  readonly storeUs: number;
 }
 
 async function round(bench: Bench, system: System, work: Exchange, per: number): Promise<Round> {
-  const before = [system.pid === undefined ? 0 : cpuUs(system.pid), cpuUs(bench.envoyPid)] as const;
+  const spent = () => {
+    const { pid } = system;
+    const store = pid === undefined ? [] : childrenOf(pid);
+    return [pid === undefined ? 0 : cpuUs(pid), cpuUs(bench.envoyPid), store.reduce((sum, child) => sum + cpuUs(child), 0)] as const;
+  };
+  const before = spent();
   const done: Throughput = await throughput(system.target, work, clients, seconds);
-  const after = [system.pid === undefined ? 0 : cpuUs(system.pid), cpuUs(bench.envoyPid)] as const;
+  const after = spent();
   return {
     rate: done.count / done.seconds,
     p50: quantile(done.latencies, 0.5),
     p99: quantile(done.latencies, 0.99),
     pluginUs: (after[0] - before[0]) / done.count / per,
     envoyUs: (after[1] - before[1]) / done.count / per,
+    storeUs: (after[2] - before[2]) / done.count / per,
   };
 }
 
@@ -89,6 +97,7 @@ async function compare(bench: Bench, title: string, stream: boolean, unit: strin
       'p99 ms': medianOf(own, 'p99').toFixed(2),
       [`plugin µs per ${per === 1 ? 'request' : 'event'}`]: medianOf(own, 'pluginUs').toFixed(1),
       [`Envoy µs per ${per === 1 ? 'request' : 'event'}`]: medianOf(own, 'envoyUs').toFixed(1),
+      'store µs': medianOf(own, 'storeUs').toFixed(1),
       '÷ pair (median of rounds)': median(ratios).toFixed(2),
       'min–max': `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`,
       ...(stream
