@@ -12,7 +12,7 @@ export type EnvoyTarget = (typeof targets)[number];
 export type PrintEnvoy = (config: Config, target: EnvoyTarget) => string | Promise<string>;
 
 /** Reads a YAML or JSON text and names every setting that opens or breaks the gate. */
-export type CheckEnvoy = (text: string) => EnvoyCheck;
+export type CheckEnvoy = (text: string) => EnvoyCheck | Promise<EnvoyCheck>;
 
 /** `sallyport envoy print|check`. */
 export const envoyCommand =
@@ -66,7 +66,7 @@ function addCheck({ io, action }: Program, envoy: Program['command'], check: Che
     )
     .action(
       action(async (file: string, options: { readonly json?: boolean }) => {
-        const findings = read(file, check);
+        const findings = await read(file, check);
         const ok = findings.every(({ severity }) => severity === 'advice');
         if (options.json) io.stdout.write(`${JSON.stringify({ ok, findings }, null, 2)}\n`);
         else io.stdout.write(findings.length === 0 ? 'Nothing in it opens or breaks the gate.\n' : listed(findings));
@@ -75,7 +75,7 @@ function addCheck({ io, action }: Program, envoy: Program['command'], check: Che
     );
 }
 
-function read(file: string, check: CheckEnvoy): readonly Finding[] {
+async function read(file: string, check: CheckEnvoy): Promise<readonly Finding[]> {
   let text: string;
   try {
     text = readFileSync(file === '-' ? 0 : file, 'utf8');
@@ -88,7 +88,7 @@ function read(file: string, check: CheckEnvoy): readonly Finding[] {
       error,
     );
   }
-  const checked = check(text);
+  const checked = await check(text);
   if ('findings' in checked) return checked.findings;
   throw new CliError(
     exitCodes.usage,
