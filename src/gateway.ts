@@ -73,6 +73,11 @@ async function start(
   extras: GatewayExtras,
   stops: (() => Promise<void> | void)[],
 ): Promise<RunningGateway> {
+  // `listen.tls` names no certificate for Envoy to present: ours reaches the gateway on this machine without one.
+  if (envoyBin !== undefined && config.listen.tls !== undefined)
+    throw new GatewayRefused(
+      `${config.file}: listen.tls is for an Envoy elsewhere (\`sallyport serve\`). The Envoy that \`up\` runs is on this machine: leave listen.tls out, and listen.grpc on a Unix socket or the loopback.`,
+    );
   await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
   await chmod(config.stateDir, 0o700);
   const metrics = createMetrics({ version, node: process.version });

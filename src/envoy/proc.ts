@@ -179,7 +179,7 @@ class ResponseGate {
     const details = attributeStrings(message.attributes).get('response.code_details');
     const local = details !== undefined && details !== '' && details !== 'via_upstream';
     const { plan } = this;
-    if (local) return this.localReply(details, plan);
+    if (local) return this.localReply(details, message, plan);
     if (plan === undefined) return this.refusePlan('missing');
     this.phase = 'response';
     const head = readHead(decodeHeaderMap(message.headerMap), message.endOfStream);
@@ -204,11 +204,16 @@ class ResponseGate {
   }
 
   /** Envoy's own reply: there is no model text in it. A session that was let through ends here. */
-  private localReply(details: string, plan: Plan | undefined): undefined {
+  private localReply(details: string, message: ProcessingRequest, plan: Plan | undefined): undefined {
     this.phase = 'local_reply';
     this.options.observe.localReply(details);
     if (plan !== undefined)
-      this.options.sessions.end(plan.session, { ...NOTHING_DELIVERED, how: 'local_reply', code: 'model_unavailable' });
+      this.options.sessions.end(plan.session, {
+        ...NOTHING_DELIVERED,
+        how: 'local_reply',
+        code: MODEL_UNAVAILABLE.test(details) ? 'model_unavailable' : '',
+        status: readHead(decodeHeaderMap(message.headerMap), message.endOfStream).status,
+      });
     return this.pass(CONTINUE_RESPONSE_HEADERS);
   }
 
@@ -397,6 +402,9 @@ class ResponseGate {
     });
   }
 }
+
+/** Envoy's response code details that `local_reply_config` answers as `model_unavailable` (bootstrap.ts). */
+const MODEL_UNAVAILABLE = /^(upstream_|no_healthy_upstream|cluster_not_found)/;
 
 const NO_FINDINGS: ReadonlyMap<string, number> = new Map();
 

@@ -68,7 +68,7 @@ function allowStreamResets(server: grpc.Server): void {
   internals.commonServerOptions['streamResetRate'] = 1e9;
 }
 
-/** Names in a client certificate: its URI and DNS subject alternative names. */
+/** Names in a client certificate: its URI and DNS subject alternative names. Node quotes and escapes what has a comma in it. */
 function certificateNames(subjectAltName: string | undefined): string[] {
   return (subjectAltName ?? '').split(', ').flatMap((entry) => (/^(URI|DNS):/.test(entry) ? [entry.slice(4)] : []));
 }
@@ -92,7 +92,7 @@ function peerAllowed(call: AnyCall, tls: GrpcTls | undefined): boolean {
 
 const PEER_REFUSED = {
   code: grpc.status.PERMISSION_DENIED,
-  details: 'the client certificate names no identity of listen.tls.allowedIdentities',
+  details: 'the client certificate names no identity of listen.tls.allowedClients',
 };
 
 function addServices(server: grpc.Server, handlers: GrpcHandlers, tls: GrpcTls | undefined): void {

@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import http from 'node:http';
 import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
@@ -6,6 +7,7 @@ import { createAuthz } from '../../src/envoy/authz.ts';
 import { type ProcessCall, startGrpcServer } from '../../src/envoy/server.ts';
 import { refusal } from '../../src/exchange/refusal.ts';
 import { realDisk } from '../../src/record/disk.ts';
+import { ask, codeOf, streamedChat as streamed } from './support/ask.ts';
 import { type EnvoyFilter, eventually, type Stack, type StackOptions, startStack } from './support/stack.ts';
 import { completion, DONE, delta, startHttp2Upstream } from './support/upstream.ts';
 
@@ -23,53 +25,6 @@ const start = async (options: StackOptions = {}): Promise<Stack> => {
 };
 
 const SECRET = 'maria.lindqvist@example.org';
-
-interface Got {
-  readonly status: number;
-  readonly headers: http.IncomingHttpHeaders;
-  readonly text: string;
-  /** False when the connection ended before the response did. */
-  readonly complete: boolean;
-}
-
-/** A POST that also reports an answer that was cut off. */
-async function ask(
-  to: Stack,
-  body: object | string = { model: 'demo', messages: [{ role: 'user', content: 'hi' }] },
-): Promise<Got> {
-  const token = await to.token('sam');
-  const text = typeof body === 'string' ? body : JSON.stringify(body);
-  return new Promise((resolve, reject) => {
-    const request = http.request(`${to.url}/v1/chat/completions`, {
-      method: 'POST',
-      headers: {
-        authorization: `Bearer ${token}`,
-        'content-type': 'application/json',
-        'content-length': Buffer.byteLength(text),
-      },
-    });
-    request.on('error', reject);
-    request.on('response', (response) => {
-      let received = '';
-      const done = () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          text: received,
-          complete: response.complete,
-        });
-      response.setEncoding('utf8');
-      response.on('data', (part: string) => {
-        received += part;
-      });
-      response.on('end', done);
-      response.on('error', done);
-    });
-    request.end(text);
-  });
-}
-const codeOf = ({ text }: Got): string | undefined => (JSON.parse(text) as { error?: { code?: string } }).error?.code;
-const streamed = { model: 'demo', stream: true, messages: [{ role: 'user', content: 'hi' }] };
 
 const filterNamed = (filters: EnvoyFilter[], name: string): EnvoyFilter =>
   filters.find((filter) => filter.name.endsWith(name))!;
@@ -264,7 +219,7 @@ describe('a handler that throws', () => {
     };
     const authz = createAuthz({
       checkpoint: async () => checkpoint(),
-      planKeys: { keys: [Buffer.alloc(32)] },
+      planKeys: { keys: [createSecretKey(Buffer.alloc(32))] },
       refuse,
       newSession: () => 's',
       observe,

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
@@ -40,6 +39,21 @@ function files(dir: string): string[] {
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat === undefined || stat.isSocket()) return [];
     return stat.isDirectory() ? files(path) : [path];
+  });
+}
+
+/** Process ids of our own children whose command line has `part` in it: read from /proc, since a slim machine has no `ps`. */
+function childrenNamed(part: string): number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      // `pid (comm) state ppid …`; comm may hold anything, a parenthesis too.
+      const [, parent] = readFileSync(`/proc/${name}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+      const ours = Number(parent) === process.pid && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(part);
+      return ours ? [Number(name)] : [];
+    } catch {
+      return []; // it ended meanwhile
+    }
   });
 }
 
@@ -134,10 +148,7 @@ test('sessions show tells who, what, verdict, rules, timings, tokens, masked cou
 
 test('the store process is killed: requests go on, nothing is lost or doubled, it comes back and catches up', async () => {
   stack.model.answer = answerJson('ok');
-  const engines = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)], { encoding: 'utf8' })
-    .split('\n')
-    .filter((line) => line.includes('engine-process'))
-    .map((line) => Number.parseInt(line, 10));
+  const engines = childrenNamed('engine-process');
   expect(engines).toHaveLength(1);
   const sessions: string[] = [];
   const one = async (): Promise<void> => {
