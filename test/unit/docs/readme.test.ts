@@ -4,7 +4,9 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../../src/config.ts';
 import { detectors, selectDetectors } from '../../../src/detect/registry.ts';
+import { errors } from '../../../src/exchange/errors.ts';
 import { loadParts, type Parts } from '../../../src/gateway/parts.ts';
+import { parseModels } from '../../../src/models/load.ts';
 import { caller, input } from '../policy/fixtures.ts';
 import { blocks, read } from './markdown.ts';
 
@@ -48,14 +50,12 @@ describe("the README's own model", () => {
   test('can have a credential of its own, as the comment says', async () => {
     const file = blocks('README.md').find((block) => block.file === 'policies/models.yaml')!;
     const [, credential] = /^ {4}# (credential: \S+ \S+)/m.exec(file.text)!;
-    const { parseModels } = await import('../../../src/models/load.ts');
     const loaded = await parseModels(`${file.text}    ${credential}\n`, async () => 'secret');
     expect(loaded).toMatchObject({ ok: true, models: [{ credential: { header: 'authorization' } }] });
   });
 });
 
-test('SECURITY.md and the README name only errors and detectors that there are', async () => {
-  const { errors } = await import('../../../src/exchange/errors.ts');
+test('SECURITY.md and the README name only errors and detectors that there are', () => {
   const known = new Set([...Object.keys(errors), ...detectors.map(({ id }) => id)]);
   const others = /^(not_dispatched|response_refused|gate_failed|jwks_uri|ext_authz|ext_proc|policy_revision)$/;
   for (const page of ['README.md', 'SECURITY.md', 'docs/architecture.md'])
