@@ -101,8 +101,9 @@ policies: {dir: policies}
 async function startChild(
   module: string,
   args: readonly string[],
+  execArgv: readonly string[] = [],
 ): Promise<{ child: ChildProcess; said: { port?: number } }> {
-  const child = fork(module, [...args], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = fork(module, [...args], { execArgv: [...execArgv], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const said = await new Promise<{ port?: number }>((resolve, reject) => {
     child.once('message', (message) => resolve(message as { port?: number }));
     child.once('exit', (code) => reject(new Error(`${module} ended with ${code}`)));
@@ -162,14 +163,15 @@ function benchBootstrap(
   return gate as unknown as Json;
 }
 
-export async function startBench(envoyBinary: string): Promise<Bench> {
+/** `profileDir`: a CPU profile of the gateway is left there. */
+export async function startBench(envoyBinary: string, profileDir: string | undefined): Promise<Bench> {
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
   const model = await startChild(here('model.ts'), []);
   const modelPort = model.said.port!;
   const issuer = await startIssuer();
   const config = writeConfig(dir, issuer.url, modelPort);
   const sockets = { gate: join(dir, '.sallyport', 'gate.sock'), pair: join(dir, 'pair.sock') };
-  const gateway = await startChild(here('gateway.ts'), [config]);
+  const gateway = await startChild(here('gateway.ts'), [config], profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`]);
   const pair = await startChild(here('pair.ts'), [sockets.pair, CLUSTER]);
   const ports = [await freePort(), await freePort(), await freePort()];
   const envoy: Envoy = await launchEnvoy({

@@ -4,6 +4,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type AddCommand, runCli } from './commands/cli.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { envoyCommand } from './commands/envoy.ts';
 import { explainCommand } from './commands/explain.ts';
 import { schemaCommand } from './commands/schema.ts';
 import { sessionsCommand } from './commands/sessions.ts';
@@ -18,6 +19,11 @@ const commands: readonly AddCommand[] = [
   explainCommand(),
   sqlCommand(),
   doctorCommand(),
+  // Loaded when asked for: they bring in most of the gateway, which other commands do not need.
+  envoyCommand({
+    print: async (config, target) => (await import('./gateway/envoy-print.ts')).printForConfig(config, target),
+    check: async (text) => (await import('./envoy/check.ts')).checkEnvoyConfig(text),
+  }),
   schemaCommand({ config: configSchema }),
 ];
 

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config.ts';
+import type { EnvoyCheck, Finding } from '../envoy/check.ts';
 import { type AddCommand, CliError, examples, exitCodes, oneOf, type Program } from './cli.ts';
 import { type ConfigOption, configOf, withConfig } from './config-option.ts';
-import { table } from './text.ts';
+import { escapeControls } from './text.ts';
 
 const targets = ['standalone', 'istio', 'envoy-gateway'] as const;
 export type EnvoyTarget = (typeof targets)[number];
@@ -10,19 +11,8 @@ export type EnvoyTarget = (typeof targets)[number];
 /** What an operator gives Envoy, as YAML. */
 export type PrintEnvoy = (config: Config, target: EnvoyTarget) => string | Promise<string>;
 
-/** One setting of an Envoy configuration that opens the gate or weakens it. */
-export interface EnvoyFinding {
-  readonly severity: 'open' | 'warning';
-  /** Path in the file, such as `static_resources.listeners[0]…`. */
-  readonly path: string;
-  readonly message: string;
-}
-
-/** Reads a YAML or JSON text and names every setting that opens the gate. Throws an Error for one that cannot be read. */
-export type CheckEnvoy = (
-  text: string,
-  config: Config | undefined,
-) => readonly EnvoyFinding[] | Promise<readonly EnvoyFinding[]>;
+/** Reads a YAML or JSON text and names every setting that opens or breaks the gate. */
+export type CheckEnvoy = (text: string) => EnvoyCheck | Promise<EnvoyCheck>;
 
 /** `sallyport envoy print|check`. */
 export const envoyCommand =
@@ -58,26 +48,34 @@ function addPrint({ io, action }: Program, envoy: Program['command'], print: Pri
 function addCheck({ io, action }: Program, envoy: Program['command'], check: CheckEnvoy): void {
   envoy
     .command('check')
-    .description('name every setting in an Envoy configuration that opens the gate; exit code 1 if there is one')
-    .argument('<file>', 'YAML or JSON; - reads stdin')
+    .description(
+      'name every setting in an Envoy configuration that opens or breaks the gate; exit code 1 if there is one',
+    )
+    .argument(
+      '<file>',
+      'Envoy bootstrap, config_dump, or objects of Istio or Envoy Gateway (YAML or JSON); - reads stdin',
+    )
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
-      examples('sallyport envoy check envoy.yaml', 'sallyport envoy print --for standalone | sallyport envoy check -'),
+      examples(
+        'sallyport envoy check envoy.yaml',
+        'sallyport envoy print --for standalone | sallyport envoy check -',
+        'curl -s localhost:15000/config_dump | sallyport envoy check -',
+      ),
     )
     .action(
       action(async (file: string, options: { readonly json?: boolean }) => {
         const findings = await read(file, check);
-        const isOpen = findings.some(({ severity }) => severity === 'open');
-        if (options.json) io.stdout.write(`${JSON.stringify({ ok: !isOpen, findings }, null, 2)}\n`);
-        else if (findings.length === 0) io.stdout.write('Nothing in it opens the gate.\n');
-        else io.stdout.write(findingsTable(findings, io.stdout.columns ?? 160));
-        return isOpen ? exitCodes.failed : exitCodes.ok;
+        const ok = findings.every(({ severity }) => severity === 'advice');
+        if (options.json) io.stdout.write(`${JSON.stringify({ ok, findings }, null, 2)}\n`);
+        else io.stdout.write(findings.length === 0 ? 'Nothing in it opens or breaks the gate.\n' : listed(findings));
+        return ok ? exitCodes.ok : exitCodes.failed;
       }),
     );
 }
 
-async function read(file: string, check: CheckEnvoy): Promise<readonly EnvoyFinding[]> {
+async function read(file: string, check: CheckEnvoy): Promise<readonly Finding[]> {
   let text: string;
   try {
     text = readFileSync(file === '-' ? 0 : file, 'utf8');
@@ -90,22 +88,23 @@ async function read(file: string, check: CheckEnvoy): Promise<readonly EnvoyFind
       error,
     );
   }
-  try {
-    return await check(text, undefined);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : 'unknown';
-    throw new CliError(
-      exitCodes.usage,
-      `${file} is not an Envoy configuration: ${why}`,
-      'Give it the YAML or JSON that Envoy gets.',
-      error,
-    );
-  }
+  const checked = await check(text);
+  if ('findings' in checked) return checked.findings;
+  throw new CliError(
+    exitCodes.usage,
+    `${file} cannot be checked: ${checked.error}.`,
+    'Give it what Envoy gets, what its /config_dump says, or the objects that you apply.',
+  );
 }
 
-const findingsTable = (findings: readonly EnvoyFinding[], columns: number) =>
-  table(
-    [{ title: 'SEVERITY' }, { title: 'WHERE', shrinkTo: 30 }, { title: 'WHAT' }],
-    findings.map(({ severity, path, message }) => [severity, path, message]),
-    columns,
-  );
+/** One paragraph a finding; values come from the file, so they are escaped. */
+function listed(findings: readonly Finding[]): string {
+  return findings
+    .map(({ severity, path, line, is, shouldBe, why }) => {
+      const where = line === undefined ? path : `${path} (line ${line})`;
+      return escapeControls(`${severity}: ${where}\n  is ${is}; should be ${shouldBe}\n  ${why}\n`, {
+        keepNewlines: true,
+      });
+    })
+    .join('\n');
+}

@@ -1,7 +1,7 @@
 /**
  * Masks a text that is itself JSON and comes in pieces: the arguments of a tool call. Names and strings are matched
- * decoded, numbers as they are written; what comes out is valid JSON if what went in was. Everything that is not touched
- * keeps its spelling, escapes included.
+ * decoded, numbers as they are written; what comes out is valid JSON if what went in was. Text that is not touched keeps
+ * its spelling; only an escape next to a match may become the character that it stands for.
  *
  * A text that turns out not to be JSON is masked as plain text from the first character that JSON does not allow there
  * (with the number or word before it, which may have been the beginning of a match). That place depends on the text

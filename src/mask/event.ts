@@ -68,8 +68,8 @@ export class EventMasker {
   }
 
   /** A text outside of JSON that is complete in its event. */
-  maskOutside(name: string, text: string): string {
-    return this.channels === undefined ? text : this.channels.whole([name]).mask(text);
+  *maskOutside(name: string, text: string): Work<string> {
+    return this.channels === undefined ? text : yield* this.channels.whole([name]).mask(text);
   }
 
   private *decide(channels: Channels, candidate: Candidate, header: string, pieces: Pieces): Work<void> {
@@ -84,7 +84,7 @@ export class EventMasker {
       const earlier = pieces.get(channel);
       if (earlier !== undefined) settle(earlier.last, earlier.text);
       pieces.set(channel, { last: candidate, text: out });
-    } else settle(candidate, channels.whole(pathOf(candidate.frame, candidate.step)).mask(text));
+    } else settle(candidate, yield* channels.whole(pathOf(candidate.frame, candidate.step)).mask(text));
   }
 
   /** What ended channels still held goes into their piece of this event, or, where there is none, into a carrier. */

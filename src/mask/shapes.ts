@@ -13,8 +13,8 @@ interface Shape {
   readonly channel: Channel | undefined;
 }
 
-/** Events of four choices may alternate. */
-const maxShapes = 4;
+/** Events of as many choices may alternate. */
+const maxShapes = 8;
 const maxBarren = 16;
 const maxShapeLength = 4096;
 /** Longer strings are masked in slices, on the long way. */

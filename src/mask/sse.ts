@@ -3,6 +3,7 @@ import type { Format } from '../exchange/format.ts';
 import { paced, type Work } from '../exchange/pace.ts';
 import { SseFraming, type SseLine, sseData, sseEventEnd, sseLines, sseText, withSseData } from '../exchange/sse.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
+import { maskedText } from './channel.ts';
 import type { BodyMasker, Released } from './contract.ts';
 import { EventMasker, type MaskedEvent } from './event.ts';
 import type { Findings } from './findings.ts';
@@ -11,6 +12,8 @@ import { UsageReader } from './usage.ts';
 
 /** Characters read on the short way before the event loop may be due. */
 const shortWay = 8 * 1024;
+/** Characters of an event that is worth a slice of its own for each step. */
+const longEvent = 64 * 1024;
 const nothing = Buffer.alloc(0);
 const LF = 0x0a;
 
@@ -130,8 +133,11 @@ export class SseMasker implements BodyMasker {
 
   /** Masks the event at `at`. `final`: nothing comes after it. */
   private *takeEvent(event: string, final: boolean): Work<void> {
-    const lines = this.maskLines(sseLines(event));
-    this.eol = lines[0]?.eol || this.eol;
+    if (event.length > longEvent) yield;
+    const lines = yield* this.maskLines(sseLines(event));
+    if (event.length > longEvent) yield;
+    // A blank line by itself may be the LF of a CRLF that the transport cut.
+    if (lines[0] !== undefined && lines[0].field !== 'blank') this.eol = lines[0].eol || this.eol;
     const data = sseData(lines);
     const masked = yield* this.takeData(data ?? '', final);
     const lineTexts = lines.map(bytesOf).join('');
@@ -151,17 +157,18 @@ export class SseMasker implements BodyMasker {
     }
     if (looksLikeJson.test(data)) return yield* this.events.mask(data, final);
     // Not JSON: a text of its own.
-    const text = data === '' ? data : this.events.maskOutside('data', data);
+    const text = data === '' ? data : yield* this.events.maskOutside('data', data);
     return { json: text, carriers: final ? this.events.end() : [], only: undefined };
   }
 
   /** Comments, event names and ids are texts too. A line that is none of them could be anything: it is refused. */
-  private maskLines(lines: SseLine[]): SseLine[] {
-    return lines.map((line) => {
+  private *maskLines(lines: SseLine[]): Work<SseLine[]> {
+    for (const [i, line] of lines.entries()) {
       if (line.field === 'unknown') throw new UnreadableBody('a line that is no field of an event stream');
-      if (line.field === 'data' || line.text === '' || this.masks === undefined) return line;
-      return { ...line, text: this.masks.mask(line.text) };
-    });
+      if (line.field === 'data' || line.text === '' || this.masks === undefined) continue;
+      lines[i] = { ...line, text: yield* maskedText(this.masks, line.text, false) };
+    }
+    return lines;
   }
 
   private carried(carriers: readonly string[], prefix: string): string {

@@ -33,7 +33,7 @@ export interface Candidate {
 }
 
 /** Longest member name that is masked at once. */
-const maxNameLength = 4096;
+const maxNameLength = 1024;
 
 export class TextReader implements JsonHandler {
   lexer: JsonLexer | undefined;

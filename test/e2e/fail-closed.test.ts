@@ -1,4 +1,5 @@
-import type http from 'node:http';
+import { createSecretKey } from 'node:crypto';
+import http from 'node:http';
 import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -218,7 +219,7 @@ describe('a handler that throws', () => {
     };
     const authz = createAuthz({
       checkpoint: async () => checkpoint(),
-      planKeys: { keys: [Buffer.alloc(32)] },
+      planKeys: { keys: [createSecretKey(Buffer.alloc(32))] },
       refuse,
       newSession: () => 's',
       observe,

@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -42,7 +43,8 @@ afterAll(async () => {
   await stack.close();
 });
 
-const key = () => Buffer.from(readFileSync(join(stack.config.stateDir, 'plan.key'), 'utf8').trim(), 'base64url');
+const key = () =>
+  createSecretKey(Buffer.from(readFileSync(join(stack.config.stateDir, 'plan.key'), 'utf8').trim(), 'base64url'));
 const requestIdOf = (check: CheckRequest) => check.headers.find(([name]) => name === 'x-request-id')![1];
 
 let number = 0;
@@ -85,7 +87,7 @@ describe('a plan that is not ours, not fresh or not for this request closes the 
     ['missing', () => undefined],
     ['empty', () => ''],
     ['garbage', () => 'no plan at all'],
-    ['signed with another key', (check) => sealPlan(good(check), { keys: [Buffer.alloc(32, 7)] })],
+    ['signed with another key', (check) => sealPlan(good(check), { keys: [createSecretKey(Buffer.alloc(32, 7))] })],
     ['changed after signing', (check) => `x${sealPlan(good(check), { keys: [key()] })}`],
     ['stale', (check) => sealPlan(good(check, { issuedAtMs: Date.now() - PLAN_FRESH_MS - 1_000 }), { keys: [key()] })],
     [

@@ -48,7 +48,9 @@ async function stream(n: number): Promise<void> {
   });
   await journal.durable();
   console.log(`open ${leaf} ${session}`);
-  for (let seq = 0; seq < 20; seq++) {
+  // Of different lengths, so that some are always open.
+  const chunks = 5 + (n % 16);
+  for (let seq = 0; seq < chunks; seq++) {
     journal.content({ session, direction: 'response', seq, at: Date.now(), bytes: Buffer.from(`${seq},`) });
     await journal.written();
   }
@@ -63,9 +65,9 @@ async function stream(n: number): Promise<void> {
     found: {},
     masked: {},
     inputTokens: 1,
-    outputTokens: 20,
+    outputTokens: chunks,
     bytes: 50,
-    chunks: 20,
+    chunks,
     firstByteMs: 1,
     durationMs: 2,
   });

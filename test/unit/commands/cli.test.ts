@@ -5,10 +5,11 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { identities } from '../../../src/commands/demo/people.ts';
 import { type DemoServer, startDemoProvider } from '../../../src/commands/demo/provider.ts';
 import { writeRunning } from '../../../src/commands/demo/running.ts';
-import { type EnvoyFinding, envoyCommand } from '../../../src/commands/envoy.ts';
+import { envoyCommand } from '../../../src/commands/envoy.ts';
 import { schemaCommand } from '../../../src/commands/schema.ts';
 import { tokenCommand } from '../../../src/commands/token.ts';
 import { configSchema } from '../../../src/config.ts';
+import type { Finding } from '../../../src/envoy/check.ts';
 import { project, run } from './run.ts';
 
 const { folder, file, stateDir } = project();
@@ -146,18 +147,19 @@ describe('schema', () => {
 });
 
 describe('envoy', () => {
-  const finding: EnvoyFinding = {
-    severity: 'open',
+  const finding: Finding = {
+    rule: 'ext_authz.failure_mode_allow',
+    severity: 'opens',
     path: 'filters[0].failure_mode_allow',
-    message: 'lets requests pass',
+    line: 12,
+    is: 'true',
+    shouldBe: 'false',
+    why: 'Everything passes.\u001b[2J',
   };
   const check = (text: string) => {
-    if (text === 'not an Envoy') throw new Error('no listeners');
-    return text.includes('open')
-      ? [finding]
-      : text.includes('odd')
-        ? [{ ...finding, severity: 'warning' as const }]
-        : [];
+    if (text === 'not an Envoy') return { error: 'there is no listener' };
+    if (text.includes('open')) return { findings: [finding] };
+    return { findings: text.includes('odd') ? [{ ...finding, severity: 'advice' as const }] : [] };
   };
   const commands = [envoyCommand({ check, print: (config, target) => `# ${target} ${config.listen.grpc.kind}` })];
 
@@ -171,9 +173,13 @@ describe('envoy', () => {
   });
 
   it.each([
-    ['closed', 0, 'Nothing in it opens the gate.\n'],
-    ['odd', 0, expect.stringContaining('warning')],
-    ['open', 1, expect.stringContaining('filters[0].failure_mode_allow  lets requests pass')],
+    ['closed', 0, 'Nothing in it opens or breaks the gate.\n'],
+    ['odd', 0, expect.stringContaining('advice: ')],
+    [
+      'open',
+      1,
+      'opens: filters[0].failure_mode_allow (line 12)\n  is true; should be false\n  Everything passes.\\x1b[2J\n',
+    ],
     ['not an Envoy', 2, ''],
   ])('check of a configuration that is %s ends with %d', async (text, code, stdout) => {
     const path = join(folder, 'envoy.yaml');

@@ -94,7 +94,6 @@ describe('facts about an OpenAI chat request', () => {
       'secret',
       'look',
       'looks',
-      'type',
       'object',
       'properties',
       'card',
