@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCheckpoint } from './checkpoint.ts';
-import { adminSocket, type Config, environment } from './config.ts';
+import { adminSocket, type Config, environment, sharesSessions } from './config.ts';
 import { createAdminApp } from './console/admin.ts';
 import { createInternalApp } from './console/internal.ts';
 import { listenTcp, listenUnix } from './console/listen.ts';
@@ -135,7 +135,7 @@ interface Gates {
 async function startGates(gateParts: GateParts): Promise<Gates> {
   const { config, parts, record, planKeys, log, state } = gateParts;
   const recorder = record.journal;
-  const sessions = new OpenSessions(recorder, nowMs);
+  const sessions = new OpenSessions(recorder, nowMs, sharesSessions(config));
   const checkpoint = createCheckpoint(
     requestStages({
       identifier: parts.identifier,

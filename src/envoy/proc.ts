@@ -189,6 +189,7 @@ class ResponseGate {
       type: 'response',
       session: plan.session,
       at: nowMs(),
+      request: plan.request,
       status: head.status,
       contentType: head.mediaType,
       cluster: plan.cluster,
