@@ -1,5 +1,5 @@
 import { createSecretKey } from 'node:crypto';
-import http from 'node:http';
+import type http from 'node:http';
 import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
