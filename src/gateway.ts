@@ -179,7 +179,8 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
   return {
     server,
     drain: async (timeoutMs) => {
-      await delay(Math.min(LINGER_MS, timeoutMs));
+      const until = performance.now() + Math.min(LINGER_MS, timeoutMs);
+      while (server.connections > 0 && performance.now() < until) await delay(50);
       await Promise.race([server.finish(), delay(timeoutMs)]);
     },
     close: () => {

@@ -34,6 +34,8 @@ export interface GrpcHandlers {
 export interface GrpcServer {
   /** `unix:…` or `host:port` with the port that was bound. */
   readonly address: string;
+  /** Connections that are open. */
+  readonly connections: number;
   /**
    * No new connections, GOAWAY on those that are there; resolves when every call has ended. Call it once `serving` has been
    * false for a while: nghttp2 reads no stream that begins after its GOAWAY (not even after the first of two, RFC 9113
@@ -138,6 +140,9 @@ export async function startGrpcServer(options: GrpcServerOptions, handlers: Grpc
   const address = socketPath === undefined ? options.listen.replace(/:\d+$/, `:${port}`) : options.listen;
   return {
     address,
+    get connections() {
+      return (server as unknown as { sessions: Map<unknown, unknown> }).sessions.size;
+    },
     finish: () =>
       new Promise((resolve) => {
         server.tryShutdown(() => resolve());
