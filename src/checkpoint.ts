@@ -66,8 +66,10 @@ export interface Reply {
 
 /** The stages, as values. */
 export interface Stages {
-  /** Refuses what no model API is: upgrades, CONNECT. Returns why, or undefined. */
-  readonly refuseTransport: (request: GateRequest) => string | undefined;
+  /** Refuses what no model API is: upgrades, CONNECT, a Host that is none. Returns why, or undefined. */
+  readonly refuseTransport: (
+    request: GateRequest,
+  ) => { readonly code: ErrorCode; readonly detail: string; readonly message?: string } | undefined;
   readonly findCredential: (request: GateRequest) => FoundCredential;
   readonly identify: (token: string) => Identification | Promise<Identification>;
   readonly route: RouteStage;
@@ -157,8 +159,9 @@ async function pass(stages: Stages, passage: Passage): Promise<Answer> {
   if (stages.recorder.state !== 'open')
     return refused(stages, passage, undefined, 'record_unavailable', stages.recorder.state);
   if (stages.draining()) return refused(stages, passage, undefined, 'draining', '');
-  const upgrade = stages.refuseTransport(request);
-  if (upgrade !== undefined) return refused(stages, passage, undefined, 'upgrade_refused', upgrade);
+  const transport = stages.refuseTransport(request);
+  if (transport !== undefined)
+    return refused(stages, passage, undefined, transport.code, transport.detail, transport.message);
   const credential = stages.findCredential(request);
   if (!credential.ok) return refused(stages, passage, undefined, credential.code, credential.detail);
   const identified = stages.identify(credential.token);
@@ -381,12 +384,15 @@ function pathOf(path: string): string {
   return query < 0 ? path : path.slice(0, query);
 }
 
-function headerOf(request: GateRequest, name: string): string {
+function headerOf(request: Pick<GateRequest, 'headers'>, name: string): string {
   for (const [key, value] of request.headers) if (key === name) return value;
   return '';
 }
 
-function httpFacts(request: GateRequest): HttpFacts {
+/** What the record keeps of a request's head: no query, bounded lengths. */
+export function httpFacts(
+  request: Pick<GateRequest, 'method' | 'host' | 'path' | 'headers' | 'clientAddress'>,
+): HttpFacts {
   // https://www.w3.org/TR/trace-context/#traceparent-header
   const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(headerOf(request, 'traceparent'));
   return {

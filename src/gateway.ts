@@ -153,6 +153,8 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
     planKeys,
     refuse,
     newSession,
+    nowMs,
+    recorder,
     observe: authzObserver(gateParts),
     abandoned: (session) => sessions.end(session, { ...NOTHING_DELIVERED, how: 'client_gone' }),
   });

@@ -1,8 +1,18 @@
 /** The ext_authz edge: a CheckRequest becomes a GateRequest, an Answer becomes a CheckResponse. */
 import grpc from '@grpc/grpc-js';
-import type { Answer, Checkpoint, GateRequest, Header, RefuseStage, Reply } from '../checkpoint.ts';
+import {
+  type Answer,
+  type Checkpoint,
+  type GateRequest,
+  type Header,
+  httpFacts,
+  type RefuseStage,
+  type Reply,
+} from '../checkpoint.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
+import type { Recorder } from '../record/events.ts';
 import { type PlanKeys, sealPlan } from './plan.ts';
+import { recordRefused } from './refused.ts';
 import type { CheckCall, CheckReply } from './server.ts';
 import { type CheckRequest, encodeForward } from './wire.ts';
 
@@ -11,6 +21,8 @@ export interface AuthzOptions {
   readonly planKeys: PlanKeys;
   readonly refuse: RefuseStage;
   readonly newSession: () => string;
+  readonly nowMs: () => number;
+  readonly recorder: Recorder;
   readonly observe: AuthzObserver;
   /** A yes that could not be handed to Envoy (it went away): the session ends as `client_gone`. */
   readonly abandoned: (session: string) => void;
@@ -41,7 +53,7 @@ export function createAuthz(options: AuthzOptions): (call: CheckCall, reply: Che
       reply(null, answer.kind === 'forward' ? encodeYes(answer, options.planKeys) : encodeReply(answer));
     };
     const field = misconfiguration(call.request);
-    if (field !== undefined) return send(misconfigured(options, field));
+    if (field !== undefined) return send(misconfigured(options, field, gateRequest(call.request)));
     // The checkpoint answers its own failures, so a rejection is a bug in it. Non-OK: Envoy denies with status_on_error.
     options
       .checkpoint(gateRequest(call.request))
@@ -85,16 +97,15 @@ export function misconfiguration(check: CheckRequest): string | undefined {
   return undefined;
 }
 
-function misconfigured(options: AuthzOptions, field: string): Reply {
+function misconfigured(options: AuthzOptions, field: string, request: GateRequest): Reply {
   const session = options.newSession();
   const code: ErrorCode = 'envoy_misconfigured';
   options.observe.misconfigured(field, session);
-  return {
-    kind: 'reply',
-    session,
-    code,
-    ...options.refuse({ code, message: `envoy_misconfigured: ${field}`, session }),
-  };
+  const answer = options.refuse({ code, message: `envoy_misconfigured: ${field}`, session });
+  const { status } = answer;
+  const http = httpFacts(request);
+  recordRefused(options.recorder, { session, at: options.nowMs(), code, status, detail: field, http });
+  return { kind: 'reply', session, code, ...answer };
 }
 
 export function gateRequest(check: CheckRequest): GateRequest {

@@ -8,10 +8,12 @@
 import grpc from '@grpc/grpc-js';
 import type { Plan, RefuseStage } from '../checkpoint.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
+import { upgradeOf } from '../exchange/transport.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
 import type { BodyMasker, Released } from '../mask/contract.ts';
 import type { Recorder } from '../record/events.ts';
 import { openPlan, type PlanKeys, type PlanRefusal, type UsedPlans } from './plan.ts';
+import { localReplyCode, NO_HTTP, recordRefused, seenRequest } from './refused.ts';
 import { type Framing, type ResponseHead, readHead } from './response.ts';
 import type { ProcessCall } from './server.ts';
 import { type Ending, NOTHING_DELIVERED, type OpenSessions } from './sessions.ts';
@@ -162,17 +164,29 @@ class ResponseGate {
       requestId: attributes.get('request.id'),
       cluster: attributes.get('xds.cluster_name'),
     });
-    if (!opened.ok) return this.refusePlan(opened.why);
-    if (!options.usedPlans.use(opened.plan.session, nowMs)) return this.refusePlan('replayed');
+    if (!opened.ok) return this.refusePlan(opened.why, message);
+    if (!options.usedPlans.use(opened.plan.session, nowMs)) return this.refusePlan('replayed', message);
     this.plan = opened.plan;
     this.phase = 'request';
     options.sessions.take(opened.plan);
     return this.pass(CONTINUE_REQUEST_HEADERS);
   }
 
-  private refusePlan(why: PlanRefusal): undefined {
-    this.options.observe.planRefused(why);
-    return this.immediate('plan_invalid', this.options.newSession());
+  /** Envoy asks no ext_authz about a request without a route, such as CONNECT: it has no plan either. */
+  private refusePlan(why: PlanRefusal, message: ProcessingRequest): undefined {
+    const { options } = this;
+    const request = message.kind === 'request_headers' ? seenRequest(decodeHeaderMap(message.headerMap)) : undefined;
+    const upgrade = why === 'missing' && request !== undefined ? upgradeOf(request) : undefined;
+    if (upgrade === undefined) options.observe.planRefused(why);
+    const code = upgrade === undefined ? 'plan_invalid' : 'upgrade_refused';
+    const session = options.newSession();
+    const answer = options.refuse({ code, session });
+    const { status } = answer;
+    const http = request?.http ?? NO_HTTP;
+    recordRefused(options.recorder, { session, at: options.nowMs(), code, status, detail: upgrade ?? why, http });
+    this.phase = 'over';
+    this.writeImmediate(answer);
+    return undefined;
   }
 
   private responseHeaders(message: ProcessingRequest): Promise<void> | undefined {
@@ -180,7 +194,7 @@ class ResponseGate {
     const local = details !== undefined && details !== '' && details !== 'via_upstream';
     const { plan } = this;
     if (local) return this.localReply(details, message, plan);
-    if (plan === undefined) return this.refusePlan('missing');
+    if (plan === undefined) return this.refusePlan('missing', message);
     this.phase = 'response';
     const head = readHead(decodeHeaderMap(message.headerMap), message.endOfStream);
     this.head = head;
@@ -204,18 +218,21 @@ class ResponseGate {
     return this.pass(answer);
   }
 
-  /** Envoy's own reply: there is no model text in it. A session that was let through ends here. */
+  /** Envoy's own reply: there is no model text in it. A session that was let through ends here; others begin and end. */
   private localReply(details: string, message: ProcessingRequest, plan: Plan | undefined): undefined {
+    const { options } = this;
     this.phase = 'local_reply';
-    this.options.observe.localReply(details);
-    if (plan !== undefined)
-      this.options.sessions.end(plan.session, {
-        ...NOTHING_DELIVERED,
-        how: 'local_reply',
-        code: MODEL_UNAVAILABLE.test(details) ? 'model_unavailable' : '',
-        status: readHead(decodeHeaderMap(message.headerMap), message.endOfStream).status,
-      });
-    return this.pass(CONTINUE_RESPONSE_HEADERS);
+    options.observe.localReply(details);
+    // The request gate's own answer.
+    if (plan === undefined && details === 'ext_authz_denied') return this.pass(CONTINUE_RESPONSE_HEADERS);
+    const { status } = readHead(decodeHeaderMap(message.headerMap), message.endOfStream);
+    const code = localReplyCode(details);
+    const session = plan?.session ?? options.newSession();
+    if (plan === undefined) {
+      const at = options.nowMs();
+      recordRefused(options.recorder, { session, at, code, status, detail: details.slice(0, 200), http: NO_HTTP });
+    } else options.sessions.end(session, { ...NOTHING_DELIVERED, how: 'local_reply', code, status });
+    return this.pass(encodeResponseHeaders([['x-sallyport-session', session]], []));
   }
 
   private refuseResponse(code: ErrorCode, plan: Plan): Promise<void> {
@@ -403,9 +420,6 @@ class ResponseGate {
     });
   }
 }
-
-/** Envoy's response code details that `local_reply_config` answers as `model_unavailable` (bootstrap.ts). */
-const MODEL_UNAVAILABLE = /^(upstream_|no_healthy_upstream|cluster_not_found)/;
 
 const NO_FINDINGS: ReadonlyMap<string, number> = new Map();
 

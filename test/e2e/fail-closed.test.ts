@@ -222,6 +222,15 @@ describe('a handler that throws', () => {
       planKeys: { keys: [createSecretKey(Buffer.alloc(32))] },
       refuse,
       newSession: () => 's',
+      nowMs: Date.now,
+      recorder: {
+        writer: '',
+        state: 'closed',
+        event: () => 0,
+        content: () => {},
+        written: async () => {},
+        durable: async () => {},
+      },
       observe,
       abandoned: () => {},
     });
@@ -285,4 +294,11 @@ test.each([
   expect([got.status, codeOf(got)]).toEqual([503, 'envoy_misconfigured']);
   expect(got.text).toContain(field);
   expect(s.model.arrived).toHaveLength(0);
+  const refused = await eventually(
+    async () => (await s.journal()).find((line) => line.kind === 'event' && line.event.type === 'refused'),
+    'the refusal in the journal',
+  );
+  expect(refused).toMatchObject({
+    event: { code: 'envoy_misconfigured', status: 503, detail: field, http: { path: '/v1/chat/completions' } },
+  });
 });

@@ -6,7 +6,7 @@ import type { Plan } from '../../src/checkpoint.ts';
 import { PLAN_FRESH_MS, sealPlan } from '../../src/envoy/plan.ts';
 import type { CheckRequest } from '../../src/envoy/wire.ts';
 import { type Forger, startForger } from './support/forger.ts';
-import { type EnvoyConfig, type Stack, startStack } from './support/stack.ts';
+import { type EnvoyConfig, eventually, type Stack, startStack } from './support/stack.ts';
 
 let stack: Stack;
 let forger: Forger;
@@ -22,7 +22,10 @@ function splitGates(config: EnvoyConfig, socket: string): void {
   };
   forged.load_assignment.endpoints[0].lb_endpoints[0].endpoint = { address: { pipe: { path: socket } } };
   clusters.push(forged);
-  const filters = listeners[0]!.filter_chains[0]!.filters[0]!.typed_config.http_filters;
+  const manager = listeners[0]!.filter_chains[0]!.filters[0]!.typed_config;
+  // An Envoy whose clients choose the request's id: a replayed plan then fits its request.
+  Object.assign(manager, { preserve_external_request_id: true });
+  const filters = manager.http_filters;
   const authz = filters.find(({ name }) => name.endsWith('ext_authz'))!;
   authz.typed_config['grpc_service'] = { envoy_grpc: { cluster_name: 'forger' }, timeout: '5s' };
 }
@@ -30,6 +33,7 @@ function splitGates(config: EnvoyConfig, socket: string): void {
 beforeAll(async () => {
   let socket = '';
   stack = await startStack({
+    config: { record: { journal: { refusals: { perSecond: 1000 } } } },
     envoy: (config) => {
       const pipe = JSON.stringify(config).match(/"path":"([^"]*)gate\.sock"/)![1]!;
       socket = join(pipe, 'forger.sock');
@@ -123,4 +127,24 @@ describe('a plan that is not ours, not fresh or not for this request closes the 
     expect(second.status).toBe(503);
     expect(((await second.json()) as { error: { code: string } }).error.code).toBe('plan_invalid');
   });
+});
+
+test('every plan that was refused is on the record, with why and for what', async () => {
+  const refusedWhy = async () =>
+    (await stack.journal()).flatMap((line) =>
+      line.kind === 'event' && line.event.type === 'refused' ? [line.event as Record<string, unknown>] : [],
+    );
+  const events = await eventually(async () => {
+    const found = await refusedWhy();
+    return found.length >= 10 && found.some(({ detail }) => detail === 'replayed') ? found : undefined;
+  }, 'the refusals in the journal');
+  expect(new Set(events.map(({ detail }) => detail))).toEqual(
+    new Set(['missing', 'malformed', 'forged', 'stale', 'other_request', 'other_cluster', 'replayed']),
+  );
+  for (const event of events)
+    expect(event).toMatchObject({
+      code: 'plan_invalid',
+      status: 503,
+      http: { method: 'POST', path: '/v1/chat/completions', requestId: expect.stringMatching(/^[0-9a-f-]{36}$/) },
+    });
 });
