@@ -1,0 +1,55 @@
+/** An attack, and what came of it: the answer, what reached the model, what is on the record. */
+import { expect } from 'vitest';
+import { eventually, type Stack } from '../../e2e/support/stack.ts';
+import type { Arrived } from '../../e2e/support/upstream.ts';
+import { type RawAnswer, sendRaw } from './raw.ts';
+
+export interface Refusal {
+  /** 0: Envoy closes the connection, since its own answer to a broken request can no longer be sent. */
+  readonly status: number;
+  readonly code?: string;
+  /** Of the event: our own words, or Envoy's response code details. */
+  readonly detail?: string | RegExp;
+}
+
+export interface Attempts {
+  /** Sends it, and expects a refusal: to the caller, on the record, and nothing at the model. */
+  refused(refusal: Refusal, ...parts: readonly (string | Buffer)[]): Promise<RawAnswer>;
+  /** Sends it, expects that it passes, and returns the one request that reached the model. */
+  passes(...parts: readonly (string | Buffer)[]): Promise<Arrived>;
+}
+
+/** Section of sallyport.yaml: every refusal by itself, not counted together with its like. */
+export const EVERY_REFUSAL = { record: { journal: { refusals: { perSecond: 10_000 } } } };
+
+export function attempts(stack: Stack): Attempts {
+  const refusals = async () =>
+    (await stack.journal()).flatMap((line) =>
+      line.kind === 'event' && line.event.type === 'refused' ? [line.event as Record<string, unknown>] : [],
+    );
+  return {
+    refused: async ({ status, code, detail }, ...parts) => {
+      const arrived = stack.model.arrived.length;
+      const known = (await refusals()).length;
+      const answer = await sendRaw(stack.port, ...parts);
+      expect(answer.status, answer.received.slice(0, 300)).toBe(status);
+      const event = await eventually(async () => (await refusals())[known], 'the refusal on the record', 3_000);
+      if (status !== 0 && answer.headers.get('content-type') !== 'application/grpc')
+        expect(event['status']).toBe(status);
+      if (code !== undefined) {
+        expect(event['code']).toBe(code);
+        if (answer.body !== '') expect(JSON.parse(answer.body)).toMatchObject({ error: { code } });
+      }
+      if (detail !== undefined) expect(event['detail']).toEqual(expect.stringMatching(detail));
+      expect(stack.model.arrived.length, 'requests that reached the model').toBe(arrived);
+      return answer;
+    },
+    passes: async (...parts) => {
+      const arrived = stack.model.arrived.length;
+      const answer = await sendRaw(stack.port, ...parts);
+      expect(answer.status, answer.received.slice(0, 300)).toBe(200);
+      expect(stack.model.arrived.length, 'requests that reached the model').toBe(arrived + 1);
+      return stack.model.arrived[arrived]!;
+    },
+  };
+}
