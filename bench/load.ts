@@ -74,7 +74,12 @@ export interface Throughput {
 }
 
 /** As many exchanges as `clients` connections finish in `seconds`. */
-export async function throughput(target: Target, exchange: Exchange, clients: number, seconds: number): Promise<Throughput> {
+export async function throughput(
+  target: Target,
+  exchange: Exchange,
+  clients: number,
+  seconds: number,
+): Promise<Throughput> {
   const bytes = requestBytes(target, exchange.body);
   const latencies: number[] = [];
   const started = performance.now();
@@ -90,7 +95,11 @@ export async function throughput(target: Target, exchange: Exchange, clients: nu
     connection.close();
   };
   await Promise.all(Array.from({ length: clients }, worker));
-  return { count: latencies.length, seconds: (performance.now() - started) / 1000, latencies: latencies.sort((a, b) => a - b) };
+  return {
+    count: latencies.length,
+    seconds: (performance.now() - started) / 1000,
+    latencies: latencies.sort((a, b) => a - b),
+  };
 }
 
 export interface Pacing {

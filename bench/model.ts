@@ -1,7 +1,8 @@
 /**
  * The bench's model: a raw HTTP/1.1 server that costs as little as can be, so that the load falls on what is measured.
  * POST /v1/chat/completions: `"stream":true` gives 200 events, back to back or paced (`pace=10ms` in the prompt), else JSON of
- * 100 words. Each event's `id` is the time it was written, nanoseconds of CLOCK_MONOTONIC.
+ * 100 words. The `id` of a paced event is the time it was written,
+ * nanoseconds of CLOCK_MONOTONIC; else it is the same in all events, as with real servers.
  */
 import net from 'node:net';
 import { EVENTS, jsonAnswer, WORDS } from './answers.ts';
@@ -15,10 +16,10 @@ const STREAM_HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntrans
 
 const chunked = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
 
-function event(index: number): string {
+function event(index: number, id: string): string {
   const delta = index === 0 ? { role: 'assistant', content: '' } : { content: WORDS[index % WORDS.length] };
   const chunk = {
-    id: `t-${process.hrtime.bigint()}`,
+    id,
     object: 'chat.completion.chunk',
     created: 1_790_000_000,
     model: 'bench',
@@ -32,7 +33,7 @@ const DONE = `${chunked('data: [DONE]\n\n')}0\r\n\r\n`;
 function stream(socket: net.Socket): void {
   let text = STREAM_HEAD;
   for (let i = 0; i < EVENTS; i++) {
-    text += chunked(event(i));
+    text += chunked(event(i, 'chatcmpl-bench'));
     if (i % 20 === 19) {
       socket.write(text);
       text = '';
@@ -45,7 +46,7 @@ function paced(socket: net.Socket, everyMs: number): void {
   let i = 0;
   socket.write(STREAM_HEAD);
   const timer = setInterval(() => {
-    socket.write(chunked(event(i++)));
+    socket.write(chunked(event(i++, `t-${process.hrtime.bigint()}`)));
     if (i < EVENTS) return;
     clearInterval(timer);
     socket.write(DONE);

@@ -1,12 +1,12 @@
 /**
- * `npm run bench [-- --rounds N --seconds S --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
+ * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
  * rounds on one Envoy. Every answer that is timed is asserted. Prints rates, latencies, CPU, memory and ratios.
  */
 import { parseArgs } from 'node:util';
 import { EVENTS, MASKED, SECRET } from './answers.ts';
 import { type Exchange, holdStreams, pacing, quantile, type Throughput, throughput } from './load.ts';
-import { cpuUs, rssBytes } from './procstat.ts';
-import { type Bench, startBench, type System } from './systems.ts';
+import { childrenOf, cpuUs, rssBytes } from './procstat.ts';
+import { type Bench, type System, startBench } from './systems.ts';
 
 const { values } = parseArgs({
   options: {
@@ -15,6 +15,9 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '16' },
     held: { type: 'string', default: '500' },
     json: { type: 'boolean', default: false },
+    /** Folder for a CPU profile of the gateway. */
+    profile: { type: 'string' },
+    only: { type: 'string', default: 'json,streams,paced,memory' },
   },
 });
 const rounds = Number(values.rounds);
@@ -46,22 +49,34 @@ interface Round {
   readonly p99: number;
   readonly pluginUs: number;
   readonly envoyUs: number;
+  /** The store's process, which ships what was recorded, also between rounds. */
+  readonly storeUs: number;
 }
 
 async function round(bench: Bench, system: System, work: Exchange, per: number): Promise<Round> {
-  const before = [system.pid === undefined ? 0 : cpuUs(system.pid), cpuUs(bench.envoyPid)] as const;
+  const spent = () => {
+    const { pid } = system;
+    const store = pid === undefined ? [] : childrenOf(pid);
+    return [pid === undefined ? 0 : cpuUs(pid), cpuUs(bench.envoyPid), store.reduce((sum, child) => sum + cpuUs(child), 0)] as const;
+  };
+  const before = spent();
   const done: Throughput = await throughput(system.target, work, clients, seconds);
-  const after = [system.pid === undefined ? 0 : cpuUs(system.pid), cpuUs(bench.envoyPid)] as const;
+  const after = spent();
   return {
     rate: done.count / done.seconds,
     p50: quantile(done.latencies, 0.5),
     p99: quantile(done.latencies, 0.99),
     pluginUs: (after[0] - before[0]) / done.count / per,
     envoyUs: (after[1] - before[1]) / done.count / per,
+    storeUs: (after[2] - before[2]) / done.count / per,
   };
 }
 
-const median = (values: readonly number[]): number => quantile([...values].sort((a, b) => a - b), 0.5);
+const median = (values: readonly number[]): number =>
+  quantile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  );
 const medianOf = (all: readonly Round[], key: keyof Round): number => median(all.map((one) => one[key]));
 
 async function compare(bench: Bench, title: string, stream: boolean, unit: string, per: number): Promise<object> {
@@ -69,7 +84,8 @@ async function compare(bench: Bench, title: string, stream: boolean, unit: strin
   const text = 'What happened in the harbour today?';
   for (const system of bench.systems) await throughput(system.target, exchange(system, stream, text), clients, 1);
   for (let i = 0; i < rounds; i++)
-    for (const system of bench.systems) all.get(system.name)!.push(await round(bench, system, exchange(system, stream, text), per));
+    for (const system of bench.systems)
+      all.get(system.name)!.push(await round(bench, system, exchange(system, stream, text), per));
   const pair = all.get('pass-through pair')!;
   const rows = bench.systems.map(({ name }) => {
     const own = all.get(name)!;
@@ -81,6 +97,7 @@ async function compare(bench: Bench, title: string, stream: boolean, unit: strin
       'p99 ms': medianOf(own, 'p99').toFixed(2),
       [`plugin µs per ${per === 1 ? 'request' : 'event'}`]: medianOf(own, 'pluginUs').toFixed(1),
       [`Envoy µs per ${per === 1 ? 'request' : 'event'}`]: medianOf(own, 'envoyUs').toFixed(1),
+      'store µs': medianOf(own, 'storeUs').toFixed(1),
       '÷ pair (median of rounds)': median(ratios).toFixed(2),
       'min–max': `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`,
       ...(stream
@@ -146,14 +163,17 @@ function report(title: string, rows: readonly object[]): void {
 
 const binary = process.env['ENVOY_BIN'];
 if (binary === undefined) throw new Error('ENVOY_BIN is not set: run this with `npm run bench`');
-const bench = await startBench(binary);
+const bench = await startBench(binary, values.profile);
 try {
-  const results = {
-    json: await compare(bench, 'JSON answers of 100 words', false, 'requests', 1),
-    streams: await compare(bench, `streams of ${EVENTS} events, back to back`, true, 'streams', EVENTS),
-    paced: await pace(bench),
-    memory: await held(bench),
+  const parts = {
+    // Memory first: what earlier loads have left in the heap is not what live streams take.
+    memory: () => held(bench),
+    json: () => compare(bench, 'JSON answers of 100 words', false, 'requests', 1),
+    streams: () => compare(bench, `streams of ${EVENTS} events, back to back`, true, 'streams', EVENTS),
+    paced: () => pace(bench),
   };
+  const results: Record<string, object> = {};
+  for (const [name, part] of Object.entries(parts)) if (values.only.split(',').includes(name)) results[name] = await part();
   if (values.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
 } finally {
   await bench.close();

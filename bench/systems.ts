@@ -45,7 +45,9 @@ async function startIssuer(): Promise<{ url: string; token: string; close: () =>
   const server = http.createServer((request, response) => {
     const { port } = server.address() as AddressInfo;
     const issuer = `http://127.0.0.1:${port}`;
-    const body = request.url?.includes('openid-configuration') ? { issuer, jwks_uri: `${issuer}/jwks` } : { keys: [jwk] };
+    const body = request.url?.includes('openid-configuration')
+      ? { issuer, jwks_uri: `${issuer}/jwks` }
+      : { keys: [jwk] };
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -96,8 +98,12 @@ policies: {dir: policies}
 }
 
 /** A fork that says one message when it is ready. */
-async function startChild(module: string, args: readonly string[]): Promise<{ child: ChildProcess; said: { port?: number } }> {
-  const child = fork(module, [...args], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+async function startChild(
+  module: string,
+  args: readonly string[],
+  execArgv: readonly string[] = [],
+): Promise<{ child: ChildProcess; said: { port?: number } }> {
+  const child = fork(module, [...args], { execArgv: [...execArgv], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const said = await new Promise<{ port?: number }>((resolve, reject) => {
     child.once('message', (message) => resolve(message as { port?: number }));
     child.once('exit', (code) => reject(new Error(`${module} ended with ${code}`)));
@@ -108,11 +114,18 @@ async function startChild(module: string, args: readonly string[]): Promise<{ ch
 type Listener = {
   name: string;
   address: Json;
-  filter_chains: [{ filters: [{ typed_config: { http_filters: { name: string }[]; route_config: Json; stat_prefix: string } }] }];
+  filter_chains: [
+    { filters: [{ typed_config: { http_filters: { name: string }[]; route_config: Json; stat_prefix: string } }] },
+  ];
 };
 
 /** The standalone bootstrap with two more listeners: without our filters, and with the pair's cluster in them. */
-function benchBootstrap(ports: readonly number[], sockets: { gate: string; pair: string }, modelPort: number, dir: string): Json {
+function benchBootstrap(
+  ports: readonly number[],
+  sockets: { gate: string; pair: string },
+  modelPort: number,
+  dir: string,
+): Json {
   const base = (socket: string, port: number) =>
     structuredClone(
       standaloneBootstrap({
@@ -123,7 +136,12 @@ function benchBootstrap(ports: readonly number[], sockets: { gate: string; pair:
         approvalsWaitS: 30,
         admin: { path: adminSocket(dir) },
       }),
-    ) as unknown as { static_resources: { listeners: [Listener]; clusters: { name: string; load_assignment: { cluster_name: string } }[] } };
+    ) as unknown as {
+      static_resources: {
+        listeners: [Listener];
+        clusters: { name: string; load_assignment: { cluster_name: string } }[];
+      };
+    };
   const gate = base(sockets.gate, ports[2]!);
   const pair = base(sockets.pair, ports[1]!);
   const alone = base(sockets.pair, ports[0]!);
@@ -136,21 +154,24 @@ function benchBootstrap(ports: readonly number[], sockets: { gate: string; pair:
   manager.stat_prefix = 'alone';
   manager.route_config = {
     name: 'alone',
-    virtual_hosts: [{ name: 'a', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: CLUSTER, timeout: '0s' } }] }],
+    virtual_hosts: [
+      { name: 'a', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: CLUSTER, timeout: '0s' } }] },
+    ],
   };
   gate.static_resources.listeners.push(pairResources.listeners[0] as never, aloneListener as never);
   gate.static_resources.clusters.push(...pairResources.clusters.filter(({ name }) => name === 'pair'));
   return gate as unknown as Json;
 }
 
-export async function startBench(envoyBinary: string): Promise<Bench> {
+/** `profileDir`: a CPU profile of the gateway is left there. */
+export async function startBench(envoyBinary: string, profileDir: string | undefined): Promise<Bench> {
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
   const model = await startChild(here('model.ts'), []);
   const modelPort = model.said.port!;
   const issuer = await startIssuer();
   const config = writeConfig(dir, issuer.url, modelPort);
   const sockets = { gate: join(dir, '.sallyport', 'gate.sock'), pair: join(dir, 'pair.sock') };
-  const gateway = await startChild(here('gateway.ts'), [config]);
+  const gateway = await startChild(here('gateway.ts'), [config], profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`]);
   const pair = await startChild(here('pair.ts'), [sockets.pair, CLUSTER]);
   const ports = [await freePort(), await freePort(), await freePort()];
   const envoy: Envoy = await launchEnvoy({
@@ -176,7 +197,9 @@ export async function startBench(envoyBinary: string): Promise<Bench> {
     close: async () => {
       await envoy.stop(0);
       for (const { child } of [model, pair, gateway]) child.disconnect();
-      await Promise.all([model, pair, gateway].map(({ child }) => new Promise((resolve) => child.once('exit', resolve))));
+      await Promise.all(
+        [model, pair, gateway].map(({ child }) => new Promise((resolve) => child.once('exit', resolve))),
+      );
       issuer.close();
       rmSync(dir, { recursive: true, force: true });
     },

@@ -1,10 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { drainTimeout, listenSection, maxRequestBytes } from './envoy/config.ts';
+import { drainTimeout, listenSection, maxRequestBytes, planKeyFiles } from './envoy/config.ts';
 import { identitySection } from './identity/config.ts';
+import { modelsSection } from './models/config.ts';
 import { logLevels } from './observe/log.ts';
+import { policiesSection } from './policy/config.ts';
 import { recordConfig } from './record/config.ts';
+import { stateSection } from './state/config.ts';
+import { storeConfig } from './store/config.ts';
 import { type Problem, readYaml } from './strict-yaml.ts';
 
 /** The whole of sallyport.yaml: each module's own section. Unknown keys are refused at every level. */
@@ -19,7 +23,12 @@ export const configSchema = z.strictObject({
     .default('http://127.0.0.1:9190')
     .describe('How people reach the public listener, in links that are sent to them.'),
   identity: identitySection,
+  models: modelsSection.prefault({}),
+  policies: policiesSection.prefault({}),
+  state: stateSection.prefault({}),
   record: recordConfig.prefault({}),
+  store: storeConfig,
+  planKeyFiles,
   listen: listenSection.prefault({}),
   log: z
     .strictObject({ level: z.enum(logLevels).default('info').describe('Least severe level that is written.') })
@@ -91,7 +100,12 @@ function withPaths(sections: Sections, folder: string): Sections {
   return {
     ...sections,
     stateDir,
+    models: { ...sections.models, file: resolve(folder, sections.models.file) },
+    policies: { ...sections.policies, dir: resolve(folder, sections.policies.dir) },
+    state: { ...sections.state, file: resolve(stateDir, sections.state.file) },
     record: { ...sections.record, journal: { ...journal, dir: resolve(stateDir, journal.dir) } },
+    store: storePaths(sections.store, folder, stateDir),
+    ...(sections.planKeyFiles && { planKeyFiles: sections.planKeyFiles.map((file) => resolve(folder, file)) }),
     listen: {
       ...sections.listen,
       grpc: grpc.kind === 'unix' ? { kind: 'unix', path: resolve(stateDir, grpc.path) } : grpc,
@@ -104,6 +118,18 @@ function withPaths(sections: Sections, folder: string): Sections {
         },
       }),
     },
+  };
+}
+
+function storePaths(store: Sections['store'], folder: string, stateDir: string): Sections['store'] {
+  if (store.engine === 'embedded') return { ...store, dir: resolve(stateDir, store.dir) };
+  const { passwordFile, caFile, certFile, keyFile } = store;
+  return {
+    ...store,
+    ...(passwordFile && { passwordFile: resolve(folder, passwordFile) }),
+    ...(caFile && { caFile: resolve(folder, caFile) }),
+    ...(certFile && { certFile: resolve(folder, certFile) }),
+    ...(keyFile && { keyFile: resolve(folder, keyFile) }),
   };
 }
 

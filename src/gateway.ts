@@ -1,20 +1,291 @@
 /** Composition: builds every part from the config, starts it, drains and stops it. Only main and the commands import it. */
-import { chmodSync, mkdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { v7 as uuidv7 } from 'uuid';
-import { createCheckpoint, type GateRequest, type Stages } from './checkpoint.ts';
-import { adminSocket as adminSocketOf, type Config } from './config.ts';
-import { selectDetectors, UnknownDetectorError } from './detect/registry.ts';
-import { createAuthz } from './envoy/authz.ts';
-import { type GateAddress, standaloneBootstrap } from './envoy/bootstrap.ts';
-import { forwardHeaders } from './envoy/forward.ts';
-import { type Envoy, adminSocket as envoyAdminSocket, launchEnvoy } from './envoy/launch.ts';
-import type { PlanKeys } from './envoy/plan.ts';
-import { UsedPlans } from './envoy/plan.ts';
+import { createCheckpoint } from './checkpoint.ts';
+import { adminSocket, type Config, environment } from './config.ts';
+import { createAdminApp } from './console/admin.ts';
+import { createInternalApp } from './console/internal.ts';
+import { listenTcp, listenUnix } from './console/listen.ts';
+import { createPublicApp } from './console/public.ts';
+import { type AuthzObserver, createAuthz } from './envoy/authz.ts';
+import { type PlanKeys, UsedPlans } from './envoy/plan.ts';
 import { loadPlanKeys } from './envoy/plan-keys.ts';
-import { createProc } from './envoy/proc.ts';
-import { type GrpcServer, startGrpcServer } from './envoy/server.ts';
+import { createProc, type ProcObserver } from './envoy/proc.ts';
+import { type GrpcServer, type GrpcTls, startGrpcServer } from './envoy/server.ts';
 import { NOTHING_DELIVERED, OpenSessions } from './envoy/sessions.ts';
-import { formatById, formatOfRequest, modelListPaths, readRequest } from './exchange/formats.ts';
-import { refusal } from './exchange/refusal.ts';
-import { refuseTransport } from './exchange/transport.ts';
+import { gateAddress, startFront } from './gateway/front.ts';
+import { GatewayRefused, loadParts, type Parts } from './gateway/parts.ts';
+import { openRecord, type RecordParts } from './gateway/record.ts';
+import { newSession, nowMs, refuse, requestStages } from './gateway/request.ts';
+import { internalParts } from './gateway/status.ts';
+import type { Log } from './observe/log.ts';
+import { createMetrics, type Metrics } from './observe/metrics.ts';
+import type { JournalDisk } from './record/disk.ts';
+
+/** A gateway that is up and ready. */
+export interface RunningGateway {
+  /** What listens where: `grpc`, `public`, `internal`, `admin`, and `envoy` where we run it. */
+  readonly addresses: Readonly<Record<string, string>>;
+  /** Resolves with the reason when a part that it cannot run without has ended. */
+  readonly failed: Promise<string>;
+  /** Asks Envoy to go elsewhere, answers what still comes, lets live streams finish (drainTimeout), stops everything. */
+  close(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly log: Log;
+  /** Run this Envoy in front; undefined: for an Envoy that is already there. */
+  readonly envoyBin?: string | undefined;
+  readonly onProgress: (done: string) => void;
+}
+
+/** What a test may put in place of the machine: a disk that fails. */
+export interface GatewayExtras {
+  readonly disk?: JournalDisk;
+}
+
+/** While going down, requests are still answered for this long, so that Envoy has heard of it before we stop listening. */
+const LINGER_MS = 5_000;
+
+export const version: string = (
+  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;
+
+/** Starts the gateway; resolves once it is ready. Rejects with what had been started stopped again. */
+export async function startGateway(
+  config: Config,
+  options: StartOptions,
+  extras: GatewayExtras = {},
+): Promise<RunningGateway> {
+  const stops: (() => Promise<void> | void)[] = [];
+  try {
+    return await start(config, options, extras, stops);
+  } catch (error) {
+    for (const stop of stops.reverse()) await stop();
+    throw error;
+  }
+}
+
+async function start(
+  config: Config,
+  { log, envoyBin, onProgress }: StartOptions,
+  extras: GatewayExtras,
+  stops: (() => Promise<void> | void)[],
+): Promise<RunningGateway> {
+  // `listen.tls` names no certificate for Envoy to present: ours reaches the gateway on this machine without one.
+  if (envoyBin !== undefined && config.listen.tls !== undefined)
+    throw new GatewayRefused(
+      `${config.file}: listen.tls is for an Envoy elsewhere (\`sallyport serve\`). The Envoy that \`up\` runs is on this machine: leave listen.tls out, and listen.grpc on a Unix socket or the loopback.`,
+    );
+  await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
+  await chmod(config.stateDir, 0o700);
+  const metrics = createMetrics({ version, node: process.version });
+  const parts = await loadParts(config, environment());
+  stops.push(() => parts.close());
+  onProgress(`Policies ${parts.policies.current.revision}, ${parts.models.list().length} model(s)`);
+  const record = await openRecord({ config, environment: environment(), log, metrics, disk: extras.disk });
+  stops.push(() => record.close());
+  onProgress(
+    config.store.engine === 'embedded' ? 'Journal, and the embedded ClickHouse engine' : 'Journal, and ClickHouse',
+  );
+  const planKeys = loadPlanKeys(config.planKeyFiles, join(config.stateDir, 'plan.key'));
+  const state = { draining: false, live: 0 };
+  const gates = await startGates({ config, parts, record, planKeys, log, metrics, state });
+  stops.push(() => gates.close());
+  const listeners = await startListeners(config, record, parts, metrics, state);
+  stops.push(() => listeners.close());
+  onProgress(`Gates on ${gates.server.address}`);
+  const gate = gateAddress(config, gates.server.address);
+  const front = envoyBin === undefined ? undefined : await startFront(envoyBin, config, parts.models.list(), gate, log);
+  if (front !== undefined) onProgress(`Envoy on http://${config.listen.envoy.host}:${config.listen.envoy.port}`);
+  return {
+    addresses: {
+      grpc: gates.server.address,
+      ...listeners.addresses,
+      ...(front === undefined ? {} : { envoy: `http://${config.listen.envoy.host}:${config.listen.envoy.port}` }),
+    },
+    failed: front?.failed ?? new Promise(() => {}),
+    close: async () => {
+      state.draining = true;
+      // Our own Envoy stops taking requests first; one that is not ours hears of it by GOAWAY and health checks.
+      if (front !== undefined) await front.envoy.stop(config.drainTimeout);
+      else await gates.drain(config.drainTimeout);
+      for (const stop of stops.reverse()) await stop();
+    },
+  };
+}
+
+interface GateParts {
+  readonly config: Config;
+  readonly parts: Parts;
+  readonly record: RecordParts;
+  readonly planKeys: PlanKeys;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly state: { draining: boolean; live: number };
+}
+
+interface Gates {
+  readonly server: GrpcServer;
+  drain(timeoutMs: number): Promise<void>;
+  close(): void;
+}
+
+async function startGates(gateParts: GateParts): Promise<Gates> {
+  const { config, parts, record, planKeys, log, state } = gateParts;
+  const recorder = record.journal;
+  const sessions = new OpenSessions(recorder, nowMs);
+  const checkpoint = createCheckpoint(
+    requestStages({
+      identifier: parts.identifier,
+      models: parts.models,
+      policies: parts.policies,
+      bodies: parts.bodies,
+      recorder,
+      log,
+      dispatched: (plan) => sessions.dispatched(plan),
+      draining: () => false,
+    }),
+  );
+  const check = createAuthz({
+    checkpoint,
+    planKeys,
+    refuse,
+    newSession,
+    observe: authzObserver(gateParts),
+    abandoned: (session) => sessions.end(session, { ...NOTHING_DELIVERED, how: 'client_gone' }),
+  });
+  const process = createProc({
+    planKeys,
+    usedPlans: new UsedPlans(),
+    recorder,
+    sessions,
+    openBody: (plan, framing) => parts.bodies.response(plan.format, framing, plan.mask),
+    refuse,
+    newSession,
+    nowMs,
+    observe: procObserver(gateParts),
+  });
+  const { grpc } = config.listen;
+  const server = await startGrpcServer(
+    {
+      listen: grpc.kind === 'unix' ? `unix:${grpc.path}` : `${grpc.host}:${grpc.port}`,
+      tls: await readTls(config),
+      maxRequestBytes: config.maxRequestBytes,
+    },
+    { check, process, serving: () => !state.draining && recorder.state === 'open' },
+  );
+  return {
+    server,
+    drain: async (timeoutMs) => {
+      server.announceShutdown();
+      const until = performance.now() + Math.min(LINGER_MS, timeoutMs);
+      while (server.connections > 0 && performance.now() < until) await delay(50);
+      await Promise.race([server.finish(), delay(timeoutMs)]);
+    },
+    close: () => {
+      server.close();
+      sessions.close();
+    },
+  };
+}
+
+const delay = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+
+async function readTls({ listen: { tls } }: Config): Promise<GrpcTls | undefined> {
+  if (tls === undefined) return undefined;
+  const read = (file: string): Promise<Buffer> =>
+    readFile(file).catch((error: NodeJS.ErrnoException) => {
+      throw new GatewayRefused(`listen.tls: ${file} cannot be read (${error.code}).`);
+    });
+  return {
+    ca: await read(tls.clientCa),
+    cert: await read(tls.cert),
+    key: await read(tls.key),
+    allowedIdentities: tls.allowedClients,
+  };
+}
+
+function authzObserver({ log, metrics }: GateParts): AuthzObserver {
+  return {
+    answered: (code, status, seconds) => {
+      const verdict = code === 'ok' ? (status === 200 ? 'allow' : 'answer') : DENIALS.has(code) ? 'deny' : 'refuse';
+      metrics.request(verdict, code === 'ok' ? '' : code);
+      metrics.gate(verdict, seconds * 1e6);
+    },
+    misconfigured: (field, session) =>
+      log.error('Envoy is not configured as the gate needs it: see `sallyport envoy check`', { session, path: field }),
+    broken: (error) => log.error('the request gate has a bug; the caller got 503', { error }),
+  };
+}
+
+const DENIALS = new Set(['policy_denied', 'no_rule_allows', 'policy_error']);
+
+function procObserver({ log, metrics, state }: GateParts): ProcObserver {
+  return {
+    streamOpened: () => {
+      state.live++;
+    },
+    streamClosed: () => {
+      state.live--;
+    },
+    chunk: (bytesIn, bytesOut) => metrics.chunk(bytesIn, bytesOut),
+    masked: (detector, count) => metrics.masked(detector, count),
+    planRefused: (why) => log.error('a plan was refused: nothing was let through', { part: 'ext_proc', code: why }),
+    localReply: () => {},
+    ended: (how) => metrics.stream(how),
+    failed: (session, code, error) =>
+      log.error('a response was stopped', {
+        part: 'ext_proc',
+        code,
+        error,
+        ...(session === undefined ? {} : { session }),
+      }),
+  };
+}
+
+interface Listeners {
+  readonly addresses: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+async function startListeners(
+  config: Config,
+  record: RecordParts,
+  parts: Parts,
+  metrics: Metrics,
+  state: { draining: boolean; live: number },
+): Promise<Listeners> {
+  metrics.watch({
+    liveStreams: () => state.live,
+    journalBytes: () => record.journal.gauges().bytes,
+    journalOpen: () => record.journal.state === 'open',
+    shipperLagMs: () => record.shipper.gauges().lagMs,
+    shipperPending: () => record.shipper.gauges().bytes,
+  });
+  const internal = createInternalApp({
+    version,
+    parts: internalParts(config, record, parts),
+    tolerated: ['store'],
+    draining: () => state.draining,
+    metrics: { contentType: metrics.contentType, text: () => metrics.text() },
+  });
+  const opened: { url: string; close(): Promise<void> }[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(opened.map((listener) => listener.close()));
+  };
+  try {
+    opened.push(await listenTcp(createPublicApp({ version, publicUrl: config.publicUrl }), config.listen.public));
+    opened.push(await listenTcp(internal, config.listen.internal));
+    opened.push(await listenUnix(createAdminApp(record.archive), adminSocket(config)));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const [publicUrl = '', internalUrl = '', admin = ''] = opened.map(({ url }) => url);
+  return { addresses: { public: publicUrl, internal: internalUrl, admin }, close };
+}

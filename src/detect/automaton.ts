@@ -13,7 +13,7 @@ export interface AutomatonOptions {
 }
 
 /** One pattern in force. Where two match the same characters, the lower index wins. */
-export interface Rule {
+interface Rule {
   /** Index in `Automaton.detectors`; -1 for a decoy, whose text is let through. */
   readonly detector: number;
   readonly validate: ((candidate: string) => boolean) | undefined;

@@ -5,7 +5,7 @@ export type Category = 'pii' | 'finance' | 'health' | 'secrets' | 'network';
  * `until`: everything up to and including the first match of this pattern (or the channel's end);
  * `body`: every character of this class that follows, and a `joint` character where a body character follows it.
  */
-export type Swallow = { readonly until: string } | { readonly body: string; readonly joint?: string };
+type Swallow = { readonly until: string } | { readonly body: string; readonly joint?: string };
 
 /** One kind of sensitive text. One file a family; one row in the registry; one corpus in test/fixtures/detectors. */
 export interface Detector {

@@ -1,3 +1,5 @@
+import { copyUnits, pointAt } from './units.ts';
+
 /**
  * Folding: what a reader sees as `4111` is matched as `4111`, whatever code points it is written in. One code point
  * becomes one symbol, so offsets in the original are never lost: an ASCII character, OTHER, or SKIP (invisible: read over).
@@ -11,6 +13,7 @@ export const SYMBOLS = 129;
 export const SKIP = 255;
 /** What OTHER looks like to a validator and to a JavaScript RegExp. */
 export const OTHER_SIGN = '¤';
+const OTHER_CODE = OTHER_SIGN.charCodeAt(0);
 
 // Letters that look like an ASCII one and have no compatibility decomposition (UTS 39, confusables.txt, the plain ones).
 const lookalikes = new Map(
@@ -109,15 +112,26 @@ export function symbolOf(point: number): number {
   return page[point & 255]!;
 }
 
-const plain = /^[\t-\r -~]*$/;
-
 /** The folded form of a text, invisible characters left out: what patterns and validators see. */
 export function fold(text: string): string {
-  if (plain.test(text)) return text;
-  let folded = '';
-  for (const char of text) {
-    const symbol = symbolOf(char.codePointAt(0)!);
-    if (symbol !== SKIP) folded += symbol === OTHER ? OTHER_SIGN : String.fromCharCode(symbol);
+  const units = new Uint16Array(text.length);
+  copyUnits(text, 0, text.length, units, 0);
+  return foldUnits(units, 0, text.length);
+}
+
+let folded = Buffer.alloc(1024);
+
+/** As `fold`, of the UTF-16 units between two offsets. */
+export function foldUnits(units: Uint16Array, from: number, to: number): string {
+  // A byte a character: OTHER_SIGN is in Latin-1.
+  if (to - from > folded.length) folded = Buffer.alloc(2 * (to - from));
+  let length = 0;
+  for (let at = from; at < to; ) {
+    const unit = units[at]!;
+    const point = unit < 128 ? unit : pointAt(units, at, to);
+    const symbol = symbolOf(point);
+    if (symbol !== SKIP) folded[length++] = symbol === OTHER ? OTHER_CODE : symbol;
+    at += point > 0xffff ? 2 : 1;
   }
-  return folded;
+  return folded.toString('latin1', 0, length);
 }

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Automaton } from './automaton.ts';
 import type { Finding } from './detector.ts';
 import { Scanner, type ScanSink } from './scanner.ts';
+import { copyUnits } from './units.ts';
 
 // Worst text measured (digits spelled out one by one): about 2 µs a character, so a slice takes 1 ms.
 const SLICE_LENGTH = 512;
@@ -31,7 +32,9 @@ class Findings implements ScanSink {
 /** Everything sensitive in a whole text, in order, without overlaps. Offsets are UTF-16 units of the text as given. */
 export function scan(automaton: Automaton, text: string): Finding[] {
   const findings = new Findings(automaton);
-  new Scanner(automaton, findings).run(text, text.length, true);
+  const units = new Uint16Array(text.length);
+  copyUnits(text, 0, text.length, units, 0);
+  new Scanner(automaton, findings).run(units, text.length, true);
   return findings.found;
 }
 
@@ -40,13 +43,15 @@ export async function scanSliced(automaton: Automaton, text: string, signal?: Ab
   const findings = new Findings(automaton);
   const scanner = new Scanner(automaton, findings);
   let sliceBegan = performance.now();
-  for (let end = SLICE_LENGTH; end < text.length; end += SLICE_LENGTH) {
-    scanner.run(text, end, false);
+  const units = new Uint16Array(text.length);
+  for (let from = 0; from < text.length; from += SLICE_LENGTH) {
+    const end = Math.min(from + SLICE_LENGTH, text.length);
+    copyUnits(text, from, end, units, 0);
+    scanner.run(units, end, end === text.length);
     if (performance.now() - sliceBegan < SLICE_MS) continue;
     await setImmediate();
     signal?.throwIfAborted();
     sliceBegan = performance.now();
   }
-  scanner.run(text, text.length, true);
   return findings.found;
 }

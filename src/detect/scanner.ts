@@ -1,8 +1,12 @@
 import type { Automaton, CompiledSwallow } from './automaton.ts';
 import { ACCEPTS, ACCEPTS_AT_EDGE, DEAD, type Dfa, FINAL, OPENS } from './dfa.ts';
-import { fold, SKIP, symbolOf } from './fold.ts';
+import { foldUnits, SKIP, symbolOf } from './fold.ts';
+import { pointAt } from './units.ts';
 
-/** Told of each confirmed match, in order. Offsets are those of the text given to `run`. */
+/**
+ * Told of each confirmed match, in order. Offsets are those of the text given to `run`. Called in the middle of `run`:
+ * must not run a scanner itself.
+ */
 export interface ScanSink {
   open(detector: number, start: number): void;
   /** The match opened last ends here. For a swallow, possibly many calls of `run` later. */
@@ -32,6 +36,9 @@ export class Scanner {
   // What `#state` is, should the automaton drop its cache before the next call.
   #set: readonly number[] = [];
   #generation = 0;
+  /** Class of the symbol at `#from`, and its length in units, once a match may begin there. */
+  #first = 0;
+  #firstWidth = 1;
   /** Class of the symbol read last, and where it ended. */
   #read = 0;
   #readEnd = 0;
@@ -57,8 +64,8 @@ export class Scanner {
     return this.#swallow !== undefined;
   }
 
-  /** Goes on in `text`, whose first `end` UTF-16 units are known; `final`: there will be no more. */
-  run(text: string, end: number, final: boolean): void {
+  /** Goes on in `text` (UTF-16), whose first `end` units are known; `final`: there will be no more. */
+  run(text: Uint16Array, end: number, final: boolean): void {
     if (this.#state !== DEAD && this.#generation !== this.#dfa.generation) this.#state = this.#dfa.resume(this.#set);
     let going = true;
     while (going) {
@@ -86,22 +93,21 @@ export class Scanner {
   }
 
   /** Class of the symbol at an offset beyond ASCII, its width in `#width`; NOTHING when half of it is not known yet. */
-  #wide(text: string, at: number, end: number, final: boolean): number {
-    const point = text.codePointAt(at)!;
+  #wide(text: Uint16Array, at: number, end: number, final: boolean): number {
+    const point = pointAt(text, at, end);
     this.#width = point > 0xffff ? 2 : 1;
-    if (!final && (point & 0xfffffc00) === 0xd800) return NOTHING;
-    if (at + this.#width > end) return NOTHING;
+    if (!final && at + 1 === end && (point & 0xfffffc00) === 0xd800) return NOTHING;
     return this.#automaton.classes[symbolOf(point)]!;
   }
 
   /** Looks for a position where a match may begin. False: there is none in what is known. */
-  #seek(text: string, end: number, final: boolean): boolean {
+  #seek(text: Uint16Array, end: number, final: boolean): boolean {
     const { classes, word } = this.#automaton;
     const dfa = this.#dfa;
     let at = this.#from;
     let afterWord = this.#afterWord;
     while (at < end) {
-      const unit = text.charCodeAt(at);
+      const unit = text[at]!;
       let width = 1;
       let symbol: number;
       if (unit < 128) symbol = classes[unit]!;
@@ -115,6 +121,8 @@ export class Scanner {
         if (state !== DEAD) {
           this.#from = at;
           this.#afterWord = afterWord;
+          this.#first = symbol;
+          this.#firstWidth = width;
           this.#enter(state, symbol, at + width, text);
           return true;
         }
@@ -129,7 +137,7 @@ export class Scanner {
   }
 
   /** Follows the automaton from `#from`. True: the position is decided, or an opener has begun to swallow. */
-  #follow(text: string, end: number, final: boolean): boolean {
+  #follow(text: Uint16Array, end: number, final: boolean): boolean {
     const { classes } = this.#automaton;
     const dfa = this.#dfa;
     let at = this.#at;
@@ -137,7 +145,7 @@ export class Scanner {
     let read = this.#read;
     let readEnd = this.#readEnd;
     while (at < end) {
-      const unit = text.charCodeAt(at);
+      const unit = text[at]!;
       let width = 1;
       let symbol: number;
       if (unit < 128) symbol = classes[unit]!;
@@ -169,7 +177,7 @@ export class Scanner {
   }
 
   /** Enters a state that has something to say. True: that decided the position. */
-  #enter(state: number, symbol: number, at: number, text: string): boolean {
+  #enter(state: number, symbol: number, at: number, text: Uint16Array): boolean {
     this.#state = state;
     this.#at = at;
     this.#read = symbol;
@@ -199,9 +207,9 @@ export class Scanner {
   }
 
   /** The automaton is dead from `#from`: take the longest confirmed candidate, or go on one character further. */
-  #settle(text: string): void {
+  #settle(text: Uint16Array): void {
     if (this.#candidates.length === 0) {
-      this.#giveUp(text);
+      this.#giveUp();
       return;
     }
     const { rules } = this.#automaton;
@@ -217,14 +225,14 @@ export class Scanner {
         continue;
       }
       const { validate } = rules[rule]!;
-      if (validate !== undefined && !validate(fold(text.slice(this.#from, end)))) continue;
+      if (validate !== undefined && !validate(foldUnits(text, this.#from, end))) continue;
       best = rule;
       bestEnd = end;
       last = candidates[i + 2]!;
     }
     candidates.length = 0;
     if (best < 0) {
-      this.#giveUp(text);
+      this.#giveUp();
       return;
     }
     const { detector } = rules[best]!;
@@ -239,13 +247,10 @@ export class Scanner {
   }
 
   /** No match begins at `#from`. */
-  #giveUp(text: string): void {
-    const { classes, word } = this.#automaton;
-    const unit = text.charCodeAt(this.#from);
-    const point = unit < 128 ? unit : text.codePointAt(this.#from)!;
-    this.#afterWord = word[classes[unit < 128 ? unit : symbolOf(point)]!]!;
+  #giveUp(): void {
+    this.#afterWord = this.#automaton.word[this.#first]!;
     this.#state = DEAD;
-    this.#from += point > 0xffff ? 2 : 1;
+    this.#from += this.#firstWidth;
     this.#at = this.#from;
   }
 
@@ -272,10 +277,10 @@ export class Scanner {
   }
 
   /** Reads on to the closer. False: it is not in what is known. */
-  #swallowUntil(text: string, end: number, final: boolean): boolean {
+  #swallowUntil(text: Uint16Array, end: number, final: boolean): boolean {
     const { classes } = this.#automaton;
     while (this.#at < end) {
-      const unit = text.charCodeAt(this.#at);
+      const unit = text[this.#at]!;
       this.#width = 1;
       const symbol = unit < 128 ? classes[unit]! : this.#wide(text, this.#at, end, final);
       if (symbol === NOTHING) break;
@@ -293,11 +298,11 @@ export class Scanner {
   }
 
   /** Reads over body characters, and joints between them. False: all that is known is swallowed. */
-  #swallowBody(roles: Uint8Array, text: string, end: number, final: boolean): boolean {
+  #swallowBody(roles: Uint8Array, text: Uint16Array, end: number, final: boolean): boolean {
     const { classes } = this.#automaton;
     // `#from` is before `#at` while a joint waits for what follows it.
     while (this.#at < end) {
-      const unit = text.charCodeAt(this.#at);
+      const unit = text[this.#at]!;
       this.#width = 1;
       const symbol = unit < 128 ? classes[unit]! : this.#wide(text, this.#at, end, final);
       if (symbol === NOTHING) break;

@@ -206,7 +206,7 @@ export function procFilter(): Json {
 }
 
 /** Envoy's own replies, in the shape that the caller's SDK expects. What the gate said itself is left alone. */
-function localReplies(): Json {
+export function localReplies(): Json {
   const details = 'response.code_details';
   const mapper = (expression: string, code: 'request_too_large' | 'gate_failed' | 'model_unavailable'): Json => {
     const reply = refusal({ code, session: undefined });
@@ -316,7 +316,6 @@ export function standaloneBootstrap(options: BootstrapOptions): Json {
           static_layer: {
             // Without it Envoy resets ext_proc streams that are done; the gate stands that, but it costs.
             'envoy.reloadable_features.ext_proc_graceful_grpc_close': true,
-            'overload.global_downstream_max_connections': 50_000,
           },
         },
       ],

@@ -96,3 +96,13 @@ export const maxRequestBytes = z
 
 /** How long live streams may go on after SIGTERM, milliseconds. */
 export const drainTimeout = duration({ minMs: 1_000, maxMs: 24 * 3_600_000 }).prefault('10m');
+
+/** Keys that sign the plan between the two gates. */
+export const planKeyFiles = z
+  .array(z.string().min(1))
+  .min(1)
+  .max(2)
+  .optional()
+  .describe(
+    'Files with the keys (32 bytes, base64url) that sign the plan which the request gate hands to the response gate. The first signs, both are accepted. Replicas behind one Envoy share them. Default: a key of its own in stateDir.',
+  );

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { PlanKeys } from './plan.ts';
 
@@ -21,7 +21,7 @@ export function loadPlanKeys(named: readonly string[] | undefined, ownFile: stri
   return { keys: [first, ...rest] };
 }
 
-function readKey(file: string): Buffer {
+function readKey(file: string): KeyObject {
   let text: string;
   try {
     text = readFileSync(file, 'utf8').trim();
@@ -30,7 +30,7 @@ function readKey(file: string): Buffer {
   }
   const key = Buffer.from(text, 'base64url');
   if (key.length !== KEY_BYTES) throw new PlanKeyError(`the plan key ${file} is not ${KEY_BYTES} bytes in base64url`);
-  return key;
+  return createSecretKey(key);
 }
 
 /** Makes the key unless it is there; of two processes at once, both use the same. */

@@ -8,6 +8,7 @@
 import grpc from '@grpc/grpc-js';
 import type { Plan, RefuseStage } from '../checkpoint.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
+import type { ResponseBody } from '../mask/bodies.ts';
 import type { BodyMasker, Released } from '../mask/contract.ts';
 import type { Recorder } from '../record/events.ts';
 import { openPlan, type PlanKeys, type PlanRefusal, type UsedPlans } from './plan.ts';
@@ -33,14 +34,6 @@ import {
 /** Namespace of ext_authz's dynamic metadata, whatever name the filter has. */
 const METADATA_NAMESPACE = 'envoy.filters.http.ext_authz';
 
-/** How one response's body is read: what is delivered, and what is recorded of it. */
-export interface ResponseBody {
-  /** Masks what the plan asks for; observes (terminal event, usage) where it asks for nothing. */
-  readonly delivery: BodyMasker;
-  /** Masks what was delivered once more for the record; undefined when the delivery is masked enough for it. */
-  readonly record: BodyMasker | undefined;
-}
-
 export interface ProcOptions {
   readonly planKeys: PlanKeys;
   readonly usedPlans: UsedPlans;
@@ -56,7 +49,8 @@ export interface ProcOptions {
 export interface ProcObserver {
   streamOpened(): void;
   streamClosed(): void;
-  chunk(): void;
+  /** A chunk was answered: bytes from the model, bytes released. */
+  chunk(bytesIn: number, bytesOut: number): void;
   masked(detector: string, count: number): void;
   planRefused(why: PlanRefusal): void;
   localReply(details: string): void;
@@ -185,7 +179,7 @@ class ResponseGate {
     const details = attributeStrings(message.attributes).get('response.code_details');
     const local = details !== undefined && details !== '' && details !== 'via_upstream';
     const { plan } = this;
-    if (local) return this.localReply(details, plan);
+    if (local) return this.localReply(details, message, plan);
     if (plan === undefined) return this.refusePlan('missing');
     this.phase = 'response';
     const head = readHead(decodeHeaderMap(message.headerMap), message.endOfStream);
@@ -210,11 +204,16 @@ class ResponseGate {
   }
 
   /** Envoy's own reply: there is no model text in it. A session that was let through ends here. */
-  private localReply(details: string, plan: Plan | undefined): undefined {
+  private localReply(details: string, message: ProcessingRequest, plan: Plan | undefined): undefined {
     this.phase = 'local_reply';
     this.options.observe.localReply(details);
     if (plan !== undefined)
-      this.options.sessions.end(plan.session, { ...NOTHING_DELIVERED, how: 'local_reply', code: 'model_unavailable' });
+      this.options.sessions.end(plan.session, {
+        ...NOTHING_DELIVERED,
+        how: 'local_reply',
+        code: MODEL_UNAVAILABLE.test(details) ? 'model_unavailable' : '',
+        status: readHead(decodeHeaderMap(message.headerMap), message.endOfStream).status,
+      });
     return this.pass(CONTINUE_RESPONSE_HEADERS);
   }
 
@@ -233,7 +232,6 @@ class ResponseGate {
   private responseBody(message: ProcessingRequest): Promise<void> | undefined {
     const { body } = this;
     if (body === undefined) throw new Error('a response body before its headers');
-    this.options.observe.chunk();
     if (message.endOfStream) return this.lastChunk(message, body);
     const released = body.delivery.push(message.body);
     if (released instanceof Promise) return released.then((later) => this.release(message, later));
@@ -250,6 +248,7 @@ class ResponseGate {
   /** Record, then let go: written before every chunk, durable before the terminal one. */
   private release(message: ProcessingRequest, released: Released, last = false): Promise<void> | undefined {
     if (this.phase === 'over') return undefined;
+    this.options.observe.chunk(message.body.length, released.bytes.length);
     const answer = released.bytes.equals(message.body) ? CONTINUE_RESPONSE_BODY : encodeResponseBody(released.bytes);
     const recorded = this.record(released.bytes, last);
     if (recorded !== undefined) return recorded.then(() => this.letGo(answer, released.terminal));
@@ -271,10 +270,8 @@ class ResponseGate {
   /** What was delivered goes to the journal, masked with the record's own detectors where the delivery was not. */
   private record(delivered: Buffer, last: boolean): Promise<void> | undefined {
     const second = this.body?.record;
-    if (delivered.length > 0) {
-      this.firstByteAtMs ??= this.options.nowMs();
-      this.bytes += delivered.length;
-    }
+    if (delivered.length > 0) this.firstByteAtMs ??= this.options.nowMs();
+    this.bytes += delivered.length;
     if (second === undefined) {
       this.chunk(delivered);
       return undefined;
@@ -362,17 +359,20 @@ class ResponseGate {
     }
   }
 
-  /** Ends the stream non-OK: Envoy answers 503 where it can still answer, and resets the client's stream where not. */
+  /**
+   * Nothing more leaves. While nothing of the body has left, an immediate response says why (Envoy resets the client's
+   * stream instead where the headers have gone already); after that the stream ends non-OK, which resets it.
+   */
   private fail(code: ErrorCode, error: unknown): void {
     if (this.phase === 'over') return;
     this.options.observe.failed(this.plan?.session, code, error);
-    const headersGone = this.phase === 'response';
+    const bodyGone = this.bytes > 0;
     try {
       if (!this.terminal) this.end(code === 'response_unreadable' ? 'response_refused' : 'gate_failed', code);
     } catch {
       // The journal is what failed: recovery ends this session as `unknown`.
     }
-    if (!headersGone) {
+    if (!bodyGone) {
       this.immediate(code, this.plan?.session ?? this.options.newSession());
       return;
     }
@@ -402,6 +402,9 @@ class ResponseGate {
     });
   }
 }
+
+/** Envoy's response code details that `local_reply_config` answers as `model_unavailable` (bootstrap.ts). */
+const MODEL_UNAVAILABLE = /^(upstream_|no_healthy_upstream|cluster_not_found)/;
 
 const NO_FINDINGS: ReadonlyMap<string, number> = new Map();
 

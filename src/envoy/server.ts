@@ -40,6 +40,8 @@ export interface GrpcServer {
    * its way is still answered. New connections are still accepted.
    */
   announceShutdown(): void;
+  /** Connections that are open. */
+  readonly connections: number;
   /** No new connections; resolves when every call has ended. */
   finish(): Promise<void>;
   /** Ends what is left, now. */
@@ -66,15 +68,18 @@ function allowStreamResets(server: grpc.Server): void {
   internals.commonServerOptions['streamResetRate'] = 1e9;
 }
 
-/** Names in a client certificate: its URI and DNS subject alternative names. */
+/** Names in a client certificate: its URI and DNS subject alternative names. Node quotes and escapes what has a comma in it. */
 function certificateNames(subjectAltName: string | undefined): string[] {
   return (subjectAltName ?? '').split(', ').flatMap((entry) => (/^(URI|DNS):/.test(entry) ? [entry.slice(4)] : []));
 }
 
 /** The first of the two GOAWAYs of a graceful shutdown; Node and grpc-js only know the second, which races with new streams. */
 function announceShutdown(server: grpc.Server): void {
-  const { sessions } = server as unknown as { sessions: Map<ServerHttp2Session, unknown> };
-  for (const session of sessions.keys()) session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
+  for (const session of sessionsOf(server).keys()) session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
+}
+
+function sessionsOf(server: grpc.Server): Map<ServerHttp2Session, unknown> {
+  return (server as unknown as { sessions: Map<ServerHttp2Session, unknown> }).sessions;
 }
 
 type AnyCall = CheckCall | ProcessCall;
@@ -87,7 +92,7 @@ function peerAllowed(call: AnyCall, tls: GrpcTls | undefined): boolean {
 
 const PEER_REFUSED = {
   code: grpc.status.PERMISSION_DENIED,
-  details: 'the client certificate names no identity of listen.tls.allowedIdentities',
+  details: 'the client certificate names no identity of listen.tls.allowedClients',
 };
 
 function addServices(server: grpc.Server, handlers: GrpcHandlers, tls: GrpcTls | undefined): void {
@@ -147,6 +152,9 @@ export async function startGrpcServer(options: GrpcServerOptions, handlers: Grpc
   return {
     address,
     announceShutdown: () => announceShutdown(server),
+    get connections() {
+      return sessionsOf(server).size;
+    },
     finish: () =>
       new Promise((resolve) => {
         server.tryShutdown(() => resolve());

@@ -101,8 +101,10 @@ class Reader {
   skip(wireType: number): void {
     if (wireType === 0) this.varint();
     else if (wireType === 1) this.at += 8;
-    else if (wireType === 2) this.at += this.varint();
-    else if (wireType === 5) this.at += 4;
+    else if (wireType === 2) {
+      const length = this.varint();
+      this.at += length;
+    } else if (wireType === 5) this.at += 4;
     else throw new RangeError(`unsupported wire type ${wireType}`);
     if (this.at > this.buffer.length) throw new RangeError('truncated field');
   }

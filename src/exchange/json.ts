@@ -53,7 +53,7 @@ export function* parsingJson(text: string): Work<Reading<JsonValue>> {
 }
 
 /** `<reason> (at byte N).` */
-export function describe(text: string, problem: JsonProblem): string {
+function describe(text: string, problem: JsonProblem): string {
   return `${problem.reason} (at byte ${Buffer.byteLength(text.slice(0, problem.offset))}).`;
 }
 

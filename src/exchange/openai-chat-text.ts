@@ -92,6 +92,9 @@ const envelope: Record<string, Treatment> = {
   system_fingerprint: 'structural',
   service_tier: 'structural',
   provider: 'whole',
+  'citations[]': 'whole',
+  'x_groq.**': 'whole',
+  'prompt_filter_results[].**': 'whole',
   // Random padding of OpenAI's own streams, against guessing by length.
   obfuscation: 'structural',
   'usage.**': 'counts',

@@ -46,11 +46,24 @@ interface Draft {
 /** Names that mean an enumeration or an id wherever they stand: complete in each event. */
 const wholeNames = ['type', 'id', 'object', 'role', 'status', 'name', 'format'];
 
+const whole = deep('whole');
 const unknown = deep('channel');
-for (const name of wholeNames) unknown.members.set(name, deep('whole'));
+addWholeNames(unknown);
 
 /** Compiles a table. `a.b` a member, `a[]` items of an array, `a[#]` items with an index field, `a.**` everything below `a`. */
 export function textRules(table: Readonly<Record<string, Treatment>>): RuleNode {
+  const drafts: Draft[] = [];
+  const draft = (): Draft => {
+    const node = {
+      treatment: 'channel',
+      members: new Map(),
+      otherMembers: unknown,
+      items: unknown,
+      indexed: false,
+    } as Draft;
+    drafts.push(node);
+    return node;
+  };
   const root = draft();
   for (const [path, treatment] of Object.entries(table)) {
     let node = root;
@@ -68,16 +81,17 @@ export function textRules(table: Readonly<Record<string, Treatment>>): RuleNode 
     }
     node.treatment = treatment;
   }
+  for (const node of drafts) if (node.otherMembers === unknown) addWholeNames(node);
   return root;
+}
+
+function addWholeNames(node: Draft): void {
+  for (const name of wholeNames) if (!node.members.has(name)) node.members.set(name, whole);
 }
 
 /** The rule for a member of an object whose rule is `node`. */
 export function memberRule(node: RuleNode, name: string): RuleNode {
   return node.members.get(name) ?? node.otherMembers;
-}
-
-function draft(): Draft {
-  return { treatment: 'channel', members: new Map(), otherMembers: unknown, items: unknown, indexed: false };
 }
 
 /** One rule for a value and all that is in it. */

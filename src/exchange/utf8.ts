@@ -8,16 +8,16 @@ const sliceBytes = 256 * 1024;
 export function* decodeUtf8(bytes: Uint8Array): Work<string | undefined> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (isAscii(buffer)) return buffer.toString('latin1');
-  if (!isUtf8(buffer)) return undefined;
-  if (buffer.length <= sliceBytes) return buffer.toString('utf8');
   const parts: string[] = [];
   for (let from = 0; from < buffer.length; ) {
     const to = characterStart(buffer, Math.min(buffer.length, from + sliceBytes));
-    parts.push(buffer.toString('utf8', from, to));
+    const slice = buffer.subarray(from, to);
+    if (!isUtf8(slice)) return undefined;
+    parts.push(slice.toString('utf8'));
     from = to;
-    yield;
+    if (from < buffer.length) yield;
   }
-  return parts.join('');
+  return parts.length === 1 ? parts[0]! : parts.join('');
 }
 
 /** Reads UTF-8 that arrives in pieces cut anywhere. */
@@ -42,11 +42,11 @@ export class Utf8Pieces {
   }
 }
 
-/** The last place at or before `at` where a character begins. */
+/** The last place at or before `at` where a character can begin: at most three bytes back. */
 function characterStart(buffer: Buffer, at: number): number {
-  let i = at;
-  while (i > 0 && i < buffer.length && (buffer[i]! & 0xc0) === 0x80) i--;
-  return i;
+  if (at === buffer.length) return at;
+  for (let back = 0; back <= 3; back++) if ((buffer[at - back]! & 0xc0) !== 0x80) return at - back;
+  return at;
 }
 
 /** How many bytes hold complete characters; a tail of at most three bytes may still become one. */

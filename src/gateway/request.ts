@@ -47,6 +47,7 @@ export function requestStages(parts: RequestParts): Stages {
           path: pathOf(request),
           modelField,
           named: request.namedModel,
+          format: formatOfRequest(request.method, pathOf(request))?.id,
         });
         return match.ok ? match.model : undefined;
       },

@@ -158,5 +158,7 @@ export const identitySection = z
     );
   });
 
-export type IdentityConfig = z.output<typeof identitySection>;
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
+export type IdentityConfig = DeepReadonly<z.output<typeof identitySection>>;
 export type ProviderConfig = IdentityConfig['providers'][number];

@@ -4,6 +4,8 @@
  */
 import { compileAutomaton } from '../detect/automaton.ts';
 import { detectors as known } from '../detect/registry.ts';
+import type { Format } from '../exchange/format.ts';
+import { formatById } from '../exchange/formats.ts';
 import type { Framing } from '../exchange/media.ts';
 import { createBodyMasker } from './body.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
@@ -30,8 +32,13 @@ export interface Bodies {
   response(format: string, framing: Framing, mask: readonly string[]): ResponseBody;
 }
 
+/** A plan names a format that this build does not speak: it comes from a newer replica. */
+class UnknownPlanFormat extends Error {
+  override readonly name = 'UnknownPlanFormat';
+}
+
 /** A plan names a detector that this build does not know: masking less than asked would open the gate. */
-export class UnknownPlanDetector extends Error {
+class UnknownPlanDetector extends Error {
   override readonly name = 'UnknownPlanDetector';
 }
 
@@ -54,11 +61,13 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
   };
   const recorded = maskers(recordDetect);
   return {
-    request(format, body) {
+    request(id, body) {
+      const format = formatOf(id);
       const masker = createBodyMasker({ format, direction: 'request', framing: 'json', textMaskers: recorded });
       return whole(masker, body);
     },
-    response(format, framing, mask) {
+    response(id, framing, mask) {
+      const format = formatOf(id);
       const delivers = mask.length === 0 ? undefined : maskers(mask);
       const enough = recordDetect.every((id) => mask.includes(id));
       return {
@@ -69,6 +78,12 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
       };
     },
   };
+}
+
+function formatOf(id: string): Format {
+  const format = formatById(id);
+  if (format === undefined) throw new UnknownPlanFormat(`the format ${id} is not known here`);
+  return format;
 }
 
 /** Runs a whole body through a masker; synchronous unless the masker has to yield. */

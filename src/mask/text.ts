@@ -1,6 +1,7 @@
 import type { Automaton } from '../detect/automaton.ts';
 import { SKIP, symbolOf } from '../detect/fold.ts';
 import { Scanner, type ScanSink } from '../detect/scanner.ts';
+import { copyUnits } from '../detect/units.ts';
 import type { TextMasker, TextMaskers } from './contract.ts';
 
 /**
@@ -9,11 +10,17 @@ import type { TextMasker, TextMaskers } from './contract.ts';
  */
 const MAX_INVISIBLE = 64;
 
+/** Longest text that is looked at in one go; longer deltas are taken in pieces. */
+const PIECE_LENGTH = 16_384;
+
 /** Makes maskers that replace each match by its detector's id: `<EMAIL_ADDRESS>`. */
 export function createTextMaskers(automaton: Automaton): TextMaskers {
   const labels = automaton.detectors.map((detector) => `<${detector.id.toUpperCase()}>`);
   return (onFinding) => new ReplacingMasker(automaton, labels, onFinding);
 }
+
+// What is being scanned, of whichever channel: no call of a scanner outlives a push, and a sink must not push.
+let scratch = new Uint16Array(2 * PIECE_LENGTH);
 
 /** One channel. Kept small: there is one for each text of each live stream. */
 class ReplacingMasker implements TextMasker, ScanSink {
@@ -26,10 +33,11 @@ class ReplacingMasker implements TextMasker, ScanSink {
   #ended = false;
   #invisible = 0;
   #afterTag = false;
-  // Of the push in progress: its text, what is decided of it, and where what was not masked begins.
-  #text = '';
+  // Of the piece in progress: what was pushed, what is decided of it, where what was not masked begins, what was found.
+  #delta = '';
   #out = '';
   #clear = 0;
+  #found: string[] = [];
 
   constructor(automaton: Automaton, labels: readonly string[], onFinding: (detector: string) => void) {
     this.#automaton = automaton;
@@ -43,8 +51,16 @@ class ReplacingMasker implements TextMasker, ScanSink {
   }
 
   push(delta: string): string {
-    if (this.#ended) throw new Error('a masker was pushed to after its end');
-    return this.#advance(this.#squeeze(delta), false);
+    if (this.#ended) throw new Error('a masker was pushed to after its end or a failure');
+    // Stays set if a validator or `onFinding` throws: what is held then must not go out.
+    this.#ended = true;
+    let out = '';
+    if (delta.length <= PIECE_LENGTH) out = this.#advance(delta, false);
+    else
+      for (let at = 0; at < delta.length; at += PIECE_LENGTH)
+        out += this.#advance(delta.slice(at, at + PIECE_LENGTH), false);
+    this.#ended = false;
+    return out;
   }
 
   end(): string {
@@ -54,28 +70,47 @@ class ReplacingMasker implements TextMasker, ScanSink {
   }
 
   open(detector: number, start: number): void {
-    this.#out += this.#text.slice(this.#clear, start) + this.#labels[detector]!;
-    this.#onFinding(this.#automaton.detectors[detector]!.id);
+    this.#out += this.#slice(this.#clear, start) + this.#labels[detector]!;
+    this.#found.push(this.#automaton.detectors[detector]!.id);
   }
 
   close(end: number): void {
     this.#clear = end;
   }
 
-  #advance(delta: string, final: boolean): string {
-    const text = this.#held === '' ? delta : this.#held + delta;
+  #advance(pushed: string, final: boolean): string {
     const scanner = this.#scanner;
-    this.#text = text;
+    const held = this.#held.length;
+    const delta = this.#squeeze(pushed);
+    const length = held + delta.length;
+    if (length > scratch.length) scratch = new Uint16Array(2 * length);
+    copyUnits(this.#held, 0, held, scratch, 0);
+    copyUnits(delta, 0, delta.length, scratch, held);
+    this.#delta = delta;
     this.#out = '';
     this.#clear = 0;
-    scanner.run(text, text.length, final);
+    scanner.run(scratch, length, final);
     const { decided } = scanner;
-    const out = scanner.swallowing ? this.#out : this.#out + text.slice(this.#clear, decided);
-    this.#held = text.slice(decided);
-    this.#text = '';
+    const out = scanner.swallowing ? this.#out : this.#out + this.#slice(this.#clear, decided);
+    this.#held = this.#slice(decided, length);
+    this.#delta = '';
     this.#out = '';
     scanner.rebase(decided);
+    if (this.#found.length > 0) this.#tell();
     return out;
+  }
+
+  #tell(): void {
+    const found = this.#found;
+    this.#found = [];
+    for (const detector of found) this.#onFinding(detector);
+  }
+
+  /** A part of what is held and what was pushed, taken together. */
+  #slice(from: number, to: number): string {
+    const held = this.#held.length;
+    if (from >= held) return this.#delta.slice(from - held, to - held);
+    return to <= held ? this.#held.slice(from, to) : this.#held.slice(from) + this.#delta.slice(0, to - held);
   }
 
   /** Drops what is beyond MAX_INVISIBLE. A surrogate pair stays whole: its second half shares the fate of its first. */

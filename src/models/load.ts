@@ -125,17 +125,23 @@ function toModel(entry: ModelEntry, credential: Model['credential']): Model {
     credential,
     labels: Object.freeze(entry.labels),
     team: entry.team,
-    cluster: `model_${entry.name}_${entry.version}`.replace(/[^A-Za-z0-9_.-]/g, '_'),
+    cluster: entry.cluster ?? ownCluster(entry),
   });
 }
 
-/** Two entries that one request could mean, or that would share an Envoy cluster, are refused. */
+const ownCluster = ({ name, version }: Pick<Model, 'name' | 'version'>): string =>
+  `model_${name}_${version}`.replace(/[^A-Za-z0-9_.-]/g, '_');
+
+/**
+ * Two entries that one request could mean are refused, and two that would by accident share an Envoy cluster. In a mesh
+ * several may share one on purpose: models of one server, or the one name that every sidecar has for its own port.
+ */
 function refuseAmbiguity(models: readonly Model[], complain: Complain): void {
   for (const [index, model] of models.entries()) {
     for (const other of models.slice(0, index)) {
       const path = ['models', index];
       if (other.name === model.name) complain([...path, 'name'], `there is a model "${model.name}" already`);
-      else if (other.cluster === model.cluster)
+      else if (other.cluster === model.cluster && model.cluster === ownCluster(model))
         complain(
           [...path, 'name'],
           `"${model.name}" and "${other.name}" would share the Envoy cluster ${model.cluster}`,

@@ -17,6 +17,6 @@ export interface Model {
   readonly credential: { readonly header: string; readonly value: string } | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly team: string | undefined;
-  /** Envoy cluster of this version: `model_<name>_<version>`, `[^A-Za-z0-9_.-]` as `_`. */
+  /** Envoy cluster of this version: `model_<name>_<version>`, `[^A-Za-z0-9_.-]` as `_`; or what the entry says a mesh calls it. */
   readonly cluster: string;
 }

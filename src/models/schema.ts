@@ -104,6 +104,13 @@ export const modelEntry = z.strictObject({
     .record(z.string(), z.string('must be text: quote it'))
     .default({})
     .describe('Labels for rules: `model.labels.risk`.'),
+  cluster: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/, 'must be the name of an Envoy cluster')
+    .optional()
+    .describe(
+      "Envoy's name for its cluster, where a mesh gives it one (`sallyport envoy print` says which). Default: `model_<name>_<version>`, as the standalone Envoy has it.",
+    ),
   team: z.string().min(1).optional().describe('Team that owns it, see `identity.teams`. Default: nobody.'),
 });
 

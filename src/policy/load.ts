@@ -63,7 +63,12 @@ export function compilePolicies(files: readonly PolicyFile[], options: LoadOptio
 /** `"credit_crad" in request.findings` would be false for ever: names that are written out must exist. */
 function problemWithFinding(name: string, resolve: DetectorResolver): string | undefined {
   const resolved = resolve([name]);
-  return resolved.ok ? undefined : resolved.problem;
+  if (!resolved.ok) return resolved.problem;
+  if (categoryNames.includes(name))
+    return resolved.ids.length > 0 ? undefined : `no detector is in category "${name}": it is never found`;
+  return resolved.ids.length === 1 && resolved.ids[0] === name
+    ? undefined
+    : `findings are counted by detector and by category; "${name}" is neither`;
 }
 
 function revisionOf(files: readonly PolicyFile[]): string {

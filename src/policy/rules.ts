@@ -137,7 +137,9 @@ function compileRule({ source, path, rule, policy, cel, context }: RuleSource, p
   if (rule.then === 'mask') {
     const resolved = context.resolveDetectors(rule.detect);
     if (resolved.ok) detect = [...new Set(resolved.ids)].sort();
-    else problems.push(source.problem([...path, 'detect'], resolved.problem));
+    if (resolved.ok && detect.length === 0)
+      problems.push(source.problem([...path, 'detect'], 'no detector is meant: nothing would be masked'));
+    if (!resolved.ok) problems.push(source.problem([...path, 'detect'], resolved.problem));
   }
   const messageExpression =
     rule.then === 'deny' ? typed('messageExpression', rule.messageExpression, 'string') : undefined;

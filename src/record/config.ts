@@ -132,6 +132,13 @@ export const shippingConfig = z.strictObject({
 export type ShippingConfig = z.infer<typeof shippingConfig>;
 
 export const recordConfig = z.strictObject({
+  detect: z
+    .array(z.string().min(1))
+    .min(1)
+    .default(['all'])
+    .describe(
+      'Detectors or categories that mask what is recorded, whatever was delivered, before it reaches the journal. Default all: clear personal data is in no file of the gateway.',
+    ),
   journal: journalConfig.prefault({}),
   shipping: shippingConfig.prefault({}),
 });

@@ -8,10 +8,10 @@ import { type CarryOver, Committer, type Position } from './committer.ts';
 import type { JournalConfig } from './config.ts';
 import { type JournalDisk, realDisk } from './disk.ts';
 import type { ContentChunk, RecordEvent, Recorder, RefusedEvent } from './events.ts';
-import { Flood } from './flood.ts';
 import { type FolderLock, lockFolder, readWriter } from './folder.ts';
 import { readPosition, type ShippedPosition } from './position.ts';
 import { type Recovered, type RecoveryReport, recover } from './recovery.ts';
+import { type RefusalLog, Refusals } from './refusals.ts';
 import { createSegment, type OpenSegment, segmentPath } from './segment.ts';
 import { OpenSessions } from './sessions.ts';
 import { JournalUnavailable } from './unavailable.ts';
@@ -82,12 +82,11 @@ export class Journal implements Recorder {
   readonly #lock: FolderLock;
   readonly #committer: Committer;
   readonly #sessions: OpenSessions;
-  readonly #flood: Flood;
+  readonly #refusals: Refusals;
   readonly #drainTimer: NodeJS.Timeout;
   readonly #syncedListeners = new Set<(position: Position) => void>();
-  /** Length of each finished segment on disk, and of the refusals in each. */
+  /** Length of each finished segment on disk. */
   readonly #segments: Map<number, number>;
-  readonly #refusedBytes = new Map<number, number>();
   #finishedBytes = 0;
   #nextLeaf: number;
   #failed = false;
@@ -113,8 +112,8 @@ export class Journal implements Recorder {
     this.#segments = new Map(found.segments);
     for (const bytes of found.segments.values()) this.#finishedBytes += bytes;
     this.#sessions = new OpenSessions(options.maxOpenSessions);
-    this.#flood = new Flood(options.refusals);
-    this.#drainTimer = setInterval(() => this.#drainFlood(), options.refusals.windowMs).unref();
+    this.#refusals = new Refusals(options, this.#refusalLog());
+    this.#drainTimer = setInterval(() => this.#drainRefusals(false), options.refusals.windowMs).unref();
     this.#committer = new Committer(first, {
       disk: this.#disk,
       segmentBytes: options.segmentBytes,
@@ -147,7 +146,10 @@ export class Journal implements Recorder {
    * full, no session may begin, but those that run may finish on the record, within a reserve.
    */
   event(event: RecordEvent): number {
-    if (event.type === 'refused') return this.#refused(event);
+    if (event.type === 'refused') {
+      this.#admitAnything();
+      return this.#refusals.record(event);
+    }
     this.#admit(event.type === 'request');
     return this.#append(event);
   }
@@ -198,7 +200,7 @@ export class Journal implements Recorder {
       if (segment >= before) continue;
       await rm(segmentPath(this.dir, segment), { force: true });
       this.#segments.delete(segment);
-      this.#refusedBytes.delete(segment);
+      this.#refusals.released(segment);
       this.#finishedBytes -= bytes;
     }
   }
@@ -214,7 +216,7 @@ export class Journal implements Recorder {
       syncs: this.#committer.syncCount,
       nextLeaf: this.#nextLeaf,
       openSessions: this.#sessions.size,
-      countedRefusals: this.#flood.counted,
+      countedRefusals: this.#refusals.counted,
     };
   }
 
@@ -236,9 +238,13 @@ export class Journal implements Recorder {
     return Math.max(2 * this.#options.segmentBytes, this.#options.maxBytes / 8);
   }
 
-  #admit(beginsSession: boolean): void {
+  #admitAnything(): void {
     if (this.#closing !== undefined) throw new JournalUnavailable('journal_closed');
     if (this.#failed) throw new JournalUnavailable('journal_failed');
+  }
+
+  #admit(beginsSession: boolean): void {
+    this.#admitAnything();
     const bytes = this.#bytes;
     if (bytes < this.#options.maxBytes) return;
     if (beginsSession || bytes >= this.#options.maxBytes + this.#reserveBytes)
@@ -256,46 +262,25 @@ export class Journal implements Recorder {
     return leaf;
   }
 
-  #refused(event: RefusedEvent): number {
-    if (this.#closing !== undefined) throw new JournalUnavailable('journal_closed');
-    if (this.#failed) throw new JournalUnavailable('journal_failed');
-    if (!this.#flood.admit(event, this.#refusalsUsedUp())) return -1;
-    try {
-      return this.#appendRefused(event);
-    } catch (error) {
-      if (!(error instanceof JournalUnavailable)) throw error;
-      this.#flood.count(event);
-      return -1;
-    }
-  }
-
-  #appendRefused(event: RefusedEvent): number {
+  #appendRefused(event: RefusedEvent): { leaf: number; segment: number; bytes: number } {
     const { frames, current } = this.#committer;
     const before = frames.length;
     const leaf = this.#append(event);
-    const used = this.#refusedBytes.get(current.segment) ?? 0;
-    this.#refusedBytes.set(current.segment, used + frames.length - before);
-    return leaf;
+    return { leaf, segment: current.segment, bytes: frames.length - before };
   }
 
-  #refusalsUsedUp(): boolean {
-    if (this.#bytes >= this.#options.maxBytes) return true;
-    let used = 0;
-    for (const bytes of this.#refusedBytes.values()) used += bytes;
-    return used >= this.#options.maxBytes * this.#options.refusals.maxShare;
+  #drainRefusals(atTheEnd: boolean): void {
+    if (!this.#failed) this.#refusals.drain(this.#now(), atTheEnd);
   }
 
-  /** Records what the flood control counted. While the journal is full the counts stay in memory and go on growing. */
-  #drainFlood(): void {
-    if (this.#failed || (this.#bytes >= this.#options.maxBytes && this.#closing === undefined)) return;
-    for (const event of this.#flood.drain(this.#now())) {
-      try {
-        this.#appendRefused(event);
-      } catch (error) {
-        if (!(error instanceof JournalUnavailable)) throw error;
-        this.#flood.count(event);
-      }
-    }
+  #refusalLog(): RefusalLog {
+    const isFull = () => this.#bytes >= this.#options.maxBytes;
+    return {
+      get full() {
+        return isFull();
+      },
+      append: (event) => this.#appendRefused(event),
+    };
   }
 
   #carryOver(): CarryOver {
@@ -319,7 +304,7 @@ export class Journal implements Recorder {
 
   async #close(): Promise<void> {
     clearInterval(this.#drainTimer);
-    this.#drainFlood();
+    this.#drainRefusals(true);
     try {
       await this.#committer.close();
     } finally {

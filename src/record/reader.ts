@@ -127,13 +127,18 @@ async function readAt(file: FileHandle, offset: number, length: number): Promise
 export async function* readJournal(dir: string): AsyncGenerator<JournalRecord | Damage> {
   const numbers = await listSegments(dir);
   for (const number of numbers) {
-    const segment = await openSegment(dir, number);
+    const segment = await openSegment(dir, number).catch(ignoreMissing);
+    if (segment === undefined) continue; // shipped and deleted meanwhile
     const last = number === numbers.at(-1);
     for await (const record of recordsOf(segment)) {
       const unfinished = last && record.kind === 'damage' && record.to === segment.size;
       if (!unfinished) yield record;
     }
   }
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
 }
 
 /** The records in one file of segment format: a segment that was put in `fenced/`, a batch in `quarantine/`. */

@@ -120,6 +120,7 @@ export class Shipper {
       await this.#pause(config.flushIntervalMs);
     if (this.#stopping) return true;
     const file = await this.#open(segment);
+    if (file === undefined) return this.#nextSegment(true);
     const limits = { maxRecords: this.#limit, maxBytes: config.maxBatchBytes };
     const batch = await readBatch(file, { from: offset, to: journal.readable(segment) ?? end }, limits);
     for (const damage of batch.damage) this.#options.onDamage?.(damage, await keepSegment(journal.dir, segment));
@@ -147,7 +148,9 @@ export class Shipper {
       if (writer === this.#position.writer && leaf >= nextLeaf) nextLeaf = leaf + 1;
     await this.#moveTo({ ...this.#position, offset: batch.to, nextLeaf });
     const last = batch.events.at(-1) ?? batch.contents.at(-1);
-    if (last !== undefined) this.#behindSince = last.at;
+    const more = this.#before(this.#options.journal.synced);
+    if (!more) this.#behindSince = undefined;
+    else if (last !== undefined) this.#behindSince = last.at;
     this.#strikes = 0;
     this.#pauseMs = 0;
     this.#limit = Math.min(this.#options.config.maxBatchRecords, this.#limit * 2);
@@ -188,12 +191,19 @@ export class Shipper {
     await this.#pause(this.#pauseMs, false);
   }
 
-  async #open(number: number): Promise<SegmentFile> {
+  /** Undefined when somebody has deleted a finished segment; the current one is tried again until it is finished. */
+  async #open(number: number): Promise<SegmentFile | undefined> {
     if (this.#file?.number === number) return this.#file;
     await this.#file?.file.close();
     this.#file = undefined;
-    this.#file = await openSegment(this.#options.journal.dir, number);
-    return this.#file;
+    try {
+      this.#file = await openSegment(this.#options.journal.dir, number);
+      return this.#file;
+    } catch (error) {
+      const gone = (error as NodeJS.ErrnoException).code === 'ENOENT' && number < this.#options.journal.synced.segment;
+      if (!gone) throw error;
+      return undefined;
+    }
   }
 
   #noticed(): void {

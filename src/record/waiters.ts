@@ -17,8 +17,14 @@ export class Waiters {
     return this.#queue[0]?.upTo ?? Number.POSITIVE_INFINITY;
   }
 
-  release(upTo: number): void {
-    while (this.#queue.length > 0 && this.#queue[0]!.upTo <= upTo) this.#queue.shift()!.resolve();
+  /** Releases everyone up to this count; returns how many positions were waited for. */
+  release(upTo: number): number {
+    let released = 0;
+    while (this.#queue.length > 0 && this.#queue[0]!.upTo <= upTo) {
+      this.#queue.shift()!.resolve();
+      released++;
+    }
+    return released;
   }
 
   fail(error: Error): void {

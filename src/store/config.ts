@@ -26,8 +26,8 @@ const embedded = z.strictObject({
   dir: z
     .string()
     .min(1)
-    .default('.sallyport/store')
-    .describe('Folder of the engine\'s data; one gateway process a folder. Default ".sallyport/store".'),
+    .default('store')
+    .describe('Folder of the engine\'s data, relative to stateDir; one gateway process a folder. Default "store".'),
   memoryBytes: z
     .int()
     .min(256 * MiB)

@@ -135,6 +135,8 @@ async function end(): Promise<void> {
   process.exit(0);
 }
 
+// The engine's files are for the gateway's user alone.
+process.umask(0o077);
 process.on('message', (request: EngineRequest) => {
   answer(request)
     .then((data): EngineReply => ({ id: request.id, ok: true, data }))

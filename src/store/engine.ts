@@ -50,6 +50,7 @@ export class Engine {
   #version = '';
   #nextId = 1;
   #restartMs: number;
+  #upSince = 0;
   #restartTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -65,6 +66,7 @@ export class Engine {
       await engine.#start();
     } catch (error) {
       engine.#closed = true;
+      clearTimeout(engine.#restartTimer);
       engine.#child?.kill('SIGKILL');
       throw error;
     }
@@ -127,7 +129,7 @@ export class Engine {
     );
     this.#version = Buffer.from(version).toString().trim();
     this.#ready = true;
-    this.#restartMs = this.#options.restartMinMs ?? 250;
+    this.#upSince = performance.now();
     this.#options.onUp?.(this.#version);
   }
 
@@ -163,6 +165,9 @@ export class Engine {
   #exited(child: ChildProcess, how: string): void {
     if (child !== this.#child) return;
     this.#child = undefined;
+    // An engine that dies again and again is started ever more slowly, however short it was up each time.
+    if (this.#ready && performance.now() - this.#upSince > steadyMs)
+      this.#restartMs = this.#options.restartMinMs ?? 250;
     this.#ready = false;
     const error = new StoreError('store_unavailable', `the embedded engine's process ended (${how})`);
     for (const { op, reject } of this.#waiting.values())
@@ -179,6 +184,7 @@ export class Engine {
   }
 }
 
+const steadyMs = 60_000;
 const startTimeoutMs = 60_000;
 const closeTimeoutMs = 15_000;
 const missingText =

@@ -162,12 +162,11 @@ export async function showSession(
   session: string,
   database = 'sallyport',
 ): Promise<SessionDetail | undefined> {
-  const [row] = await store.query(oneSession(database), { session });
+  const asked = [oneSession(database), eventsOf(database), chunksOf(database)].map((statement) =>
+    store.query(statement, { session }),
+  );
+  const [[row] = [], events, chunks] = await Promise.all(asked);
   if (row === undefined) return undefined;
-  const [events, chunks] = await Promise.all([
-    store.query(eventsOf(database), { session }),
-    store.query(chunksOf(database), { session }),
-  ]);
   const pieces = chunks as unknown as Chunk[];
   return {
     session: row as unknown as SessionRow,

@@ -43,8 +43,7 @@ const fields = `Tuple(
   detail String, count UInt64, action LowCardinality(String), reader String, subject String
 )`;
 
-const settings = ({ fsync }: Dialect) =>
-  fsync ? 'SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 0' : '';
+const settings = ({ fsync }: Dialect) => (fsync ? 'SETTINGS fsync_after_insert = 1, fsync_part_directory = 1' : '');
 
 const events = (dialect: Dialect) => `CREATE TABLE IF NOT EXISTS ${dialect.database}.events (
   writer UUID COMMENT 'log that the event is a leaf of: one gateway process''s journal',

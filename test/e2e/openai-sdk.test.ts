@@ -1,7 +1,7 @@
 import OpenAI, { AuthenticationError, BadRequestError, InternalServerError, PermissionDeniedError } from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { DemoServer } from '../../src/commands/demo/provider.ts';
 import { startDemoModel } from '../../src/commands/demo/model.ts';
+import type { DemoServer } from '../../src/commands/demo/provider.ts';
 import { type Stack, startStack } from './support/stack.ts';
 
 const CREDENTIAL = 'model-secret';
@@ -118,7 +118,8 @@ describe('the same call, directly and through the gateway', () => {
     expect([...after.keys()].sort()).toEqual([...before.keys()].sort());
     for (const [channel, text] of before) expect(after.get(channel), channel).toBe(masked(text));
     expect([...after.values()].join('')).not.toBe([...before.values()].join(''));
-    for (const [channel, text] of after) if (channel.endsWith('arguments')) expect(() => JSON.parse(text)).not.toThrow();
+    for (const [channel, text] of after)
+      if (channel.endsWith('arguments')) expect(() => JSON.parse(text)).not.toThrow();
   });
 
   test('a cleared caller reads every byte as the model wrote it', async () => {
@@ -147,7 +148,7 @@ describe('refusals arrive as the classes of the SDK', () => {
     const error = await failure(client('nonsense').chat.completions.create(question));
     expect(error).toBeInstanceOf(AuthenticationError);
     expect(error.code).toBe('token_malformed');
-    expect(error.headers?.get('www-authenticate')).toMatch(/^Bearer error="invalid_token"/);
+    expect(error.headers?.get('www-authenticate')).toMatch(/^Bearer realm="sallyport", error="invalid_token"/);
     expect(error.headers?.get('x-should-retry')).toBe('false');
     expect(error.headers?.get('x-sallyport-session')).toMatch(/^[0-9a-f-]{36}$/);
   });

@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -15,7 +16,10 @@ function splitGates(config: EnvoyConfig, socket: string): void {
   const { clusters, listeners } = config.static_resources;
   const gate = clusters.find(({ name }) => name === 'sallyport')!;
   const text = JSON.stringify(gate).replaceAll('"sallyport"', '"forger"');
-  const forged = JSON.parse(text) as { name: string; load_assignment: { endpoints: [{ lb_endpoints: [{ endpoint: unknown }] }] } };
+  const forged = JSON.parse(text) as {
+    name: string;
+    load_assignment: { endpoints: [{ lb_endpoints: [{ endpoint: unknown }] }] };
+  };
   forged.load_assignment.endpoints[0].lb_endpoints[0].endpoint = { address: { pipe: { path: socket } } };
   clusters.push(forged);
   const filters = listeners[0]!.filter_chains[0]!.filters[0]!.typed_config.http_filters;
@@ -39,7 +43,8 @@ afterAll(async () => {
   await stack.close();
 });
 
-const key = () => Buffer.from(readFileSync(join(stack.config.stateDir, 'plan.key'), 'utf8').trim(), 'base64url');
+const key = () =>
+  createSecretKey(Buffer.from(readFileSync(join(stack.config.stateDir, 'plan.key'), 'utf8').trim(), 'base64url'));
 const requestIdOf = (check: CheckRequest) => check.headers.find(([name]) => name === 'x-request-id')![1];
 
 let number = 0;
@@ -82,10 +87,13 @@ describe('a plan that is not ours, not fresh or not for this request closes the 
     ['missing', () => undefined],
     ['empty', () => ''],
     ['garbage', () => 'no plan at all'],
-    ['signed with another key', (check) => sealPlan(good(check), { keys: [Buffer.alloc(32, 7)] })],
+    ['signed with another key', (check) => sealPlan(good(check), { keys: [createSecretKey(Buffer.alloc(32, 7))] })],
     ['changed after signing', (check) => `x${sealPlan(good(check), { keys: [key()] })}`],
     ['stale', (check) => sealPlan(good(check, { issuedAtMs: Date.now() - PLAN_FRESH_MS - 1_000 }), { keys: [key()] })],
-    ['from the future', (check) => sealPlan(good(check, { issuedAtMs: Date.now() + PLAN_FRESH_MS + 5_000 }), { keys: [key()] })],
+    [
+      'from the future',
+      (check) => sealPlan(good(check, { issuedAtMs: Date.now() + PLAN_FRESH_MS + 5_000 }), { keys: [key()] }),
+    ],
     ['for another request', (check) => sealPlan(good(check, { requestId: 'another' }), { keys: [key()] })],
     ['for another cluster', (check) => sealPlan(good(check, { cluster: 'model_other_1' }), { keys: [key()] })],
     ['of an unknown detector', (check) => sealPlan(good(check, { mask: ['no_such_detector'] }), { keys: [key()] })],

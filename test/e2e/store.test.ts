@@ -278,14 +278,46 @@ describe.each([
     expect(failure).toMatchObject({ code: 'batch_rejected' });
     expect(String(failure)).not.toContain('tell-nobody');
   });
+});
 
-  it('reports an outage as store_unavailable and goes on after it', async ({ skip }) => {
-    if (opened.front === undefined) return skip('the embedded engine has its own outages in store-crash.test.ts');
-    for (const fault of ['reset', '503'] as const) {
-      opened.front.faults.push(fault);
-      await expect(store.insert(batch([request(910)]))).rejects.toMatchObject({ code: 'store_unavailable' });
+describe('a ClickHouse server that is out of reach', () => {
+  it('is an outage for inserts, and is well again by itself', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'sallyport-store-'));
+    const { store, front, close } = await server(join(dir, 'store'));
+    try {
+      await store.migrate();
+      for (const fault of ['reset', '503'] as const) {
+        front?.faults.push(fault);
+        await expect(store.insert(batch([request(910)]))).rejects.toMatchObject({ code: 'store_unavailable' });
+      }
+      await store.insert(batch([request(911)]));
+      expect(await showSession(store, sessionId(911))).toBeDefined();
+      await front?.close();
+      expect(await store.health()).toMatchObject({ ok: false });
+      await expect(store.insert(batch([request(912)]))).rejects.toMatchObject({ code: 'store_unavailable' });
+    } finally {
+      await close();
+      rmSync(dir, { recursive: true, force: true });
     }
-    await store.insert(batch([request(911)]));
-    expect(await showSession(store, sessionId(911))).toBeDefined();
+  });
+
+  it('is not talked to with a wrong password, nor without the password that the config names', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'sallyport-store-'));
+    const { front, close } = await server(join(dir, 'store'));
+    try {
+      const config = storeConfig.parse({
+        engine: 'clickhouse',
+        url: front?.url,
+        user: 'sallyport',
+        passwordEnv: 'PASSWORD',
+      });
+      const wrong = await openStore(config, { PASSWORD: 'guess' });
+      await expect(wrong.insert(batch([request(1)]))).rejects.toMatchObject({ code: 'store_unavailable' });
+      await wrong.close();
+      await expect(openStore(config, {})).rejects.toThrow('PASSWORD');
+    } finally {
+      await close();
+      rmSync(dir, { recursive: true, force: true });
+    }
   });
 });

@@ -70,6 +70,7 @@ export async function startFront(engine: Engine, user: string, password: string)
     faults,
     inserts: () => inserts,
     close: async () => {
+      if (!server.listening) return;
       server.closeAllConnections();
       server.close();
       await once(server, 'close');

@@ -21,10 +21,7 @@ export async function startForger(socket: string): Promise<Forger> {
       check: (call, reply) => {
         const plan = forger.plan(call.request);
         if (plan === undefined) return reply(null, BARE_YES);
-        reply(
-          null,
-          encodeForward({ setHeaders: [['x-sallyport-upstream', 'model_demo_1']], removeHeaders: [], plan }),
-        );
+        reply(null, encodeForward({ setHeaders: [['x-sallyport-upstream', 'model_demo_1']], removeHeaders: [], plan }));
       },
       process: (call) => call.emit('error', { code: 12, details: 'not here' }),
       serving: () => true,

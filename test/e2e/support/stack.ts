@@ -8,8 +8,9 @@ import { startDemoProvider } from '../../../src/commands/demo/provider.ts';
 import type { RunningGateway } from '../../../src/commands/gateway-contract.ts';
 import { demoToken } from '../../../src/commands/token.ts';
 import { type Config, loadConfig } from '../../../src/config.ts';
-import { type GateAddress, type Json, standaloneBootstrap } from '../../../src/envoy/bootstrap.ts';
+import { type GateAddress, type GateTls, type Json, standaloneBootstrap } from '../../../src/envoy/bootstrap.ts';
 import { adminSocket, type Envoy, launchEnvoy } from '../../../src/envoy/launch.ts';
+import { gateAddress } from '../../../src/gateway/front.ts';
 import { type GatewayExtras, startGateway } from '../../../src/gateway.ts';
 import { createLog } from '../../../src/observe/log.ts';
 import { readJournal } from '../../../src/record/reader.ts';
@@ -33,6 +34,8 @@ export interface StackOptions {
   readonly modelPort?: number;
   readonly extras?: GatewayExtras;
   readonly binary?: string;
+  /** What Envoy presents to a gateway with `listen.tls`. */
+  readonly gateTls?: GateTls;
 }
 
 /** The parts of the bootstrap that tests change. */
@@ -130,12 +133,6 @@ export function readConfig(file: string): Config {
   return loaded.config;
 }
 
-export function gateAddress(config: Config): GateAddress {
-  const { grpc } = config.listen;
-  if (grpc.kind === 'unix') return { kind: 'pipe', path: grpc.path };
-  return { kind: 'tcp', host: grpc.host, port: grpc.port, tls: undefined };
-}
-
 export interface EnvoyTestOptions {
   readonly dir: string;
   readonly gates: readonly [GateAddress, ...GateAddress[]];
@@ -173,6 +170,7 @@ export async function startEnvoy(options: EnvoyTestOptions): Promise<{ envoy: En
 }
 
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const { gateTls } = options;
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-e2e-'));
   const lines: string[] = [];
   const provider = await startDemoProvider({ port: 0, stateDir: join(dir, 'idp') });
@@ -183,7 +181,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const gateway = await startGateway(config, { log, onProgress: () => {} }, options.extras);
   const { envoy, port } = await startEnvoy({
     dir,
-    gates: [gateAddress(config)],
+    gates: [{ ...gateAddress(config, gateway.addresses['grpc']), ...(gateTls === undefined ? {} : { tls: gateTls }) }],
     modelPort: options.modelPort ?? model.port,
     change: options.envoy,
     modelsSpeakHttp2: options.modelsSpeakHttp2,
@@ -226,7 +224,11 @@ export async function readLines(config: Config): Promise<JournalLine[]> {
 }
 
 /** Polls until `look` returns something; fails after `ms`. For what happens beside the request: the shipper, Envoy's health checks. */
-export async function eventually<T>(look: () => T | undefined | Promise<T | undefined>, what: string, ms = 10_000): Promise<T> {
+export async function eventually<T>(
+  look: () => T | undefined | Promise<T | undefined>,
+  what: string,
+  ms = 10_000,
+): Promise<T> {
   const until = Date.now() + ms;
   for (;;) {
     const found = await look();

@@ -1,9 +1,10 @@
+import { createSecretKey } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { Plan } from '../../../src/checkpoint.ts';
 import { openPlan, PLAN_FRESH_MS, sealPlan, UsedPlans } from '../../../src/envoy/plan.ts';
 
-const key = Buffer.alloc(32, 1);
-const other = Buffer.alloc(32, 2);
+const key = createSecretKey(Buffer.alloc(32, 1));
+const other = createSecretKey(Buffer.alloc(32, 2));
 const plan: Plan = {
   session: 's1',
   format: 'openai-chat',

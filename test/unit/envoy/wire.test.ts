@@ -64,6 +64,38 @@ test('a CheckRequest reads as the full codec reads it', () => {
   );
 });
 
+test('fields of Envoy that are not in our subset are passed over, of every wire type', () => {
+  const written = protobuf
+    .parse(
+      `syntax = "proto3";
+    message Http { string id = 1; string method = 2; string path = 4; int64 size = 9; fixed64 f = 90; fixed32 g = 91; bytes raw_body = 12; }
+    message Time { int64 seconds = 1; int32 nanos = 2; }
+    message Request { Time time = 1; Http http = 2; }
+    message Peer { string service = 2; map<string, string> labels = 3; string certificate = 5; }
+    message Attributes { Peer source = 1; Peer destination = 2; Request request = 4; bytes metadata_context = 11; }
+    message Check { Attributes attributes = 1; int32 after = 99; }`,
+      { keepCase: true },
+    )
+    .root.lookupType('Check');
+  const peer = { service: 'a'.repeat(300), labels: { x: 'y' }, certificate: 'c'.repeat(2_000) };
+  const message = written.encode(
+    written.fromObject({
+      attributes: {
+        source: peer,
+        destination: peer,
+        request: {
+          time: { seconds: 1_790_000_000, nanos: -1 },
+          http: { id: '1', method: 'POST', path: '/p', size: -1, f: 7, g: 9, raw_body: Buffer.from('body') },
+        },
+        metadata_context: Buffer.alloc(500, 7),
+      },
+      after: 5,
+    }),
+  );
+  const read = decodeCheckRequest(Buffer.from(message.finish()));
+  expect([read.method, read.path, read.body.toString()]).toEqual(['POST', '/p', 'body']);
+});
+
 test('a headers map without raw headers is told apart', () => {
   const read = decodeCheckRequest(
     encode('envoy.service.auth.v3.CheckRequest', {

@@ -85,6 +85,14 @@ describe('strict JSON', () => {
     expect(await refusal(Uint8Array.from(raw))).toContain('not valid UTF-8');
   });
 
+  it('refuses a long body that is not UTF-8 anywhere', async () => {
+    for (const byte of [0x80, 0xbf, 0xe2, 0xff])
+      expect(await refusal(Buffer.alloc(600 * 1024, byte))).toContain('not valid UTF-8');
+    const late = Buffer.from(`"${'é'.repeat(400_000)}"`);
+    late[700_001] = 0xff;
+    expect(await refusal(late)).toContain('not valid UTF-8');
+  });
+
   it('counts the place of a problem in bytes', async () => {
     expect(await refusal('{"é":"é",x}')).toContain('at byte 11');
   });

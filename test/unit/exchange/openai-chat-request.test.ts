@@ -94,7 +94,6 @@ describe('facts about an OpenAI chat request', () => {
       'secret',
       'look',
       'looks',
-      'type',
       'object',
       'properties',
       'card',
@@ -232,10 +231,9 @@ describe('facts about an OpenAI chat request', () => {
     [{ model: 'm', ｍessages: hello, messages: hello }, 'differs from a known one only in case'],
     [{ model: 'm', messages: [{ role: 'user', Content: 'x', content: 'y' }] }, "supplied in 'messages[0]'"],
   ])('refuses %j', async (body, because) => {
-    expect(await refusal(body)).toContain(
-      `invalid_request: ${because.startsWith('Inv') || because.startsWith('Mis') ? because : ''}`,
-    );
-    expect(await refusal(body)).toContain(because);
+    const message = await refusal(body);
+    expect(message).toMatch(/^invalid_request: /);
+    expect(message).toContain(because);
   });
 
   it('refuses a big integer as a limit', async () => {

@@ -35,6 +35,17 @@ describe('the text masker', () => {
     },
   );
 
+  it('takes one long delta like many short ones, and a listener may push to another channel', () => {
+    const long = 'Write to jane@example.com, card 4111 1111 1111 1111. '.repeat(2000);
+    const other = maskers(() => {});
+    let out = '';
+    const masker = maskers(() => {
+      out += other.push('joe@example.org ');
+    });
+    expect(masker.push(long) + masker.end()).toBe('Write to <EMAIL_ADDRESS>, card <CREDIT_CARD>. '.repeat(2000));
+    expect(out + other.end()).toBe('<EMAIL_ADDRESS> '.repeat(4000));
+  });
+
   it('masks matches that touch each other or the ends of the text', () => {
     expect(mask(['4111111111111111,jane@example.com;10.1.2.3']).text).toBe(
       '<CREDIT_CARD>,<EMAIL_ADDRESS>;<IP_ADDRESS>',
@@ -67,6 +78,36 @@ describe('the text masker', () => {
   });
 });
 
+describe('a failure while masking', () => {
+  const throwing = {
+    id: 'x',
+    categories: ['pii'] as const,
+    pattern: 'ab?',
+    validate: () => {
+      throw new Error('boom');
+    },
+    doc: '',
+    examples: [],
+    source: '',
+  };
+
+  it('in a validator is heard, and nothing goes out any more', () => {
+    const masker = createTextMaskers(compileAutomaton([throwing]))(() => {});
+    expect(() => masker.push('abc')).toThrow('boom');
+    expect(() => masker.push('c')).toThrow('failure');
+    expect(masker.end()).toBe('');
+  });
+
+  it('in the listener is heard, and nothing goes out any more', () => {
+    const masker = maskers(() => {
+      throw new Error('stop');
+    });
+    expect(() => masker.push('jane@example.com and more')).toThrow('stop');
+    expect(() => masker.push('c')).toThrow('failure');
+    expect(masker.end()).toBe('');
+  });
+});
+
 describe('what the text masker holds back', () => {
   const held = (pieces: readonly string[]) => {
     const masker = maskers(() => {});
@@ -82,6 +123,7 @@ describe('what the text masker holds back', () => {
     ['a number with a wrong check digit, until it ends', 'Card 4111111111111112', 'Card ', 16],
     ['nothing once it has ended', 'Card 4111111111111112 ', 'Card 4111111111111112 ', 0],
     ['invisible characters only inside of what could match', 'ok! \u200b\u200b', 'ok! \u200b\u200b', 0],
+    ['nothing of half a surrogate pair whose other half did not come', 'a \ud83d b ', 'a \ud83d b ', 0],
     ['dashes that could open a key', 'a ----', 'a ', 4],
   ])('is %s', (_, text, out, length) => {
     expect(held([text])).toEqual({ out, held: length });

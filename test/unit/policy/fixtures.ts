@@ -75,11 +75,16 @@ export function input(overrides: Partial<DecisionInput> = {}): DecisionInput {
   };
 }
 
-const categories: Record<string, string[]> = { pii: ['email', 'phone'], secrets: ['aws_access_key', 'jwt'] };
+const categories: Record<string, string[]> = {
+  pii: ['email', 'phone'],
+  secrets: ['aws_access_key', 'jwt'],
+  health: [],
+};
 const detectors = [...Object.values(categories).flat(), 'credit_card'];
 
 export const resolveDetectors: DetectorResolver = (names) => {
   const unknown = names.find((name) => !(name in categories) && !detectors.includes(name));
+  if (names.includes('all')) return { ok: true, ids: detectors };
   if (unknown !== undefined) return { ok: false, problem: `there is no detector or category "${unknown}"` };
   return { ok: true, ids: names.flatMap((name) => categories[name] ?? [name]) };
 };

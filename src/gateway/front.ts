@@ -1,0 +1,55 @@
+/** The Envoy that `up` runs in front of the gateway. */
+import type { Config } from '../config.ts';
+import { type GateAddress, type Json, standaloneBootstrap } from '../envoy/bootstrap.ts';
+import { adminSocket, type Envoy, launchEnvoy } from '../envoy/launch.ts';
+import type { Model } from '../models/model.ts';
+import type { Log } from '../observe/log.ts';
+
+/** Longest wait for an approval, seconds; becomes `approvals.wait` when approvals come. */
+const APPROVALS_WAIT_S = 30;
+
+/** How Envoy reaches the gateway of this config. A port of 0 cannot be known here: pass the bound address. */
+export function gateAddress(config: Config, bound?: string): GateAddress {
+  const { grpc } = config.listen;
+  if (grpc.kind === 'unix') return { kind: 'pipe', path: grpc.path };
+  const port = Number(bound?.slice(bound.lastIndexOf(':') + 1) ?? grpc.port);
+  return { kind: 'tcp', host: grpc.host, port, tls: undefined };
+}
+
+/** The standalone config of Envoy for a gateway and its models. */
+export function frontConfig(config: Config, models: readonly Model[], gate: GateAddress): Json {
+  const { host, port } = config.listen.envoy;
+  return standaloneBootstrap({
+    listen: { host, port },
+    gates: [gate],
+    models: models.map(({ cluster, upstream }) => ({ cluster, upstream })),
+    maxRequestBytes: config.maxRequestBytes,
+    approvalsWaitS: APPROVALS_WAIT_S,
+    admin: { path: adminSocket(config.stateDir) },
+  });
+}
+
+export interface Front {
+  readonly envoy: Envoy;
+  /** Resolves with the reason when Envoy ends by itself. */
+  readonly failed: Promise<string>;
+}
+
+export async function startFront(
+  binary: string,
+  config: Config,
+  models: readonly Model[],
+  gate: GateAddress,
+  log: Log,
+): Promise<Front> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const envoy = await launchEnvoy({
+    binary,
+    dir: config.stateDir,
+    config: frontConfig(config, models, gate),
+    concurrency: undefined,
+    onLine: (line) => log.warn('envoy', { part: 'envoy', error: Object.assign(new Error(line), { code: 'envoy' }) }),
+    onExit: (why) => resolve(`Envoy ended (${why}).`),
+  });
+  return { envoy, failed: promise };
+}

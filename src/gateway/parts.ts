@@ -1,0 +1,84 @@
+/** The parts that are made from files before anything listens: models, policies, identity, detectors. */
+import type { Config } from '../config.ts';
+import { selectDetectors, UnknownDetectorError } from '../detect/registry.ts';
+import type { Identifier } from '../identity/caller.ts';
+import { createIdentifier } from '../identity/oidc.ts';
+import { type Bodies, createBodies } from '../mask/bodies.ts';
+import { loadModels } from '../models/load.ts';
+import { createRegistry, type Registry } from '../models/registry.ts';
+import { loadPolicies } from '../policy/load.ts';
+import type { DetectorResolver } from '../policy/rules.ts';
+import { openPolicySource, type PolicySource } from '../policy/source.ts';
+import { openSqliteState } from '../state/sqlite.ts';
+import type { StateStore } from '../state/store.ts';
+import { nowMs } from './request.ts';
+
+export interface Parts {
+  readonly models: Registry;
+  readonly policies: PolicySource;
+  readonly identifier: Identifier;
+  readonly bodies: Bodies;
+  /** Control state; nothing on the request's path needs it yet. */
+  readonly state: StateStore;
+  close(): Promise<void>;
+}
+
+/** The gateway does not start: something in its files is wrong. The message is for the operator. */
+export class GatewayRefused extends Error {
+  override readonly name = 'GatewayRefused';
+  readonly code = 'gateway_refused';
+  readonly remedy = 'Correct it and start again.';
+}
+
+interface Placed {
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+  readonly file?: string;
+  readonly path?: string;
+}
+
+/** `file:line:column: path: message`, a line each. */
+const listed = (file: string, problems: readonly Placed[]): string =>
+  problems
+    .map((problem) => {
+      const what = problem.path === undefined || problem.path === '' ? '' : `${problem.path}: `;
+      return `${problem.file ?? file}:${problem.line}:${problem.column}: ${what}${problem.message}`;
+    })
+    .join('\n');
+
+export const resolveDetectors: DetectorResolver = (names) => {
+  try {
+    return { ok: true, ids: selectDetectors(names).map(({ id }) => id) };
+  } catch (error) {
+    if (!(error instanceof UnknownDetectorError)) throw error;
+    return { ok: false, problem: error.message };
+  }
+};
+
+export async function loadParts(config: Config, env: Readonly<Record<string, string | undefined>>): Promise<Parts> {
+  const loaded = await loadModels(config.models.file, env);
+  if (!loaded.ok) throw new GatewayRefused(`models.yaml is wrong:\n${listed(config.models.file, loaded.problems)}`);
+  const { models } = loaded;
+  const policies = await openPolicySource(() =>
+    loadPolicies({
+      dir: config.policies.dir,
+      models,
+      resolveDetectors,
+      evaluationBudget: config.policies.evaluationBudget,
+    }),
+  );
+  if (!policies.ok)
+    throw new GatewayRefused(`the policies are wrong:\n${listed(config.policies.dir, policies.problems)}`);
+  const recordDetect = resolveDetectors(config.record.detect);
+  if (!recordDetect.ok) throw new GatewayRefused(`${config.file}: record.detect: ${recordDetect.problem}`);
+  const state = openSqliteState({ ...config.state, now: nowMs });
+  return {
+    models: createRegistry(models),
+    policies: policies.source,
+    identifier: createIdentifier(config.identity, { fetch, now: nowMs }),
+    bodies: createBodies(recordDetect.ids),
+    state,
+    close: () => state.close(),
+  };
+}

@@ -1,0 +1,212 @@
+/** The record's parts together: journal, store and the shipper between them; and the record as a human reads it. */
+import type { Config } from '../config.ts';
+import {
+  type Archive,
+  QueryError,
+  type SessionDetail,
+  type SessionFilter,
+  type SessionSummary,
+} from '../console/archive.ts';
+import type { Log } from '../observe/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { JournalDisk } from '../record/disk.ts';
+import type { Recorder } from '../record/events.ts';
+import { type Journal, openJournal } from '../record/journal.ts';
+import { Shipper } from '../record/shipper.ts';
+import { openStore } from '../store/open.ts';
+import { type Health, type Store, StoreError } from '../store/port.ts';
+import { listSessions, type SessionRow, showSession } from '../store/queries.ts';
+import { newSession, nowMs } from './request.ts';
+
+export interface RecordParts {
+  readonly journal: Journal;
+  readonly store: Store;
+  readonly shipper: Shipper;
+  readonly archive: Archive;
+  /** The store's state at the last look. */
+  readonly health: () => Health;
+  close(): Promise<void>;
+}
+
+/** How often the store is asked how it is, milliseconds; also how often its tables are tried for while it is down. */
+const HEALTH_INTERVAL_MS = 2_000;
+/** A clean stop ships what it can; what is left is in the journal and is shipped by the next run. */
+const DRAIN_ON_CLOSE_MS = 3_000;
+
+export interface RecordOptions {
+  readonly config: Config;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Where the journal writes; the real disk unless a test breaks it. */
+  readonly disk: JournalDisk | undefined;
+}
+
+export async function openRecord(options: RecordOptions): Promise<RecordParts> {
+  const { config, log } = options;
+  const journal = await openJournalOf(options);
+  const store = await openStore(config.store, options.environment, {
+    onDown: (error) => log.warn('the store process ended; it is started again', { part: 'store', error }),
+  }).catch(async (error: unknown) => {
+    await journal.close();
+    throw error;
+  });
+  let migrated = false;
+  let health: Health = { ok: false, error: 'starting' };
+  const look = async (): Promise<void> => {
+    if (!migrated) migrated = await migrate(store, log);
+    health = await store.health();
+  };
+  let looking = look();
+  const timer = setInterval(() => {
+    looking = looking.then(look);
+  }, HEALTH_INTERVAL_MS).unref();
+  const shipper = new Shipper({
+    journal,
+    sink: {
+      insert: async (batch) => {
+        if (!migrated) migrated = await migrate(store, log);
+        if (!migrated) throw new StoreError('store_unavailable', 'the tables of the store are not there yet');
+        await store.insert(batch);
+      },
+    },
+    config: config.record.shipping,
+    onFailure: (error) => log.warn('the store did not take a batch; it is tried again', { part: 'shipper', error }),
+    onDamage: (damage) =>
+      log.error('a stretch of the journal is damaged; it is kept aside', { part: 'journal', ...place(damage) }),
+    onQuarantined: (file, count, error) =>
+      log.error('records that the store cannot take were put aside', { part: 'shipper', path: file, count, error }),
+  });
+  return {
+    journal,
+    store,
+    shipper,
+    archive: archiveOf(journal, store, databaseOf(config)),
+    health: () => health,
+    close: async () => {
+      clearInterval(timer);
+      await looking;
+      if (health.ok)
+        await Promise.race([shipper.drained(), new Promise((done) => setTimeout(done, DRAIN_ON_CLOSE_MS).unref())]);
+      await shipper.stop();
+      await journal.close();
+      await store.close();
+    },
+  };
+}
+
+async function openJournalOf({ config, log, metrics, disk }: RecordOptions): Promise<Journal> {
+  const journal = await openJournal({
+    ...config.record.journal,
+    ...(disk === undefined ? {} : { disk }),
+    onFailed: (error) => log.error('the journal failed; nothing passes until a restart', { part: 'journal', error }),
+    onSync: (tookMs) => metrics.commit(tookMs * 1000, 0),
+  });
+  const { cut, damage, abandonedWriter, unended } = journal.recovered;
+  if (cut !== undefined) log.warn('a torn tail of the journal was cut', { part: 'journal', bytes: cut.bytes });
+  for (const one of damage) log.error('a stretch of the journal is damaged', { part: 'journal', ...place(one) });
+  if (abandonedWriter !== undefined)
+    log.error('the log could not be continued; a new one begins', { part: 'journal', writer: abandonedWriter });
+  if (unended > 0) log.warn('sessions of a dead process were ended as unknown', { part: 'journal', count: unended });
+  return journal;
+}
+
+const place = (damage: { readonly segment: number; readonly from: number; readonly to: number }) => ({
+  path: `segment ${damage.segment}, from ${damage.from}`,
+  bytes: damage.to - damage.from,
+});
+
+const databaseOf = ({ store }: Config): string => (store.engine === 'clickhouse' ? store.database : 'sallyport');
+
+async function migrate(store: Store, log: Log): Promise<boolean> {
+  try {
+    await store.migrate();
+    return true;
+  } catch (error) {
+    log.warn('the store is not ready; it is tried again', { part: 'store', error });
+    return false;
+  }
+}
+
+/** The record as the CLI reads it. A look goes on the record before it is answered. */
+export function archiveOf(recorder: Pick<Recorder, 'event' | 'durable'>, store: Store, database: string): Archive {
+  return {
+    sessions: async ({ limit, who, model, verdict, sinceMs }: SessionFilter) =>
+      (await listSessions(store, { limit, subject: who, model, verdict, sinceMs }, database)).map(summary),
+    session: async (id) => {
+      const found = await showSession(store, id, database);
+      return found === undefined ? undefined : detail(found);
+    },
+    sql: async (query) => {
+      try {
+        const text = await store.sql(query, 'JSONCompact');
+        if (text.trim() === '') return { columns: [], rows: [] };
+        const { meta, data } = JSON.parse(text) as { meta: { name: string }[]; data: unknown[][] };
+        return { columns: meta.map(({ name }) => name), rows: data };
+      } catch (error) {
+        if (error instanceof StoreError && error.code === 'query_failed') throw new QueryError(error.message, error);
+        throw error;
+      }
+    },
+    looked: async ({ action, reader, subject }) => {
+      recorder.event({ type: 'admin', session: newSession(), at: nowMs(), action, reader, subject });
+      await recorder.durable();
+    },
+  };
+}
+
+function summary(row: SessionRow): SessionSummary {
+  return {
+    session: row.session,
+    at: row.startedAtMs,
+    subject: row.subject,
+    email: row.email,
+    team: row.team,
+    model: row.model,
+    verdict: row.verdict === '' ? 'refused' : row.verdict,
+    how: row.how === 'open' ? '' : row.how,
+    code: row.code,
+    status: row.status,
+    inputTokens: row.inputTokens ?? undefined,
+    outputTokens: row.outputTokens ?? undefined,
+    masked: row.masked,
+    durationMs: row.endedAtMs === null ? undefined : row.durationMs,
+  };
+}
+
+function detail(found: NonNullable<Awaited<ReturnType<typeof showSession>>>): SessionDetail {
+  const { session: row, events } = found;
+  const decision = events.find(({ type }) => type === 'decision')?.event as
+    | { rules?: SessionDetail['rules'] }
+    | undefined;
+  const text = ({ chunks, text: whole }: typeof found.request) => (chunks.length === 0 ? undefined : whole);
+  return {
+    ...summary(row),
+    provider: row.provider,
+    kind: row.kind,
+    groups: row.groups,
+    modelVersion: row.modelVersion,
+    format: row.format,
+    stream: row.stream,
+    http: {
+      method: row.method,
+      host: row.host,
+      path: row.path,
+      clientAddress: row.clientAddress,
+      userAgent: row.userAgent,
+      requestId: row.requestId,
+      traceId: row.traceId,
+    },
+    rules: decision?.rules ?? [],
+    message: row.message === '' ? row.detail : row.message,
+    revision: row.policyRevision,
+    findings: row.findings,
+    tools: row.tools,
+    gateUs: row.gateUs === 0 ? undefined : row.gateUs,
+    firstByteMs: row.firstByteMs ?? undefined,
+    bytes: row.responseBytes,
+    chunks: row.chunks,
+    request: text(found.request),
+    response: text(found.response),
+  };
+}

@@ -1,0 +1,23 @@
+/** What `/readyz` says of each part. */
+import type { Config } from '../config.ts';
+import type { PartStatus } from '../console/internal.ts';
+import type { Parts } from './parts.ts';
+import type { RecordParts } from './record.ts';
+
+export function internalParts(config: Config, record: RecordParts, parts: Parts): Record<string, () => PartStatus> {
+  return {
+    journal: () => {
+      const { state, bytes, maxBytes } = record.journal.gauges();
+      const detail = `durability ${config.record.journal.durability}, ${bytes} of ${maxBytes} bytes`;
+      return state === 'open' ? { ready: true, detail } : { ready: false, reason: `${state} (${detail})` };
+    },
+    store: () => {
+      const health = record.health();
+      if (!health.ok) return { ready: false, reason: health.error };
+      const { bytes, lagMs } = record.shipper.gauges();
+      return { ready: true, detail: `ClickHouse ${health.version}, ${bytes} bytes and ${lagMs} ms behind the journal` };
+    },
+    policies: () => ({ ready: true, detail: parts.policies.current.revision }),
+    models: () => ({ ready: true, detail: `${parts.models.list().length} active` }),
+  };
+}

@@ -1,0 +1,41 @@
+import type { Format } from '../exchange/format.ts';
+import type { Framing } from '../exchange/media.ts';
+import type { BodyMasker, TextMaskers } from './contract.ts';
+import { Findings } from './findings.ts';
+import { JsonMasker } from './json.ts';
+import { NdjsonMasker } from './ndjson.ts';
+import { PlainMasker } from './plain.ts';
+import { SseMasker } from './sse.ts';
+
+export interface BodyMaskerOptions {
+  readonly format: Format;
+  readonly framing: Framing;
+  /** Which of the format's tables says what is text. A request is always JSON. */
+  readonly direction: 'request' | 'response';
+  /** Undefined: nothing is masked; the body is still read strictly, and its end and usage found. */
+  readonly textMaskers: TextMaskers | undefined;
+  /** Longest JSON body, kept in memory until its end; 16 MiB by default. Beyond: UnreadableBody. */
+  readonly maxJsonBytes?: number;
+  /** Longest event or line of a stream; 1 MiB by default. Beyond: UnreadableBody. */
+  readonly maxEventBytes?: number;
+}
+
+/**
+ * Makes the masker of one body. Calls go one at a time: the next `push` or `end` only once the one before is answered.
+ * Throws (or rejects with) UnreadableBody when the body cannot be read strictly; nothing more may be delivered then.
+ */
+export function createBodyMasker(options: BodyMaskerOptions): BodyMasker {
+  const { format, direction, maxJsonBytes = 16 * 1024 * 1024, maxEventBytes = 1024 * 1024 } = options;
+  const masks = options.textMaskers && new Findings(options.textMaskers);
+  const json = new JsonMasker(direction === 'request' ? format.requestText : format.responseText, masks, maxJsonBytes);
+  switch (options.framing) {
+    case 'json':
+      return json;
+    case 'sse':
+      return new SseMasker(format, masks, maxEventBytes);
+    case 'ndjson':
+      return new NdjsonMasker(format, masks, maxEventBytes);
+    case 'text':
+      return new PlainMasker(json, masks);
+  }
+}

@@ -1,0 +1,155 @@
+/** Masks one event of a stream: JSON in, JSON out, with the carriers that must go before it. */
+import type { Format } from '../exchange/format.ts';
+import { lexSlice } from '../exchange/json.ts';
+import { JsonLexer } from '../exchange/json-lexer.ts';
+import type { Work } from '../exchange/pace.ts';
+import type { RuleNode } from '../exchange/text-rules.ts';
+import { UnreadableBody } from '../exchange/unreadable.ts';
+import type { Channel } from './channel.ts';
+import { Channels } from './channels.ts';
+import type { Findings } from './findings.ts';
+import { type Candidate, type Frame, pathOf, TextReader } from './text-reader.ts';
+import type { UsageReader } from './usage.ts';
+
+export interface MaskedEvent {
+  readonly json: string;
+  /** Events that carry what ended channels still held, to be sent before this one. */
+  readonly carriers: readonly string[];
+  /** Set when the event's only text is one piece of this channel: the next event may differ in nothing but this span. */
+  readonly only: OnlyPiece | undefined;
+}
+
+export interface OnlyPiece {
+  /** Undefined where nothing is masked. */
+  readonly channel: Channel | undefined;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Pieces of this event: what becomes of the last one of each channel. */
+type Pieces = Map<Channel, { last: Candidate; text: string }>;
+
+/** Values in one JSON text: more than any answer has, and a bound on the time it takes. */
+export const maxValues = 4_000_000;
+
+export class EventMasker {
+  private readonly format: Format;
+  private readonly findings: Findings | undefined;
+  private readonly channels: Channels | undefined;
+  private readonly usage: UsageReader;
+
+  /** `findings` undefined: events are read and not changed. */
+  constructor(format: Format, findings: Findings | undefined, usage: UsageReader) {
+    this.format = format;
+    this.findings = findings;
+    this.channels = findings && new Channels(findings);
+    this.usage = usage;
+  }
+
+  /** `final`: nothing comes after this event, so all channels end with it. Throws UnreadableBody. */
+  *mask(json: string, final = false): Work<MaskedEvent> {
+    const reader = yield* readTexts(json, this.format.eventText, this.findings);
+    this.usage.see(reader);
+    const { channels } = this;
+    if (channels === undefined) return { json, carriers: [], only: onlyPiece(reader, undefined) };
+    const pieces: Pieces = new Map();
+    for (const candidate of reader.candidates) yield* this.decide(channels, candidate, reader.header, pieces);
+    const carriers = this.endChannels(channels, reader, final, pieces);
+    const only = pieces.size === 1 ? onlyPiece(reader, pieces.keys().next().value) : undefined;
+    for (const { last, text } of pieces.values()) settle(last, text);
+    return { json: rewritten(json, reader.candidates), carriers, only };
+  }
+
+  /** The carriers of everything that is still held: nothing comes after them. */
+  end(): string[] {
+    const carriers: string[] = [];
+    for (const channel of this.channels?.close([]) ?? []) this.carry(channel, channel.end(), carriers);
+    return carriers;
+  }
+
+  /** A text outside of JSON that is complete in its event. */
+  *maskOutside(name: string, text: string): Work<string> {
+    return this.channels === undefined ? text : yield* this.channels.whole([name]).mask(text);
+  }
+
+  private *decide(channels: Channels, candidate: Candidate, header: string, pieces: Pieces): Work<void> {
+    const { kind, treatment, text } = candidate;
+    if (kind === 'name') return;
+    if (kind === 'drop') candidate.becomes = 'null';
+    else if (kind === 'number') settle(candidate, this.findings!.mask(text));
+    else if (treatment === 'channel' || treatment === 'json') {
+      const channel = channels.channel(pathOf(candidate.frame, candidate.step), treatment === 'json');
+      const out = yield* channel.pushLong(text);
+      channel.header = header;
+      const earlier = pieces.get(channel);
+      if (earlier !== undefined) settle(earlier.last, earlier.text);
+      pieces.set(channel, { last: candidate, text: out });
+    } else settle(candidate, yield* channels.whole(pathOf(candidate.frame, candidate.step)).mask(text));
+  }
+
+  /** What ended channels still held goes into their piece of this event, or, where there is none, into a carrier. */
+  private endChannels(channels: Channels, reader: TextReader, final: boolean, pieces: Pieces): string[] {
+    const carriers: string[] = [];
+    const ended: readonly (Frame | undefined)[] = final || reader.error ? [undefined] : reader.ended;
+    for (const frame of ended) {
+      for (const channel of channels.close(pathOf(frame))) {
+        const rest = channel.end();
+        const piece = pieces.get(channel);
+        if (piece === undefined) this.carry(channel, rest, carriers);
+        else piece.text += rest;
+      }
+    }
+    return carriers;
+  }
+
+  private carry(channel: Channel, text: string, carriers: string[]): void {
+    if (text !== '') carriers.push(this.format.carrier(channel.header, channel.path, text));
+  }
+}
+
+/** Reads a JSON text strictly, and finds its texts. Throws UnreadableBody. */
+function* readTexts(json: string, rules: RuleNode, findings: Findings | undefined): Work<TextReader> {
+  const reader = new TextReader(rules, findings && ((name) => findings.mask(name)));
+  const lexer = new JsonLexer(json, reader, { maxValues });
+  reader.lexer = lexer;
+  for (;;) {
+    const state = lexer.run(lexSlice);
+    if (state === 'failed') throw new UnreadableBody(`an event is not strict JSON: ${lexer.problem!.reason}`);
+    if (reader.refusal !== undefined) throw new UnreadableBody(reader.refusal);
+    if (state === 'done') break;
+    yield;
+  }
+  if (!reader.isObject) throw new UnreadableBody('an event is not a JSON object');
+  return reader;
+}
+
+/** Sets what a candidate becomes, where its text changed. A masked number becomes a quoted string. */
+export function settle(candidate: Candidate, text: string): void {
+  if (text !== candidate.text) candidate.becomes = JSON.stringify(text);
+}
+
+/** The one piece of a text in an event of which nothing else changes or matters. */
+function onlyPiece(reader: TextReader, channel: Channel | undefined): OnlyPiece | undefined {
+  if (reader.ended.length > 0 || reader.error) return undefined;
+  if (reader.inputTokens !== undefined || reader.outputTokens !== undefined) return undefined;
+  let only: Candidate | undefined;
+  for (const candidate of reader.candidates) {
+    if (candidate.treatment === 'channel' || candidate.treatment === 'json') {
+      if (only !== undefined || candidate.kind !== 'string') return undefined;
+      only = candidate;
+    } else if (candidate.becomes !== undefined) return undefined;
+  }
+  return only && { channel, start: only.start, end: only.end };
+}
+
+/** The text with its candidates replaced; everything else byte for byte. */
+function rewritten(json: string, candidates: readonly Candidate[]): string {
+  let out = '';
+  let copied = 0;
+  for (const { becomes, start, end } of candidates) {
+    if (becomes === undefined) continue;
+    out += json.slice(copied, start) + becomes;
+    copied = end;
+  }
+  return copied === 0 ? json : out + json.slice(copied);
+}

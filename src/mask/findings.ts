@@ -1,0 +1,39 @@
+import type { TextMasker, TextMaskers } from './contract.ts';
+
+/** Counts what is found in one body, and makes its maskers. */
+export class Findings {
+  readonly counts = new Map<string, number>();
+  /** All matches so far. */
+  total = 0;
+  private readonly makers: TextMaskers;
+
+  constructor(makers: TextMaskers) {
+    this.makers = makers;
+  }
+
+  readonly add = (detector: string): void => {
+    this.total++;
+    this.counts.set(detector, (this.counts.get(detector) ?? 0) + 1);
+  };
+
+  /** A masker for a new text. */
+  masker(): TextMasker {
+    return this.makers(this.add);
+  }
+
+  /** Masks a short text that is complete. */
+  mask(text: string): string {
+    if (text === '') return text;
+    const masker = this.masker();
+    return masker.push(text) + masker.end();
+  }
+
+  /** What would be found in a text, without counting it. */
+  look(text: string): readonly string[] {
+    const found: string[] = [];
+    const masker = this.makers((detector) => found.push(detector));
+    masker.push(text);
+    masker.end();
+    return found;
+  }
+}

@@ -1,0 +1,131 @@
+/** Masks a body that is one JSON text: kept until its end, then rewritten token by token; the rest stays byte for byte. */
+import { GrowingBuffer } from '../exchange/growing-buffer.ts';
+import { lexSlice } from '../exchange/json.ts';
+import { JsonLexer } from '../exchange/json-lexer.ts';
+import { paced, type Work } from '../exchange/pace.ts';
+import type { RuleNode } from '../exchange/text-rules.ts';
+import { UnreadableBody } from '../exchange/unreadable.ts';
+import { decodeUtf8 } from '../exchange/utf8.ts';
+import { maskedText } from './channel.ts';
+import type { BodyMasker, Released } from './contract.ts';
+import { maxValues, settle } from './event.ts';
+import type { Findings } from './findings.ts';
+import { type Candidate, TextReader } from './text-reader.ts';
+import { UsageReader } from './usage.ts';
+
+const nothing = Buffer.alloc(0);
+/** Characters of output that are encoded together. */
+const encodeSlice = 256 * 1024;
+
+export class JsonMasker implements BodyMasker {
+  readonly findings: ReadonlyMap<string, number>;
+  private readonly rules: RuleNode;
+  private readonly masks: Findings | undefined;
+  private readonly maxBytes: number;
+  private readonly usages = new UsageReader();
+  private readonly body = new GrowingBuffer();
+
+  /** `masks` undefined: the body is read strictly and passed as it is. */
+  constructor(rules: RuleNode, masks: Findings | undefined, maxBytes: number) {
+    this.rules = rules;
+    this.masks = masks;
+    this.findings = masks?.counts ?? new Map();
+    this.maxBytes = maxBytes;
+  }
+
+  get usage() {
+    return this.usages.usage;
+  }
+
+  push(chunk: Uint8Array): Released {
+    if (this.body.length + chunk.length > this.maxBytes)
+      throw new UnreadableBody(`a JSON body is longer than ${this.maxBytes} bytes`);
+    this.body.append(chunk);
+    return { bytes: nothing, terminal: false };
+  }
+
+  end(): Released | Promise<Released> {
+    return paced(this.rewrite());
+  }
+
+  private *rewrite(): Work<Released> {
+    const body = this.body.view();
+    if (body.length === 0) return { bytes: nothing, terminal: true };
+    const text = yield* decodeUtf8(body);
+    if (text === undefined) throw new UnreadableBody('the body is not valid UTF-8');
+    const { masks } = this;
+    const reader = new TextReader(this.rules, masks && ((name) => masks.mask(name)));
+    const lexer = new JsonLexer(text, reader, { maxValues });
+    reader.lexer = lexer;
+    const output = new Output(text);
+    for (;;) {
+      const state = lexer.run(lexSlice);
+      if (state === 'failed') throw new UnreadableBody(`the body is not strict JSON: ${lexer.problem!.reason}`);
+      if (reader.refusal !== undefined) throw new UnreadableBody(reader.refusal);
+      const candidates = reader.candidates;
+      reader.candidates = [];
+      if (masks !== undefined) yield* applyMasks(masks, candidates, output);
+      if (state === 'done') break;
+      yield;
+    }
+    this.usages.see(reader);
+    return { bytes: output.changed ? yield* output.finish() : body, terminal: true };
+  }
+}
+
+function* applyMasks(masks: Findings, candidates: readonly Candidate[], output: Output): Work<void> {
+  let count = 0;
+  for (const candidate of candidates) {
+    if (candidate.kind === 'drop') candidate.becomes = 'null';
+    else if (candidate.kind !== 'name')
+      settle(candidate, yield* maskedText(masks, candidate.text, candidate.treatment === 'json'));
+    if (candidate.becomes !== undefined) yield* output.replace(candidate.start, candidate.end, candidate.becomes);
+    if (++count % 256 === 0) yield;
+  }
+}
+
+/** The rewritten text, encoded as it grows. */
+class Output {
+  private readonly text: string;
+  private readonly parts: Buffer[] = [];
+  private out = '';
+  private copied = 0;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  get changed(): boolean {
+    return this.copied > 0;
+  }
+
+  *replace(start: number, end: number, becomes: string): Work<void> {
+    yield* this.copy(start);
+    this.out += becomes;
+    this.copied = end;
+  }
+
+  *finish(): Work<Buffer> {
+    yield* this.copy(this.text.length);
+    this.encode();
+    return Buffer.concat(this.parts);
+  }
+
+  private *copy(to: number): Work<void> {
+    for (let from = this.copied; from < to; ) {
+      // Not between the halves of a surrogate pair.
+      const half = this.text.charCodeAt(Math.min(to, from + encodeSlice) - 1) & 0xfc00;
+      const next = Math.min(to, from + encodeSlice + (half === 0xd800 ? 1 : 0));
+      this.out += this.text.slice(from, next);
+      from = next;
+      if (this.out.length < encodeSlice) continue;
+      this.encode();
+      yield;
+    }
+  }
+
+  private encode(): void {
+    this.parts.push(Buffer.from(this.out));
+    this.out = '';
+  }
+}

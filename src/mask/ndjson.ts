@@ -1,0 +1,73 @@
+/** Masks a stream of JSON texts, one a line. */
+import type { Format } from '../exchange/format.ts';
+import { GrowingBuffer } from '../exchange/growing-buffer.ts';
+import { paced, type Work } from '../exchange/pace.ts';
+import { sseText } from '../exchange/sse.ts';
+import { UnreadableBody } from '../exchange/unreadable.ts';
+import type { BodyMasker, Released } from './contract.ts';
+import { EventMasker } from './event.ts';
+import type { Findings } from './findings.ts';
+import { UsageReader } from './usage.ts';
+
+const nothing = Buffer.alloc(0);
+const LF = 0x0a;
+
+export class NdjsonMasker implements BodyMasker {
+  readonly findings: ReadonlyMap<string, number>;
+  private readonly events: EventMasker;
+  private readonly usages = new UsageReader();
+  private readonly maxLineBytes: number;
+  private readonly pending = new GrowingBuffer();
+
+  /** `masks` undefined: lines are read strictly and passed as they are. */
+  constructor(format: Format, masks: Findings | undefined, maxLineBytes: number) {
+    this.events = new EventMasker(format, masks, this.usages);
+    this.findings = masks?.counts ?? new Map();
+    this.maxLineBytes = maxLineBytes;
+  }
+
+  get usage() {
+    return this.usages.usage;
+  }
+
+  push(chunk: Uint8Array): Released | Promise<Released> {
+    const complete = chunk.lastIndexOf(LF) + 1;
+    const before = this.pending.length;
+    this.pending.append(chunk);
+    if (this.pending.length - (complete === 0 ? 0 : before + complete) > this.maxLineBytes) this.tooLong();
+    return complete === 0
+      ? { bytes: nothing, terminal: false }
+      : paced(this.take(this.pending.take(before + complete), false));
+  }
+
+  end(): Released | Promise<Released> {
+    return paced(this.take(this.pending.take(this.pending.length), true));
+  }
+
+  private *take(region: Buffer, final: boolean): Work<Released> {
+    const text = sseText(region);
+    let out = '';
+    for (let at = 0; at < text.length; ) {
+      const end = text.indexOf('\n', at) + 1 || text.length;
+      const line = text.slice(at, end);
+      at = end;
+      if (Buffer.byteLength(line) > this.maxLineBytes) this.tooLong();
+      if (line.trim() === '') out += line;
+      else {
+        const masked = yield* this.events.mask(line, final && at === text.length);
+        out += masked.carriers.map((json) => `${json}\n`).join('') + masked.json;
+      }
+      yield;
+    }
+    if (final)
+      out += this.events
+        .end()
+        .map((json) => `${json}\n`)
+        .join('');
+    return { bytes: out === text ? region : Buffer.from(out), terminal: final };
+  }
+
+  private tooLong(): never {
+    throw new UnreadableBody(`a line is longer than ${this.maxLineBytes} bytes`);
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Masks a body of plain text. Clients look at the content type less than they should: text that begins like a JSON
+ * object must be strict JSON and is masked as such, and text with a line that an event stream could have is refused.
+ */
+
+import type { Usage } from '../exchange/facts.ts';
+import { paced, type Work } from '../exchange/pace.ts';
+import { UnreadableBody } from '../exchange/unreadable.ts';
+import { Utf8Pieces } from '../exchange/utf8.ts';
+import { Channel } from './channel.ts';
+import type { BodyMasker, Released } from './contract.ts';
+import type { Findings } from './findings.ts';
+import type { JsonMasker } from './json.ts';
+
+const hold: Released = { bytes: Buffer.alloc(0), terminal: false };
+
+export class PlainMasker implements BodyMasker {
+  readonly findings: ReadonlyMap<string, number>;
+  private readonly json: JsonMasker;
+  private readonly channel: Channel | undefined;
+  private readonly pieces = new Utf8Pieces();
+  /** Undecided as long as there was nothing but white space. */
+  private kind: 'undecided' | 'json' | 'text' = 'undecided';
+  /** White space before the first character that says what it is. */
+  private leading = '';
+  private lineStart = '';
+
+  /** `json`: for a text that is JSON. `masks` undefined: the text is passed as it is. */
+  constructor(json: JsonMasker, masks: Findings | undefined) {
+    this.json = json;
+    this.channel = masks && new Channel([], masks.masker());
+    this.findings = masks?.counts ?? new Map();
+  }
+
+  get usage(): Usage {
+    return this.json.usage;
+  }
+
+  push(chunk: Uint8Array): Released | Promise<Released> {
+    if (this.kind !== 'text') this.json.push(chunk);
+    if (this.kind === 'json') return hold;
+    const piece = this.pieces.push(chunk);
+    if (piece === undefined) throw new UnreadableBody('the text is not valid UTF-8');
+    this.checkLines(piece);
+    const text = this.leading + piece;
+    this.leading = '';
+    if (this.kind === 'text') return paced(this.mask(text));
+    const first = /\S/.exec(text)?.[0];
+    if (first === '{') this.kind = 'json';
+    else if (first === undefined) this.leading = text;
+    else {
+      this.kind = 'text';
+      return paced(this.mask(text));
+    }
+    return hold;
+  }
+
+  end(): Released | Promise<Released> {
+    if (this.kind === 'json') return this.json.end();
+    if (!this.pieces.end()) throw new UnreadableBody('the text ends inside a character');
+    return { bytes: Buffer.from(this.leading + (this.channel?.end() ?? '')), terminal: true };
+  }
+
+  private *mask(text: string): Work<Released> {
+    const out = this.channel === undefined ? text : yield* this.channel.pushLong(text);
+    return { bytes: Buffer.from(out), terminal: false };
+  }
+
+  private checkLines(text: string): void {
+    for (const part of text.split(/(?<=[\r\n])/)) {
+      if (this.lineStart.length < 5)
+        this.lineStart = (this.lineStart + part.slice(0, 6)).replace(/^\ufeff/, '').slice(0, 5);
+      if (this.lineStart === 'data:') throw new UnreadableBody('a text has lines of an event stream');
+      if (/[\r\n]$/.test(part)) this.lineStart = '';
+    }
+  }
+}

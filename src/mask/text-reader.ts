@@ -1,0 +1,224 @@
+/** Finds in a JSON text everything that a mask may have to change, and what it says about the stream. */
+import type { PathStep } from '../exchange/format.ts';
+import type { JsonHandler, JsonLexer } from '../exchange/json-lexer.ts';
+import { leftAlone, memberRule, numberLeftAlone, type RuleNode, type Treatment } from '../exchange/text-rules.ts';
+
+/** An object or array around a place. */
+export interface Frame {
+  readonly parent: Frame | undefined;
+  readonly rule: RuleNode;
+  readonly kind: 'object' | 'array';
+  /** Its name in the parent object, or its place in the parent array. */
+  readonly step: string | number;
+  /** The object's own `index` field, where the format says that it has one. */
+  index: number | undefined;
+  /** Items so far. */
+  count: number;
+  /** Names that this object got from a mask. */
+  renamed: Set<string> | undefined;
+}
+
+/** A place that may have to change. The span is the raw token, quotes included. */
+export interface Candidate {
+  readonly kind: 'string' | 'number' | 'name' | 'drop';
+  readonly start: number;
+  readonly end: number;
+  readonly treatment: Treatment;
+  readonly frame: Frame | undefined;
+  readonly step: string | number;
+  /** The decoded text; a number as it is written. */
+  readonly text: string;
+  /** What the token becomes, as JSON; undefined: it stays. */
+  becomes: string | undefined;
+}
+
+/** Longest member name that is masked at once. */
+const maxNameLength = 1024;
+
+export class TextReader implements JsonHandler {
+  lexer: JsonLexer | undefined;
+  candidates: Candidate[] = [];
+  /** Objects whose channels end with this event. */
+  readonly ended: Frame[] = [];
+  error = false;
+  /** Whether the outermost value is an object. */
+  isObject = false;
+  /** Why the text is refused although it is JSON. */
+  refusal: string | undefined;
+  inputTokens: number | undefined;
+  outputTokens: number | undefined;
+  /** The scalar members of the outermost object that are left alone, as they are written, joined by commas. */
+  header = '';
+  private readonly root: RuleNode;
+  private readonly maskName: ((name: string) => string) | undefined;
+  private frame: Frame | undefined;
+  private name = '';
+  private nameRaw = '';
+  private dropping = 0;
+  private dropStart = 0;
+
+  /** `maskName` undefined: names are not looked at. */
+  constructor(root: RuleNode, maskName: ((name: string) => string) | undefined) {
+    this.root = root;
+    this.maskName = maskName;
+  }
+
+  open(kind: 'object' | 'array', start: number): void {
+    if (this.dropping > 0) {
+      this.dropping++;
+      return;
+    }
+    const { frame } = this;
+    const rule = this.enter();
+    if (rule.treatment === 'drop') {
+      this.dropping = 1;
+      this.dropStart = start;
+      return;
+    }
+    if (rule.treatment === 'error') this.error = true;
+    if (frame === undefined) this.isObject = kind === 'object';
+    this.frame = { parent: frame, rule, kind, step: this.step(), index: undefined, count: 0, renamed: undefined };
+  }
+
+  close(_kind: 'object' | 'array', end: number): void {
+    if (this.dropping === 0) this.frame = this.frame!.parent;
+    else if (--this.dropping === 0) this.add('drop', this.dropStart, end, 'drop', '');
+  }
+
+  key(name: string, start: number, end: number): void {
+    if (this.dropping > 0) return;
+    const frame = this.frame!;
+    this.name = name;
+    if (frame.parent === undefined) this.nameRaw = this.lexer!.text.slice(start, end);
+    if (this.maskName === undefined || frame.rule.members.has(name)) return;
+    if (name.length > maxNameLength) {
+      this.refusal ??= `a member's name is longer than ${maxNameLength} characters`;
+      return;
+    }
+    const masked = this.maskName(name);
+    if (masked === name && !frame.renamed?.has(name)) return;
+    this.add('name', start, end, 'whole', name).becomes = JSON.stringify(this.freeName(frame, masked));
+  }
+
+  string(start: number, end: number): void {
+    if (this.dropping > 0) return;
+    const rule = this.enter();
+    const { treatment } = rule;
+    if (treatment === 'drop') {
+      this.add('drop', start, end, 'drop', '');
+      return;
+    }
+    if (treatment === 'end') this.ended.push(this.frame!);
+    else if (treatment === 'error') this.error = true;
+    const text = this.lexer!.decoded();
+    if (!leftAlone(treatment, text)) this.add('string', start, end, treatment, text);
+    else this.keepHeader(treatment, start, end);
+  }
+
+  number(start: number, end: number, big: boolean): void {
+    if (this.dropping > 0) return;
+    const { treatment } = this.enter();
+    if (treatment === 'drop') {
+      this.add('drop', start, end, 'drop', '');
+      return;
+    }
+    const raw = this.lexer!.text.slice(start, end);
+    if (this.name === 'index' && this.frame?.parent?.rule.indexed === true) this.frame.index = indexOf(raw);
+    if (treatment === 'input-tokens') this.inputTokens = indexOf(raw);
+    else if (treatment === 'output-tokens') this.outputTokens = indexOf(raw);
+    else if (treatment === 'end') this.ended.push(this.frame!);
+    else if (treatment === 'error') this.error = true;
+    if (!numberLeftAlone(treatment, big)) this.add('number', start, end, treatment, raw);
+    else this.keepHeader(treatment, start, end);
+  }
+
+  literal(value: true | false | null, start: number, end: number): void {
+    if (this.dropping > 0) return;
+    const { treatment } = this.enter();
+    if (value === null) return;
+    if (treatment === 'drop') this.add('drop', start, end, 'drop', '');
+    else if (treatment === 'end') this.ended.push(this.frame!);
+    else if (treatment === 'error') this.error = true;
+  }
+
+  /** The rule for the value that begins now. */
+  private enter(): RuleNode {
+    const { frame } = this;
+    if (frame === undefined) return this.root;
+    if (frame.kind === 'object') return memberRule(frame.rule, this.name);
+    frame.count++;
+    return frame.rule.items;
+  }
+
+  private step(): string | number {
+    if (this.frame === undefined) return '';
+    return this.frame.kind === 'object' ? this.name : this.frame.count - 1;
+  }
+
+  private add(kind: Candidate['kind'], start: number, end: number, treatment: Treatment, text: string): Candidate {
+    const candidate: Candidate = {
+      kind,
+      start,
+      end,
+      treatment,
+      frame: this.frame,
+      step: this.step(),
+      text,
+      becomes: undefined,
+    };
+    this.candidates.push(candidate);
+    return candidate;
+  }
+
+  private keepHeader(treatment: Treatment, start: number, end: number): void {
+    if (treatment !== 'structural' || this.frame === undefined || this.frame.parent !== undefined) return;
+    const member = `${this.nameRaw}:${this.lexer!.text.slice(start, end)}`;
+    this.header = this.header === '' ? member : `${this.header},${member}`;
+  }
+
+  /** A masked name must not meet another one of its object: what we write is as strict as what we read. */
+  private freeName(frame: Frame, masked: string): string {
+    frame.renamed ??= new Set();
+    let free = masked;
+    for (let n = 2; frame.renamed.has(free) || this.lexer!.isNameUsed(free); n++) free = `${masked} (${n})`;
+    frame.renamed.add(free);
+    return free;
+  }
+}
+
+/** Indexes and token counts: small integers. */
+function indexOf(raw: string): number | undefined {
+  return /^[0-9]{1,9}$/.test(raw) ? Number(raw) : undefined;
+}
+
+/** The path of a place in a frame (without `step`: of the frame itself), outermost first. */
+export function pathOf(frame: Frame | undefined, step?: string | number): PathStep[] {
+  const path: PathStep[] = [];
+  let at = frame;
+  let inside: Frame | undefined;
+  let next = step;
+  if (step === undefined && frame !== undefined) {
+    at = frame.parent;
+    inside = frame;
+    next = frame.step;
+  }
+  for (; at !== undefined; at = at.parent) {
+    if (typeof next === 'string') path.push(next);
+    else path.push({ item: inside?.index ?? next!, indexed: at.rule.indexed });
+    inside = at;
+    next = at.step;
+  }
+  return path.reverse();
+}
+
+const simpleName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** The path as a key: `.choices[0].delta.content`. */
+export function keyOf(path: readonly PathStep[]): string {
+  let key = '';
+  for (const step of path) {
+    if (typeof step === 'object') key += `[${step.item}]`;
+    else key += simpleName.test(step) ? `.${step}` : `.${JSON.stringify(step)}`;
+  }
+  return key;
+}
