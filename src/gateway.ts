@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCheckpoint, httpFacts } from './checkpoint.ts';
-import { adminSocket, type Config, environment } from './config.ts';
+import { adminSocket, type Config, environment, sharesSessions } from './config.ts';
 import { createAdminApp } from './console/admin.ts';
 import { createInternalApp } from './console/internal.ts';
 import { listenTcp, listenUnix } from './console/listen.ts';
@@ -45,7 +45,7 @@ export interface GatewayExtras {
   readonly disk?: JournalDisk;
 }
 
-/** While going down, requests are still answered for this long, so that Envoy has heard of it before we stop listening. */
+/** While going down, requests are still answered for this long: Envoy's health checks say so meanwhile, and it goes elsewhere. */
 const LINGER_MS = 5_000;
 
 export const version: string = (
@@ -108,7 +108,7 @@ async function start(
     failed: front?.failed ?? new Promise(() => {}),
     close: async () => {
       state.draining = true;
-      // Our own Envoy stops taking requests first; one that is not ours hears of it by GOAWAY and health checks.
+      // Our own Envoy stops taking requests first; one that is not ours hears of it by its health checks.
       if (front !== undefined) await front.envoy.stop(config.drainTimeout);
       else await gates.drain(config.drainTimeout);
       for (const stop of stops.reverse()) await stop();
@@ -135,7 +135,7 @@ interface Gates {
 async function startGates(gateParts: GateParts): Promise<Gates> {
   const { config, parts, record, planKeys, log, state } = gateParts;
   const recorder = record.journal;
-  const sessions = new OpenSessions(recorder, nowMs);
+  const sessions = new OpenSessions(recorder, nowMs, sharesSessions(config));
   const checkpoint = createCheckpoint(
     requestStages({
       identifier: parts.identifier,
@@ -182,7 +182,6 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
   return {
     server,
     drain: async (timeoutMs) => {
-      server.announceShutdown();
       const until = performance.now() + Math.min(LINGER_MS, timeoutMs);
       while (server.connections > 0 && performance.now() < until) await delay(50);
       await Promise.race([server.finish(), delay(timeoutMs)]);

@@ -209,6 +209,7 @@ class ResponseGate {
       type: 'response',
       session: plan.session,
       at: nowMs(),
+      request: plan.request,
       status: head.status,
       contentType: head.mediaType,
       cluster: plan.cluster,
