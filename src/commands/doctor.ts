@@ -5,17 +5,18 @@ import type { Config } from '../config.ts';
 import { type AddCommand, CliError, examples, exitCodes } from './cli.ts';
 import { type ConfigOption, configOf, withConfig } from './config-option.ts';
 import { envoyBinary } from './envoy-binary.ts';
+import { modelsOf } from './models-file.ts';
 import { table } from './text.ts';
 
 /** What one look found. `warning` is worth knowing and no fault. */
-export interface Diagnosis {
+interface Diagnosis {
   readonly what: string;
   readonly result: 'ok' | 'warning' | 'fault';
   readonly detail: string;
 }
 
 /** Where a model can be called directly, around the gateway. */
-export interface DirectModel {
+interface DirectModel {
   readonly name: string;
   readonly url: string;
 }
@@ -23,28 +24,34 @@ export interface DirectModel {
 const requestTimeoutMs = 5_000;
 const run = promisify(execFile);
 
-/** `sallyport doctor`: looks at each part; exit code 1 when one has a fault. `models` reads the registry of a configuration. */
-export const doctorCommand =
-  (models?: (config: Config) => Promise<readonly DirectModel[]> | readonly DirectModel[]): AddCommand =>
-  ({ command, io, action }) => {
-    withConfig(command.command('doctor'))
-      .description('look at each part: tools, state folder, identity providers, the gateway, and ways around it')
-      .option('--json', 'print JSON')
-      .addHelpText('after', examples('sallyport doctor', 'sallyport doctor --json'))
-      .action(
-        action(async (options: ConfigOption & { readonly json?: boolean }) => {
-          const config = configOf(options, io);
-          const found = await examine(config, io.env, (await models?.(config)) ?? []);
-          const isWell = found.every(({ result }) => result !== 'fault');
-          if (options.json) io.stdout.write(`${JSON.stringify({ ok: isWell, found }, null, 2)}\n`);
-          else io.stdout.write(diagnosisTable(found));
-          return isWell ? exitCodes.ok : exitCodes.failed;
-        }),
-      );
-  };
+/** `sallyport doctor`: looks at each part; exit code 1 when one has a fault. */
+export const doctorCommand: AddCommand = ({ command, io, action }) => {
+  withConfig(command.command('doctor'))
+    .description('look at each part: tools, state folder, identity providers, the gateway, and ways around it')
+    .option('--json', 'print JSON')
+    .addHelpText('after', examples('sallyport doctor', 'sallyport doctor --json'))
+    .action(
+      action(async (options: ConfigOption & { readonly json?: boolean }) => {
+        const config = configOf(options, io);
+        const found = await examine(config, io.env, await directModels(config));
+        const isWell = found.every(({ result }) => result !== 'fault');
+        if (options.json) io.stdout.write(`${JSON.stringify({ ok: isWell, found }, null, 2)}\n`);
+        else io.stdout.write(diagnosisTable(found));
+        return isWell ? exitCodes.ok : exitCodes.failed;
+      }),
+    );
+};
+
+async function directModels(config: Config): Promise<DirectModel[]> {
+  const models = await modelsOf(config);
+  return models.map(({ name, upstream: { host, port, tls } }) => ({
+    name,
+    url: `http${tls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${port}`,
+  }));
+}
 
 /** Looks at everything at once; order is that of the path of a request. */
-export async function examine(
+async function examine(
   config: Config,
   env: NodeJS.ProcessEnv,
   models: readonly DirectModel[],

@@ -10,7 +10,11 @@ export function project(extra = '') {
   const stateDir = join(folder, 's');
   mkdirSync(stateDir, { mode: 0o700 });
   const provider = '{name: demo, issuer: http://127.0.0.1:9, audience: sallyport, algorithms: [ES256]}';
-  writeFileSync(file, `stateDir: s\nidentity:\n  providers:\n    - ${provider}\n${extra}`);
+  writeFileSync(file, `stateDir: s\nidentity:\n  providers:\n    - ${provider}\nmodels: {file: models.yaml}\n${extra}`);
+  writeFileSync(
+    join(folder, 'models.yaml'),
+    'models:\n  - {name: llama, version: "1", upstream: "http://127.0.0.1:1", formats: [openai-chat], credential: {file: no-such-file}}\n',
+  );
   return { folder, file, stateDir };
 }
 
