@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type AddCommand, runCli } from '../../../src/commands/cli.ts';
 
 /** A folder with a configuration that holds; returns folder, file and state folder. */
-export function project(extra = '') {
+export function project(extra = '', upstream = 'http://llama.models.svc.cluster.local:8000') {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-cli-'));
   const file = join(folder, 'sallyport.yaml');
   const stateDir = join(folder, 's');
@@ -13,7 +13,7 @@ export function project(extra = '') {
   writeFileSync(file, `stateDir: s\nidentity:\n  providers:\n    - ${provider}\nmodels: {file: models.yaml}\n${extra}`);
   writeFileSync(
     join(folder, 'models.yaml'),
-    'models:\n  - {name: llama, version: "1", upstream: "http://127.0.0.1:1", formats: [openai-chat], credential: {file: no-such-file}}\n',
+    `models:\n  - {name: llama, version: "1", upstream: "${upstream}", formats: [openai-chat], credential: {file: no-such-file}}\n`,
   );
   return { folder, file, stateDir };
 }
