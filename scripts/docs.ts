@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { configSchema } from '../src/config.ts';
 import { configurationPage } from './docs/configuration.ts';
+import { detectorsPage } from './docs/detectors.ts';
 import { errorsPage } from './docs/errors.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -13,6 +14,7 @@ const root = join(import.meta.dirname, '..');
 /** Path of each generated document → its text. */
 const pages: Readonly<Record<string, () => string>> = {
   'docs/configuration.md': () => configurationPage(configSchema),
+  'docs/detectors.md': detectorsPage,
   'docs/errors.md': errorsPage,
 };
 

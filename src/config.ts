@@ -133,6 +133,14 @@ function storePaths(store: Sections['store'], folder: string, stateDir: string):
   };
 }
 
+/**
+ * Whether other processes may answer for our sessions, and we for theirs: Envoy may ask one gateway for the yes and another
+ * for the stream where they share plan keys. Then a session belongs to the process that took its stream, which alone ends
+ * it on the record. The one that said yes cannot know whether the stream came, so it writes no `not_dispatched`, nor an
+ * `unknown` for it after a restart: a yes that no process took up stays without an end, and reads as `unknown` a day later.
+ */
+export const sharesSessions = (config: Pick<Config, 'planKeyFiles'>): boolean => config.planKeyFiles !== undefined;
+
 /** Unix socket of the gateway's admin API. */
 export const adminSocket = (config: Pick<Config, 'stateDir'>): string => join(config.stateDir, 'admin.sock');
 

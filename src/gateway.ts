@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createCheckpoint } from './checkpoint.ts';
-import { adminSocket, type Config, environment } from './config.ts';
+import { createCheckpoint, httpFacts } from './checkpoint.ts';
+import { adminSocket, type Config, environment, sharesSessions } from './config.ts';
 import { createAdminApp } from './console/admin.ts';
 import { createInternalApp } from './console/internal.ts';
 import { listenTcp, listenUnix } from './console/listen.ts';
 import { createPublicApp } from './console/public.ts';
-import { type AuthzObserver, createAuthz } from './envoy/authz.ts';
+import { type AuthzObserver, createAuthz, type EdgeRefusal } from './envoy/authz.ts';
 import { type PlanKeys, UsedPlans } from './envoy/plan.ts';
 import { loadPlanKeys } from './envoy/plan-keys.ts';
 import { createProc, type ProcObserver } from './envoy/proc.ts';
@@ -45,7 +45,7 @@ export interface GatewayExtras {
   readonly disk?: JournalDisk;
 }
 
-/** While going down, requests are still answered for this long, so that Envoy has heard of it before we stop listening. */
+/** While going down, requests are still answered for this long: Envoy's health checks say so meanwhile, and it goes elsewhere. */
 const LINGER_MS = 5_000;
 
 export const version: string = (
@@ -108,7 +108,7 @@ async function start(
     failed: front?.failed ?? new Promise(() => {}),
     close: async () => {
       state.draining = true;
-      // Our own Envoy stops taking requests first; one that is not ours hears of it by GOAWAY and health checks.
+      // Our own Envoy stops taking requests first; one that is not ours hears of it by its health checks.
       if (front !== undefined) await front.envoy.stop(config.drainTimeout);
       else await gates.drain(config.drainTimeout);
       for (const stop of stops.reverse()) await stop();
@@ -135,7 +135,7 @@ interface Gates {
 async function startGates(gateParts: GateParts): Promise<Gates> {
   const { config, parts, record, planKeys, log, state } = gateParts;
   const recorder = record.journal;
-  const sessions = new OpenSessions(recorder, nowMs);
+  const sessions = new OpenSessions(recorder, nowMs, sharesSessions(config));
   const checkpoint = createCheckpoint(
     requestStages({
       identifier: parts.identifier,
@@ -148,7 +148,9 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
       draining: () => false,
     }),
   );
+  const recordRefusal = edgeRecorder(gateParts);
   const check = createAuthz({
+    record: recordRefusal,
     checkpoint,
     planKeys,
     refuse,
@@ -157,6 +159,7 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
     abandoned: (session) => sessions.end(session, { ...NOTHING_DELIVERED, how: 'client_gone' }),
   });
   const process = createProc({
+    record: recordRefusal,
     planKeys,
     usedPlans: new UsedPlans(),
     recorder,
@@ -179,7 +182,6 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
   return {
     server,
     drain: async (timeoutMs) => {
-      server.announceShutdown();
       const until = performance.now() + Math.min(LINGER_MS, timeoutMs);
       while (server.connections > 0 && performance.now() < until) await delay(50);
       await Promise.race([server.finish(), delay(timeoutMs)]);
@@ -188,6 +190,16 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
       server.close();
       sessions.close();
     },
+  };
+}
+
+/** What the edge refuses goes on the record as well, as long as there is one to write. */
+function edgeRecorder({ parts, record: { journal } }: GateParts): (refusal: EdgeRefusal) => void {
+  const maskText = (text: string): string => parts.bodies.text(text);
+  return ({ session, code, status, detail, request }) => {
+    if (journal.state !== 'open' && journal.state !== 'full') return;
+    const http = httpFacts(request, maskText);
+    journal.event({ type: 'refused', session, at: nowMs(), code, status, detail, http, caller: undefined, count: 1 });
   };
 }
 

@@ -1,6 +1,6 @@
 /** The ext_authz edge: a CheckRequest becomes a GateRequest, an Answer becomes a CheckResponse. */
 import grpc from '@grpc/grpc-js';
-import type { Answer, Checkpoint, GateRequest, Header, RefuseStage, Reply } from '../checkpoint.ts';
+import type { Answer, Checkpoint, GateRequest, Header, RefuseStage, Reply, RequestHead } from '../checkpoint.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
 import { type PlanKeys, sealPlan } from './plan.ts';
 import type { CheckCall, CheckReply } from './server.ts';
@@ -12,8 +12,20 @@ export interface AuthzOptions {
   readonly refuse: RefuseStage;
   readonly newSession: () => string;
   readonly observe: AuthzObserver;
+  /** Puts a refusal that no stage made on the record. */
+  readonly record: (refusal: EdgeRefusal) => void;
   /** A yes that could not be handed to Envoy (it went away): the session ends as `client_gone`. */
   readonly abandoned: (session: string) => void;
+}
+
+/** A request that was refused at the edge, before or behind the checkpoint. */
+export interface EdgeRefusal {
+  readonly session: string;
+  readonly code: ErrorCode;
+  readonly status: number;
+  /** For the record, not for the caller. */
+  readonly detail: string;
+  readonly request: RequestHead;
 }
 
 export interface AuthzObserver {
@@ -41,7 +53,7 @@ export function createAuthz(options: AuthzOptions): (call: CheckCall, reply: Che
       reply(null, answer.kind === 'forward' ? encodeYes(answer, options.planKeys) : encodeReply(answer));
     };
     const field = misconfiguration(call.request);
-    if (field !== undefined) return send(misconfigured(options, field));
+    if (field !== undefined) return send(misconfigured(options, field, gateRequest(call.request)));
     // The checkpoint answers its own failures, so a rejection is a bug in it. Non-OK: Envoy denies with status_on_error.
     options
       .checkpoint(gateRequest(call.request))
@@ -85,16 +97,13 @@ export function misconfiguration(check: CheckRequest): string | undefined {
   return undefined;
 }
 
-function misconfigured(options: AuthzOptions, field: string): Reply {
+function misconfigured(options: AuthzOptions, field: string, request: GateRequest): Reply {
   const session = options.newSession();
   const code: ErrorCode = 'envoy_misconfigured';
   options.observe.misconfigured(field, session);
-  return {
-    kind: 'reply',
-    session,
-    code,
-    ...options.refuse({ code, message: `envoy_misconfigured: ${field}`, session }),
-  };
+  const answer = options.refuse({ code, message: `envoy_misconfigured: ${field}`, session });
+  options.record({ session, code, status: answer.status, detail: field, request });
+  return { kind: 'reply', session, code, ...answer };
 }
 
 export function gateRequest(check: CheckRequest): GateRequest {

@@ -9,7 +9,7 @@ import { checkGatewayObjects } from './check/gateway.ts';
 import { checkIstioObjects } from './check/istio.ts';
 import { type Place, readPlaces } from './check/place.ts';
 
-export type { CheckOptions, Finding, Severity };
+export type { CheckOptions, Finding };
 
 export type EnvoyCheck = { readonly findings: readonly Finding[] } | { readonly error: string };
 

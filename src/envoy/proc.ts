@@ -11,6 +11,7 @@ import type { ErrorCode } from '../exchange/errors.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
 import type { BodyMasker, Released } from '../mask/contract.ts';
 import type { Recorder } from '../record/events.ts';
+import type { EdgeRefusal } from './authz.ts';
 import { openPlan, type PlanKeys, type PlanRefusal, type UsedPlans } from './plan.ts';
 import { type Framing, type ResponseHead, readHead } from './response.ts';
 import type { ProcessCall } from './server.ts';
@@ -44,6 +45,8 @@ export interface ProcOptions {
   readonly newSession: () => string;
   readonly nowMs: () => number;
   readonly observe: ProcObserver;
+  /** Puts a refused plan on the record. */
+  readonly record: (refusal: EdgeRefusal) => void;
 }
 
 export interface ProcObserver {
@@ -162,17 +165,34 @@ class ResponseGate {
       requestId: attributes.get('request.id'),
       cluster: attributes.get('xds.cluster_name'),
     });
-    if (!opened.ok) return this.refusePlan(opened.why);
-    if (!options.usedPlans.use(opened.plan.session, nowMs)) return this.refusePlan('replayed');
+    if (!opened.ok) return this.refusePlan(opened.why, message);
+    if (!options.usedPlans.use(opened.plan.session, nowMs)) return this.refusePlan('replayed', message);
     this.plan = opened.plan;
     this.phase = 'request';
     options.sessions.take(opened.plan);
     return this.pass(CONTINUE_REQUEST_HEADERS);
   }
 
-  private refusePlan(why: PlanRefusal): undefined {
-    this.options.observe.planRefused(why);
-    return this.immediate('plan_invalid', this.options.newSession());
+  private refusePlan(why: PlanRefusal, message: ProcessingRequest): undefined {
+    const { options } = this;
+    options.observe.planRefused(why);
+    const session = options.newSession();
+    const headers = decodeHeaderMap(message.headerMap);
+    const named = (name: string): string => headers.find(([key]) => key === name)?.[1] ?? '';
+    options.record({
+      session,
+      code: 'plan_invalid',
+      status: 503,
+      detail: `plan ${why}`,
+      request: {
+        method: named(':method'),
+        path: named(':path'),
+        host: named(':authority'),
+        headers,
+        clientAddress: '',
+      },
+    });
+    return this.immediate('plan_invalid', session);
   }
 
   private responseHeaders(message: ProcessingRequest): Promise<void> | undefined {
@@ -180,7 +200,7 @@ class ResponseGate {
     const local = details !== undefined && details !== '' && details !== 'via_upstream';
     const { plan } = this;
     if (local) return this.localReply(details, message, plan);
-    if (plan === undefined) return this.refusePlan('missing');
+    if (plan === undefined) return this.refusePlan('missing', message);
     this.phase = 'response';
     const head = readHead(decodeHeaderMap(message.headerMap), message.endOfStream);
     this.head = head;
@@ -189,6 +209,7 @@ class ResponseGate {
       type: 'response',
       session: plan.session,
       at: nowMs(),
+      request: plan.request,
       status: head.status,
       contentType: head.mediaType,
       cluster: plan.cluster,

@@ -1,6 +1,6 @@
 /** The gRPC server that Envoy talks to: ext_authz, ext_proc and grpc.health.v1 on one port. */
 import { chmodSync, rmSync } from 'node:fs';
-import { constants, type ServerHttp2Session } from 'node:http2';
+import type { Http2Server } from 'node:http2';
 import grpc from '@grpc/grpc-js';
 import { AuthorizationService, ExternalProcessorService, HealthService } from './services.ts';
 import type { CheckRequest, ProcessingRequest } from './wire.ts';
@@ -35,14 +35,13 @@ export interface GrpcHandlers {
 export interface GrpcServer {
   /** `unix:…` or `host:port` with the port that was bound. */
   readonly address: string;
-  /**
-   * Asks live connections to go (GOAWAY with the highest stream id: RFC 9113 section 6.8), so that a request already on
-   * its way is still answered. New connections are still accepted.
-   */
-  announceShutdown(): void;
   /** Connections that are open. */
   readonly connections: number;
-  /** No new connections; resolves when every call has ended. */
+  /**
+   * No new connections, GOAWAY on those that are there; resolves when every call has ended. Call it once `serving` has been
+   * false for a while: nghttp2 reads no stream that begins after its GOAWAY (not even after the first of two, RFC 9113
+   * section 6.8, which Node cannot send), so a call that was on its way then gets no answer.
+   */
   finish(): Promise<void>;
   /** Ends what is left, now. */
   close(): void;
@@ -66,20 +65,29 @@ function allowStreamResets(server: grpc.Server): void {
     throw new Error('this version of @grpc/grpc-js hides commonServerOptions; stream resets would end connections');
   internals.commonServerOptions['streamResetBurst'] = 1e9;
   internals.commonServerOptions['streamResetRate'] = 1e9;
+  const { settings } = internals.commonServerOptions;
+  internals.commonServerOptions['settings'] = {
+    ...(settings as object | undefined),
+    initialWindowSize: STREAM_WINDOW_BYTES,
+  };
+}
+
+/**
+ * Flow control (RFC 9113 section 5.2): with Node's 64 KiB a request body of 4 MiB waits for 64 round trips, and one
+ * stream's body holds up all others on the connection.
+ */
+const STREAM_WINDOW_BYTES = 1024 * 1024;
+const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
+
+function widenConnections(server: grpc.Server): void {
+  const { http2Servers } = server as unknown as { http2Servers: Map<Http2Server, unknown> };
+  for (const http2Server of http2Servers.keys())
+    http2Server.on('session', (session) => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
 }
 
 /** Names in a client certificate: its URI and DNS subject alternative names. Node quotes and escapes what has a comma in it. */
 function certificateNames(subjectAltName: string | undefined): string[] {
   return (subjectAltName ?? '').split(', ').flatMap((entry) => (/^(URI|DNS):/.test(entry) ? [entry.slice(4)] : []));
-}
-
-/** The first of the two GOAWAYs of a graceful shutdown; Node and grpc-js only know the second, which races with new streams. */
-function announceShutdown(server: grpc.Server): void {
-  for (const session of sessionsOf(server).keys()) session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
-}
-
-function sessionsOf(server: grpc.Server): Map<ServerHttp2Session, unknown> {
-  return (server as unknown as { sessions: Map<ServerHttp2Session, unknown> }).sessions;
 }
 
 type AnyCall = CheckCall | ProcessCall;
@@ -147,13 +155,13 @@ export async function startGrpcServer(options: GrpcServerOptions, handlers: Grpc
       error ? reject(error) : resolve(bound),
     ),
   );
+  widenConnections(server);
   if (socketPath !== undefined) chmodSync(socketPath, 0o600);
   const address = socketPath === undefined ? options.listen.replace(/:\d+$/, `:${port}`) : options.listen;
   return {
     address,
-    announceShutdown: () => announceShutdown(server),
     get connections() {
-      return sessionsOf(server).size;
+      return (server as unknown as { sessions: Map<unknown, unknown> }).sessions.size;
     },
     finish: () =>
       new Promise((resolve) => {

@@ -30,11 +30,14 @@ export class OpenSessions {
   private readonly open = new Map<string, Open>();
   private readonly recorder: Recorder;
   private readonly nowMs: () => number;
+  private readonly shared: boolean;
   private readonly timer: NodeJS.Timeout;
 
-  constructor(recorder: Recorder, nowMs: () => number) {
+  /** `shared`: another process may have the stream of a session that was let through here (config.ts, sharesSessions). */
+  constructor(recorder: Recorder, nowMs: () => number, shared: boolean) {
     this.recorder = recorder;
     this.nowMs = nowMs;
+    this.shared = shared;
     this.timer = setInterval(() => this.endUndispatched(), 5_000);
     this.timer.unref();
   }
@@ -81,7 +84,9 @@ export class OpenSessions {
     const oldest = this.nowMs() - DISPATCH_TIMEOUT_MS;
     for (const [id, { plan, taken }] of this.open) {
       if (plan.issuedAtMs > oldest) break; // in order of issue
-      if (!taken) this.end(id, NOTHING_DELIVERED);
+      if (taken) continue;
+      if (this.shared) this.open.delete(id);
+      else this.end(id, NOTHING_DELIVERED);
     }
   }
 }

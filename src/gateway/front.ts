@@ -6,7 +6,7 @@ import type { Model } from '../models/model.ts';
 import type { Log } from '../observe/log.ts';
 
 /** Longest wait for an approval, seconds; becomes `approvals.wait` when approvals come. */
-const APPROVALS_WAIT_S = 30;
+export const APPROVALS_WAIT_S = 30;
 
 /** How Envoy reaches the gateway of this config. A port of 0 cannot be known here: pass the bound address. */
 export function gateAddress(config: Config, bound?: string): GateAddress {

@@ -1,5 +1,5 @@
 /** The record's parts together: journal, store and the shipper between them; and the record as a human reads it. */
-import type { Config } from '../config.ts';
+import { type Config, sharesSessions } from '../config.ts';
 import {
   type Archive,
   QueryError,
@@ -99,6 +99,7 @@ async function openJournalOf({ config, log, metrics, disk }: RecordOptions): Pro
   const journal = await openJournal({
     ...config.record.journal,
     ...(disk === undefined ? {} : { disk }),
+    sharedSessions: sharesSessions(config),
     onFailed: (error) => log.error('the journal failed; nothing passes until a restart', { part: 'journal', error }),
     onSync: (tookMs) => metrics.commit(tookMs * 1000, 0),
   });
@@ -163,7 +164,8 @@ function summary(row: SessionRow): SessionSummary {
     email: row.email,
     team: row.team,
     model: row.model,
-    verdict: row.verdict === '' ? 'refused' : row.verdict,
+    // The list of models is answered without a rule's verdict.
+    verdict: row.verdict === '' ? 'allow' : row.verdict,
     how: row.how === 'open' ? '' : row.how,
     code: row.code,
     status: row.status,

@@ -63,9 +63,10 @@ export interface DecisionEvent extends Base {
   readonly gateUs: number;
 }
 
-/** The model began to answer. */
+/** The model began to answer. Cites the leaf of its request: this may be another process's log. */
 export interface ResponseEvent extends Base {
   readonly type: 'response';
+  readonly request: { readonly writer: string; readonly leaf: number } | undefined;
   readonly status: number;
   readonly contentType: string;
   readonly cluster: string;

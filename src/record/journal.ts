@@ -20,6 +20,11 @@ export interface JournalOptions extends JournalConfig {
   /** Epoch milliseconds; the system's clock by default. */
   readonly now?: () => number;
   readonly disk?: JournalDisk;
+  /**
+   * A session's request and its response may be in different processes' logs: it is this log's to end from its `response`
+   * on, not from its `request` on. Default false.
+   */
+  readonly sharedSessions?: boolean;
   /** Called once when a write or fdatasync has failed: the gate is closed until a restart. */
   readonly onFailed?: (error: Error) => void;
   /** Called after each fdatasync with its duration in milliseconds. */
@@ -48,7 +53,8 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   try {
     const disk = options.disk ?? realDisk;
     const position = await readPosition(options.dir);
-    const found = await recover(options.dir, await readWriter(options.dir), position, disk, options.maxOpenSessions);
+    const open = () => new OpenSessions(options.maxOpenSessions, options.sharedSessions ?? false);
+    const found = await recover(options.dir, await readWriter(options.dir), position, disk, open);
     const first = await createSegment(
       disk,
       options.dir,
@@ -59,7 +65,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
         createdAt: (options.now ?? Date.now)(),
         previousLength: found.previousLength,
       },
-      new OpenSessions(0).encode(),
+      new OpenSessions(0, false).encode(),
     );
     const journal = new Journal(options, lock, found, position, first);
     await journal.durable();
@@ -111,7 +117,7 @@ export class Journal implements Recorder {
     this.#nextLeaf = found.nextLeaf;
     this.#segments = new Map(found.segments);
     for (const bytes of found.segments.values()) this.#finishedBytes += bytes;
-    this.#sessions = new OpenSessions(options.maxOpenSessions);
+    this.#sessions = new OpenSessions(options.maxOpenSessions, options.sharedSessions ?? false);
     this.#refusals = new Refusals(options, this.#refusalLog());
     this.#drainTimer = setInterval(() => this.#drainRefusals(false), options.refusals.windowMs).unref();
     this.#committer = new Committer(first, {

@@ -7,12 +7,12 @@ import { mkdir, rename, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { commitOf, frameType, recordOf } from './codec.ts';
 import type { JournalDisk } from './disk.ts';
-import type { EndEvent } from './events.ts';
+import type { EndEvent, ResponseEvent } from './events.ts';
 import { startWriter } from './folder.ts';
 import type { ShippedPosition } from './position.ts';
 import { type Damage, openSegment, readFrames, type SegmentFile } from './reader.ts';
 import { listSegments, segmentHeaderBytes, segmentPath } from './segment.ts';
-import { OpenSessions } from './sessions.ts';
+import type { OpenSessions } from './sessions.ts';
 
 /** For the log and the operator: what was found, and what was done about it. */
 export interface RecoveryReport {
@@ -51,14 +51,14 @@ export async function recover(
   writer: string,
   position: ShippedPosition | undefined,
   disk: JournalDisk,
-  maxOpenSessions: number,
+  noSessions: () => OpenSessions,
 ): Promise<Recovered> {
   const fenced: string[] = [];
   const numbers = await listSegments(dir);
   const highest = Math.max(numbers.at(-1) ?? 0, position?.segment ?? 0);
   let scan: Scan | undefined;
   while (numbers.length > 0 && scan === undefined) {
-    scan = await scanLast(dir, numbers.at(-1)!, position, disk, maxOpenSessions);
+    scan = await scanLast(dir, numbers.at(-1)!, position, disk, noSessions);
     if (scan !== undefined) break;
     const number = numbers.pop()!;
     // A file shorter than a header was torn at its creation: nothing was ever committed to it.
@@ -108,7 +108,7 @@ async function scanLast(
   number: number,
   position: ShippedPosition | undefined,
   disk: JournalDisk,
-  maxOpenSessions: number,
+  noSessions: () => OpenSessions,
 ): Promise<Scan | undefined> {
   const segment = await openSegment(dir, number);
   try {
@@ -118,7 +118,7 @@ async function scanLast(
     const torn = damage.find((stretch) => stretch.from >= synced);
     const end = torn?.from ?? segment.size;
     const corrupt = damage.filter((stretch) => stretch.from < synced);
-    const { sessions, nextLeaf } = await replay(segment, end, maxOpenSessions);
+    const { sessions, nextLeaf } = await replay(segment, end, noSessions());
     // The process may have been killed before its last sync: what is taken up now must be as durable as the rest.
     await disk.truncate(segmentPath(dir, number), end);
     return {
@@ -149,12 +149,15 @@ async function findDamage(segment: SegmentFile, atLeast: number): Promise<{ sync
   return { synced, damage };
 }
 
+/** The request that a `response` event cites. */
+const citedBy = (body: Buffer): ResponseEvent['request'] =>
+  (JSON.parse(body.toString('utf8')) as ResponseEvent).request;
+
 async function replay(
   segment: SegmentFile,
   end: number,
-  limit: number,
+  sessions: OpenSessions,
 ): Promise<{ sessions: OpenSessions; nextLeaf: number }> {
-  const sessions = new OpenSessions(limit);
   let nextLeaf = segment.header!.firstLeaf;
   for await (const frames of readFrames(segment, 0, end)) {
     for (const frame of frames) {
@@ -164,8 +167,10 @@ async function replay(
       if (record?.kind === 'content') sessions.content(record);
       if (record?.kind !== 'event') continue;
       nextLeaf = Math.max(nextLeaf, record.leaf + 1);
-      if (record.type !== '')
-        sessions.event({ type: record.type, session: record.session, at: record.at }, record.leaf);
+      if (record.type === '') continue;
+      const { type, session, at } = record;
+      const request = type === 'response' ? citedBy(record.body) : undefined;
+      sessions.event({ type, session, at, request }, record.leaf);
     }
   }
   return { sessions, nextLeaf };

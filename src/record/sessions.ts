@@ -1,10 +1,12 @@
-import type { ContentChunk, EndEvent, RecordEvent } from './events.ts';
+import type { ContentChunk, EndEvent, RecordEvent, ResponseEvent } from './events.ts';
 
 /** What is known of a session whose end is not on the record yet. */
 export interface OpenSession {
   readonly session: string;
+  /** Leaf of its request, and the log that it is in where that is not this one. */
   readonly leaf: number;
-  /** Epoch milliseconds of its request, of the last thing on the record, and of the first delivered piece. */
+  readonly writer?: string | undefined;
+  /** Epoch milliseconds of its request (of its response, where sessions are shared), of the last thing on the record, and of the first delivered piece. */
   readonly startedAt: number;
   lastAt: number;
   firstByteAt: number | undefined;
@@ -12,38 +14,34 @@ export interface OpenSession {
   bytes: number;
 }
 
+/** What is looked at of an event; `request` is what a `response` cites. */
+type OpeningEvent = Pick<RecordEvent, 'type' | 'session' | 'at'> & { readonly request?: ResponseEvent['request'] };
+
 /**
- * The sessions of this writer that have a request and no end. Each new segment begins with them, so that recovery reads
+ * The sessions of this writer that have a request (where sessions are shared: a response) and no end. Each new segment begins with them, so that recovery reads
  * the last segment only, however far the shipper is behind. Bounded: at `limit` the oldest is forgotten (its end may
  * lie in another process's log; this one then writes none).
  */
 export class OpenSessions {
   readonly #open = new Map<string, OpenSession>();
   readonly #limit: number;
+  readonly #shared: boolean;
 
-  constructor(limit: number) {
+  constructor(limit: number, shared: boolean) {
     this.#limit = limit;
+    this.#shared = shared;
   }
 
   get size(): number {
     return this.#open.size;
   }
 
-  event(event: Pick<RecordEvent, 'type' | 'session' | 'at'>, leaf: number): void {
-    if (event.type === 'request') {
-      if (this.#open.size >= this.#limit) this.#open.delete(this.#open.keys().next().value as string);
-      const { session, at } = event;
-      this.#open.set(session, {
-        session,
-        leaf,
-        startedAt: at,
-        lastAt: at,
-        firstByteAt: undefined,
-        chunks: 0,
-        bytes: 0,
-      });
-    } else if (event.type === 'end') this.#open.delete(event.session);
-    else this.#touch(event.session, event.at);
+  event(event: OpeningEvent, leaf: number): void {
+    const { type, session, at, request } = event;
+    if (type === 'end') this.#open.delete(session);
+    else if (type === 'request' && !this.#shared) this.#begin({ session, leaf, at });
+    else if (type === 'response' && this.#shared && request !== undefined) this.#begin({ session, at, ...request });
+    else this.#touch(session, at);
   }
 
   content(chunk: Pick<ContentChunk, 'session' | 'direction' | 'at'> & { bytes: { length: number } }): void {
@@ -75,7 +73,7 @@ export class OpenSessions {
       type: 'end',
       session: open.session,
       at: open.lastAt,
-      request: { writer, leaf: open.leaf },
+      request: { writer: open.writer ?? writer, leaf: open.leaf },
       how: 'unknown',
       code: '',
       status: 0,
@@ -88,6 +86,12 @@ export class OpenSessions {
       firstByteMs: open.firstByteAt === undefined ? undefined : open.firstByteAt - open.startedAt,
       durationMs: open.lastAt - open.startedAt,
     }));
+  }
+
+  #begin({ at, ...which }: { session: string; leaf: number; writer?: string; at: number }): void {
+    if (this.#open.size >= this.#limit) this.#open.delete(this.#open.keys().next().value as string);
+    const nothing = { firstByteAt: undefined, chunks: 0, bytes: 0 };
+    this.#open.set(which.session, { ...which, startedAt: at, lastAt: at, ...nothing });
   }
 
   #touch(session: string, at: number): OpenSession | undefined {

@@ -81,6 +81,8 @@ ${settings(dialect)}`;
 
 // The end that says most wins: `unknown` is what a restart writes for a session whose end may lie in another log.
 const ended = (column: string) => `argMaxIf(${column}, fields.how != 'unknown', type = 'end')`;
+// No stream lasts longer. Where several processes share sessions, a yes that none of them took up has no end (config.ts).
+const LONGEST_SESSION = 'INTERVAL 1 DAY';
 const first = (column: string, type: string) => `anyIf(${column}, type = '${type}')`;
 const either = (column: string) => `anyIf(${column}, type IN ('request', 'refused'))`;
 
@@ -119,7 +121,7 @@ SELECT
   ${first('fields.gateUs', 'decision')} AS gate_us,
   ${first('fields.status', 'response')} AS model_status,
   ${first('fields.cluster', 'response')} AS cluster,
-  multiIf(max(type = 'end'), ${ended('fields.how')}, max(type = 'refused'), 'refused', 'open') AS how,
+  multiIf(max(type = 'end'), ${ended('fields.how')}, max(type = 'refused'), 'refused', min(at) < now() - ${LONGEST_SESSION}, 'unknown', 'open') AS how,
   if(max(type = 'end'), ${ended('fields.code')}, ${first('fields.code', 'refused')}) AS code,
   if(max(type = 'end'), ${ended('fields.status')}, ${first('fields.status', 'refused')}) AS status,
   ${first('fields.detail', 'refused')} AS detail,

@@ -1,5 +1,5 @@
 import { createSecretKey } from 'node:crypto';
-import http from 'node:http';
+import type http from 'node:http';
 import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -224,6 +224,7 @@ describe('a handler that throws', () => {
       newSession: () => 's',
       observe,
       abandoned: () => {},
+      record: () => {},
     });
     return startGrpcServer(
       { listen: `unix:${socket}`, tls: undefined, maxRequestBytes: 4 * 1024 * 1024 },
@@ -284,5 +285,7 @@ test.each([
   const got = await ask(s);
   expect([got.status, codeOf(got)]).toEqual([503, 'envoy_misconfigured']);
   expect(got.text).toContain(field);
+  const refusals = (await s.journal()).flatMap((line) => (line.kind === 'event' ? [line.event] : []));
+  expect(refusals).toContainEqual(expect.objectContaining({ type: 'refused', code: 'envoy_misconfigured', detail: field }));
   expect(s.model.arrived).toHaveLength(0);
 });

@@ -102,6 +102,9 @@ describe('a plan that is not ours, not fresh or not for this request closes the 
     forger.plan = plan;
     const answer = await ask();
     expect(answer.status, answer.text).toBe(503);
+    const last = (await stack.journal()).flatMap((line) => (line.kind === 'event' ? [line.event] : [])).at(-1);
+    if (name === 'of an unknown detector') expect(last).toMatchObject({ type: 'end', how: 'gate_failed' });
+    else expect(last).toMatchObject({ type: 'refused', code: 'plan_invalid' });
     expect(answer.code).toBe(name === 'of an unknown detector' ? 'gate_failed' : 'plan_invalid');
     expect(answer.text).not.toContain('jane.doe');
     // The plan is read before the request leaves Envoy; what the plan asks for, when the answer comes.

@@ -11,7 +11,7 @@ import { Engine } from '../../src/store/engine.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/port.ts';
 import { explainSession, listSessions, showSession } from '../../src/store/queries.ts';
-import { chunk, decision, end, refused, request, sessionId } from '../unit/record/events.ts';
+import { chunk, decision, end, refused, request, response, sessionId } from '../unit/record/events.ts';
 import { type Front, startFront } from './support/clickhouse-front.ts';
 
 const writer = '3f0c2b1a-0000-4000-8000-000000000001';
@@ -101,19 +101,7 @@ describe.each([
     const bytes = Buffer.from(text);
     await store.insert(
       batch(
-        [
-          request(1),
-          decision(1),
-          {
-            type: 'response',
-            session: sessionId(1),
-            at: request(1).at + 30,
-            status: 200,
-            contentType: 'text/event-stream',
-            cluster: 'model_demo_1',
-          },
-          end(1),
-        ],
+        [request(1), decision(1), response(1), end(1)],
         [
           chunk(1, 0, '{"messages":[]}', 'request'),
           // Cut inside the four bytes of the key.
@@ -251,6 +239,15 @@ describe.each([
       ]),
     );
     expect((await showSession(store, sessionId(6)))?.session).toMatchObject({ how: 'complete', responseBytes: 99 });
+  });
+
+  it('shows a session that nobody has ended after a day as unknown: none of the processes that share it took it up', async () => {
+    const dayMs = 24 * 60 * 60 * 1000;
+    await store.insert(
+      batch([request(7, { at: request(7).at - dayMs - 60_000 }), request(8, { at: request(8).at - dayMs + 60_000 })]),
+    );
+    expect((await showSession(store, sessionId(7)))?.session).toMatchObject({ how: 'unknown', endedAtMs: null });
+    expect((await showSession(store, sessionId(8)))?.session).toMatchObject({ how: 'open', endedAtMs: null });
   });
 
   it.each([

@@ -14,7 +14,7 @@ export function checkIstioObjects(objects: readonly Place[], known: Known, repor
   const groups = groupByWorkload(ofKind('EnvoyFilter'));
   const gated = groups.flatMap((patches) => checkWorkload(patches, known, report));
   const [first] = objects;
-  if (gated.length === 0 && groups.length > 0 && first !== undefined)
+  if (gated.length === 0 && first !== undefined)
     checkOrder([], gatesOf([]), ofKind('EnvoyFilter')[0]?.get('spec', 'config_patches') ?? first, report);
   for (const service of ofKind('VirtualService')) checkVirtualService(service, report);
   const hosts = new Set(gated.map(({ cluster }) => cluster?.split('|')[3]));

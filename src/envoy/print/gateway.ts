@@ -94,7 +94,7 @@ function gateTls(options: PrintOptions): CommentedDocument[] {
           hostname: tls?.serverName ?? `${gate.service}.${gate.namespace}.svc`,
         },
       },
-      `TLS to the gate: listen.tls in sallyport.yaml, with a certificate for this host name. ConfigMap sallyport-ca holds the
+      `TLS to the gate: listen: {grpc: "0.0.0.0:${gate.port}", tls: …} in sallyport.yaml, with a certificate for this host name. ConfigMap sallyport-ca holds the
 CA (key ca.crt). BackendTLSPolicy is v1 since Gateway API 1.4 (Envoy Gateway 1.6).`,
     ),
     resource(

@@ -1,7 +1,7 @@
 /**
  * Istio: EnvoyFilters put both gates before the router, at the ingress gateway or in each model's sidecar. Istio's own
- * external authorizer (meshConfig.extensionProviders) has no field for raw headers, mutation checks and status, and there
- * is none for ext_proc, so both filters are given to Envoy as they are.
+ * external authorizer (meshConfig.extensionProviders) has no field for raw headers and mutation checks, and there is none
+ * for ext_proc, so both filters are given to Envoy as they are.
  */
 import { authzFilter, gateCluster, type Json, localReplies, procFilter } from '../bootstrap.ts';
 import {
@@ -61,8 +61,9 @@ models.yaml must name Istio's clusters, or the response gate refuses every answe
 ${clusterHint(models, (model) => istioCluster(options, model))}
 ${
   options.mesh.tls === undefined
-    ? 'The gate listens in plain text behind its sidecar: listen.plaintext: mesh in sallyport.yaml.'
-    : 'The gate does its own mTLS: listen.tls in sallyport.yaml; the files named below must be in the proxy’s container.'
+    ? `The gate listens in plain text behind its sidecar: listen: {grpc: "0.0.0.0:${options.mesh.gate.port}", plaintext: mesh} in sallyport.yaml.`
+    : `The gate does its own mTLS: listen: {grpc: "0.0.0.0:${options.mesh.gate.port}", tls: …} in sallyport.yaml; the files named below
+must be in the proxy’s container.`
 }
 
 ${document.head}`;

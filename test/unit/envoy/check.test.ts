@@ -654,6 +654,24 @@ spec: {targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: ll
     ]);
   });
 
+  it.each([
+    ['Istio', 'apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: x}\nspec: {}\n'],
+    [
+      'Istio',
+      'apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: x}\nspec: {configPatches: []}\n',
+    ],
+  ])('%s without the gates in it is not called clean', (_, text) => {
+    expect(rules(text)).toEqual(['opens filters.ext_authz_missing', 'opens filters.ext_proc_missing']);
+  });
+
+  it('Envoy Gateway without the gates in it is not called clean', () => {
+    const text =
+      'apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: BackendTrafficPolicy\nmetadata: {name: x}\nspec: {}\n';
+    expect(rules(text)).toEqual(
+      expect.arrayContaining(['opens filters.ext_authz_missing', 'opens filters.ext_proc_missing']),
+    );
+  });
+
   it('names the object and the line', () => {
     const text = printEnvoy('istio', options).replace('attempts: 0', 'attempts: 3');
     const line = text.split('\n').findIndex((one) => one.includes('attempts: 3')) + 1;

@@ -177,7 +177,7 @@ describe('Istio', () => {
     const added = filters(text).find(({ applyTo }) => applyTo === 'CLUSTER');
     expect(added?.['patch']).toMatchObject({ operation: 'ADD', value: { name: 'sallyport', transport_socket: {} } });
     expect(ofKind(text, 'PeerAuthentication').map(({ metadata }) => metadata.name)).toEqual(['sallyport-only-llama']);
-    expect(text).toContain('listen.tls in sallyport.yaml');
+    expect(text).toContain('listen: {grpc: "0.0.0.0:9443", tls: …} in sallyport.yaml');
   });
 
   it('gates inbound traffic of one port in the model’s own sidecar', () => {

@@ -10,6 +10,7 @@ import type {
   HttpFacts,
   RefusedEvent,
   RequestEvent,
+  ResponseEvent,
 } from '../../../src/record/events.ts';
 import type { JournalOptions } from '../../../src/record/journal.ts';
 import { type Damage, type JournalRecord, readJournal } from '../../../src/record/reader.ts';
@@ -87,6 +88,19 @@ export function decision(n: number, changes: Partial<DecisionEvent> = {}): Decis
     message: '',
     revision: 'sha256:0123456789abcdef',
     gateUs: 640,
+    ...changes,
+  };
+}
+
+export function response(n: number, changes: Partial<ResponseEvent> = {}): ResponseEvent {
+  return {
+    type: 'response',
+    session: sessionId(n),
+    at: startMs + n + 30,
+    request: undefined,
+    status: 200,
+    contentType: 'text/event-stream',
+    cluster: 'model_demo_1',
     ...changes,
   };
 }

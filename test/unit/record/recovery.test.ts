@@ -15,7 +15,18 @@ import { parseFrame, recordOf } from '../../../src/record/codec.ts';
 import { type JournalDisk, realDisk } from '../../../src/record/disk.ts';
 import type { EndEvent } from '../../../src/record/events.ts';
 import { type Journal, type JournalOptions, openJournal } from '../../../src/record/journal.ts';
-import { chunk, decision, end, folder, journalOptions, records, request, sessionId, startMs } from './events.ts';
+import {
+  chunk,
+  decision,
+  end,
+  folder,
+  journalOptions,
+  records,
+  request,
+  response,
+  sessionId,
+  startMs,
+} from './events.ts';
 
 async function opened(dir: string, changes: Partial<JournalOptions> = {}): Promise<Journal> {
   const journal = await openJournal(journalOptions(dir, changes));
@@ -85,7 +96,7 @@ describe('recovery', () => {
     await live.durable();
     const synced = live.synced.offset;
     live.content(chunk(2, 0, 'torn'));
-    live.event({ type: 'response', session: sessionId(2), at: startMs, status: 200, contentType: '', cluster: '' });
+    live.event(response(2));
     await live.written();
     const dir = killed(source);
     const size = statSync(lastSegment(dir)).size;
@@ -225,6 +236,34 @@ describe('recovery', () => {
     await again.close();
     const third = await opened(dir);
     expect(third.recovered.unended).toBe(0);
+  });
+
+  it('where sessions are shared, ends those whose stream it took, whoever said yes to them, and no others', async () => {
+    const source = folder();
+    const journal = await opened(source, { sharedSessions: true, segmentBytes: 4096 });
+    const elsewhere = { writer: '3f0c2b1a-0000-4000-8000-00000000000b', leaf: 41 };
+    // 1: the yes was ours, the stream another process's. 2: the reverse. 3: both ours. 4: ours, and over.
+    journal.event(request(1));
+    journal.event(response(2, { request: elsewhere }));
+    journal.content(chunk(2, 0, 'Hello'));
+    const leaf = journal.event(request(3));
+    journal.event(response(3, { request: { writer: journal.writer, leaf } }));
+    journal.event(response(4, { request: elsewhere }));
+    journal.event(end(4));
+    await journal.durable();
+    // They are remembered over segments as well.
+    for (let n = 10; n < 40; n++) journal.event(request(n));
+    await journal.durable();
+    const again = await opened(killed(source), { sharedSessions: true });
+    expect(again.recovered.unended).toBe(2);
+    const ends = (await records(again.dir)).flatMap((record) => {
+      const body = record.kind === 'event' ? (JSON.parse(String(record.body)) as EndEvent) : undefined;
+      return body?.type === 'end' && body.how === 'unknown' ? [body] : [];
+    });
+    expect(ends).toEqual([
+      expect.objectContaining({ session: sessionId(2), request: elsewhere, bytes: 5, chunks: 1 }),
+      expect.objectContaining({ session: sessionId(3), request: { writer: journal.writer, leaf }, bytes: 0 }),
+    ]);
   });
 
   it('finds sessions that were open when their segment had long been full, reading the last segment only', async () => {

@@ -1,0 +1,162 @@
+import { describe, expect, test } from 'vitest';
+import { resolveDetectors } from '../../../src/gateway/parts.ts';
+import type { Model } from '../../../src/models/model.ts';
+import { Budget } from '../../../src/policy/budget.ts';
+import { CelCompiler } from '../../../src/policy/cel.ts';
+import type { DecisionInput, PolicySet } from '../../../src/policy/decision.ts';
+import { compilePolicies } from '../../../src/policy/load.ts';
+import { formatProblem } from '../../../src/policy/problem.ts';
+import { fieldsOf, variableNames } from '../../../src/policy/variables.ts';
+import { caller, input, model, request } from '../policy/fixtures.ts';
+import { blocks, codes, table } from './markdown.ts';
+
+const page = 'docs/policies.md';
+const llama = model({ name: 'llama-70b', team: 'ml-platform', labels: { risk: 'low' } });
+
+function load(files: readonly { readonly path: string; readonly text: string }[], models: readonly Model[]): PolicySet {
+  const loaded = compilePolicies(files, { resolveDetectors, models, evaluationBudget: 20_000 });
+  if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
+  return loaded.set;
+}
+
+const examples = blocks(page)
+  .filter(({ language }) => language === 'yaml')
+  .map(({ file, text }) => ({ path: file!.replace('policies/', ''), text }));
+const example = (name: string) =>
+  load(
+    examples.filter(({ path }) => path.endsWith(`${name}.yaml`)),
+    [llama],
+  );
+
+describe('the example policies', () => {
+  test('each load alone, and all together', () => {
+    expect(examples.map(({ path }) => path)).toEqual([
+      '_platform/chat.yaml',
+      '_platform/trial.yaml',
+      '_platform/absent.yaml',
+    ]);
+    for (const one of examples) expect(load([one], [llama]).revision).toMatch(/^sha256:/);
+    expect(load(examples, [llama]).revision).toMatch(/^sha256:/);
+  });
+
+  test('chat: engineers pass, cards are refused with a count, all but the cleared are masked', () => {
+    const set = example('chat');
+    const decide = (over: Partial<DecisionInput>) => set.decide(input({ model: llama, ...over }));
+    const masked = decide({});
+    expect(masked).toMatchObject({ verdict: 'allow' });
+    expect(masked.verdict === 'allow' && masked.maskResponse).toContain('email_address');
+    expect(decide({ caller: caller({ groups: ['ml-eng', 'pii-cleared'] }) })).toMatchObject({ maskResponse: [] });
+    expect(decide({ findings: new Map([['credit_card', 2]]) })).toMatchObject({
+      verdict: 'deny',
+      message: 'Remove the 2 card number(s).',
+    });
+    expect(decide({ caller: caller({ groups: ['sales'] }) })).toMatchObject({ verdict: 'deny', by: undefined });
+  });
+
+  test('trial: a long prompt is reported and not denied by it', () => {
+    const decision = example('trial').decide(input({ model: llama, request: request({ tokens: 9000 }) }));
+    expect(decision).toMatchObject({
+      by: undefined,
+      rules: [{ rule: 'long-prompts', effect: 'deny', mode: 'dryRun' }],
+    });
+  });
+
+  test('absent: fields that may be absent are asked for first', () => {
+    const set = example('absent');
+    const by = (over: Partial<DecisionInput>) => {
+      const decision = set.decide(input({ model: llama, request: request({ tools: [] }), ...over }));
+      return decision.verdict === 'deny' ? decision.by : 'allowed';
+    };
+    expect(by({})).toBeUndefined();
+    expect(by({ caller: caller({ email: undefined }) })).toBe('absent/only-our-domain');
+    expect(by({ caller: caller({ groups: ['contractors'] }), request: request() })).toBe(
+      'absent/no-sql-for-contractors',
+    );
+    expect(by({ model: model({ name: 'llama-70b', labels: {} }) })).toBeUndefined();
+    const evening = { model: model({ labels: { risk: 'high' } }), nowMs: Date.UTC(2026, 0, 15, 19, 0) };
+    expect(by(evening)).toBe('absent/high-risk-models-in-office-hours');
+  });
+});
+
+describe('an error in a rule, as the page says', () => {
+  const set = (rules: string) =>
+    load(
+      [
+        {
+          path: 'p.yaml',
+          text: `apiVersion: sallyport/v1\nkind: Policy\nmetadata: {name: p}\nspec:\n  rules:\n${rules}`,
+        },
+      ],
+      [llama],
+    );
+  const failing = "when: 'request.maxTokens > 5'";
+  const everybody = '    - {name: all, then: allow}\n';
+  test.each([
+    ['does not match in an allow', `    - {name: r, ${failing}, then: allow}\n`, { verdict: 'deny', by: undefined }],
+    ['denies in a deny', `${everybody}    - {name: r, ${failing}, then: deny}\n`, { verdict: 'deny', by: 'p/r' }],
+    [
+      'denies in a mask',
+      `${everybody}    - {name: r, ${failing}, then: mask, detect: [all]}\n`,
+      { verdict: 'deny', by: 'p/r' },
+    ],
+    [
+      'is recorded only on trial',
+      `${everybody}    - {name: r, ${failing}, then: deny, mode: dryRun}\n`,
+      { verdict: 'allow' },
+    ],
+  ])('%s', (_name, rules, expected) => {
+    const decision = set(rules).decide(input({ model: llama }));
+    expect(decision).toMatchObject(expected);
+    expect(decision.rules.find(({ rule }) => rule === 'r')?.error).toMatch(/^no_such_key at p\.yaml:\d+:\d+$/);
+  });
+
+  test('of a message leaves the denial', () => {
+    const rules = `    - {name: r, then: deny, messageExpression: 'string(request.maxTokens)'}\n`;
+    expect(set(rules).decide(input({ model: llama }))).toMatchObject({
+      verdict: 'deny',
+      by: 'p/r',
+      message: expect.stringContaining('p/r'),
+    });
+  });
+});
+
+describe('what a rule sees', () => {
+  const cel = CelCompiler.create(new Budget(20_000), () => undefined);
+  const rows = table(page, '## What a rule sees').map(
+    ([expression = '', type = '']) => [codes(expression)[0]!, codes(type)[0]] as const,
+  );
+  const typed = rows.filter(([expression]) => expression !== 'variables.NAME');
+
+  test.each(typed)('%s is a %s', (expression, type) => {
+    const compiled = cel.compile(expression);
+    expect(compiled.ok && compiled.program.type).toBe(type);
+  });
+
+  test('is all in the table', () => {
+    const owners: Record<string, string> = { caller: 'Caller', request: 'Request', http: 'Http', model: 'Model' };
+    const all = variableNames.flatMap((name) => fieldsOf(owners[name] ?? '').map((field) => `${name}.${field}`));
+    expect(rows.map(([expression]) => expression).toSorted()).toEqual([...all, 'now', 'variables.NAME'].toSorted());
+  });
+
+  test('says which fields may be absent, and no others are', () => {
+    const absent = table(page, '## What a rule sees').filter(([, , note]) => note?.includes('may be absent'));
+    expect(absent.map(([expression = '']) => codes(expression)[0])).toEqual([
+      'caller.email',
+      'caller.team',
+      'request.maxTokens',
+      'model.team',
+    ]);
+  });
+});
+
+describe('expressions of the page', () => {
+  const expressions = blocks(page)
+    .filter(({ language }) => language === 'cel')
+    .flatMap(({ text }) => text.trim().split('\n'));
+  test.each(expressions)('%s', (expression) => {
+    const compiled = CelCompiler.create(new Budget(20_000), () => undefined).compile(expression);
+    expect(compiled).toMatchObject({ ok: true });
+    expect(compiled.ok && compiled.program.run({})).toBe(true);
+  });
+  test('are some', () => expect(expressions.length).toBeGreaterThan(5));
+});
