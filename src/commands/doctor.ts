@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process';
 import { statSync } from 'node:fs';
-import { promisify } from 'node:util';
 import type { Config } from '../config.ts';
+import { envoyVersion } from '../envoy/launch.ts';
 import { type AddCommand, CliError, examples, exitCodes } from './cli.ts';
 import { type ConfigOption, configOf, withConfig } from './config-option.ts';
 import { envoyBinary } from './envoy-binary.ts';
@@ -22,7 +21,6 @@ interface DirectModel {
 }
 
 const requestTimeoutMs = 5_000;
-const run = promisify(execFile);
 
 /** `sallyport doctor`: looks at each part; exit code 1 when one has a fault. */
 export const doctorCommand: AddCommand = ({ command, io, action }) => {
@@ -69,16 +67,15 @@ async function envoy(config: Config, env: NodeJS.ProcessEnv): Promise<Diagnosis>
   const what = 'Envoy';
   try {
     const binary = envoyBinary(config, env);
-    const { stdout } = await run(binary, ['--version']);
-    const version = /\/(1\.(\d+)\.\d+)[^/]*\//.exec(stdout);
-    if (version === null) return { what, result: 'fault', detail: `${binary} does not say that it is Envoy` };
-    const minor = Number(version[2]);
-    if (minor >= 36 && minor <= 40) return { what, result: 'ok', detail: `${version[1]}, ${binary}` };
-    return { what, result: 'fault', detail: `${version[1]} at ${binary}: supported are 1.36 to 1.40` };
+    const version = await envoyVersion(binary);
+    if (version === undefined) return { what, result: 'fault', detail: `${binary} does not run here, or is not Envoy` };
+    const minor = /^1\.(\d+)\./.exec(version)?.[1];
+    if (Number(minor) >= 36 && Number(minor) <= 40) return { what, result: 'ok', detail: `${version}, ${binary}` };
+    return { what, result: 'fault', detail: `${version} at ${binary}: supported are 1.36 to 1.40` };
   } catch (error) {
     if (error instanceof CliError)
       return { what, result: 'warning', detail: `${error.message} Needed for \`up\` only.` };
-    return { what, result: 'fault', detail: 'does not run on this system' };
+    throw error;
   }
 }
 

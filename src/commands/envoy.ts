@@ -56,10 +56,21 @@ function addPrint({ io, action }: Program, envoy: Program['command']): void {
     .action(
       action(async (flags: PrintFlags) => {
         const config = configOf(flags, io);
-        io.stdout.write(printEnvoy(flags.for, await printOptions(config, flags)));
+        io.stdout.write(print(flags.for, await printOptions(config, flags)));
         return 0;
       }),
     );
+}
+
+function print(target: PrintTarget, options: PrintOptions): string {
+  try {
+    return printEnvoy(target, options);
+  } catch (error) {
+    // What a mesh cannot have, such as a model that is no Service; the message names it.
+    if (target === 'standalone' || !(error instanceof Error)) throw error;
+    const remedy = 'Name Services in models.yaml (llama.models.svc.cluster.local), or print --for standalone.';
+    throw new CliError(exitCodes.usage, `This cannot be printed for ${target}: ${error.message}.`, remedy, error);
+  }
 }
 
 async function printOptions(config: Config, flags: PrintFlags): Promise<PrintOptions> {

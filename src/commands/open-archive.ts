@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, environment } from '../config.ts';
 import { openRecord } from '../gateway/record.ts';
@@ -13,6 +14,8 @@ const pollMs = 50;
  * ship is shipped first, so that the newest sessions are there.
  */
 export const openArchive: OpenArchive = async (config: Config) => {
+  // A look must not make an empty record where there is none: the folder may be the wrong one.
+  if (!existsSync(config.record.journal.dir)) throw new Error('there is none yet');
   const record = await openRecord({
     config,
     environment: environment(),

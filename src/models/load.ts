@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type Document, LineCounter, type Node, parseDocument } from 'yaml';
-import { z } from 'zod';
 import type { Model } from './model.ts';
 import { type ModelEntry, modelsFile } from './schema.ts';
 

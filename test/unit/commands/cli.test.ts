@@ -1,10 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { identities } from '../../../src/commands/demo/people.ts';
 import { type DemoServer, startDemoProvider } from '../../../src/commands/demo/provider.ts';
 import { writeRunning } from '../../../src/commands/demo/running.ts';
+import { doctorCommand } from '../../../src/commands/doctor.ts';
 import { envoyCommand } from '../../../src/commands/envoy.ts';
 import { schemaCommand } from '../../../src/commands/schema.ts';
 import { tokenCommand } from '../../../src/commands/token.ts';
@@ -175,6 +179,14 @@ describe('envoy', () => {
     expect(text).not.toContain('no-such-file');
   });
 
+  it('print says which model is not in the mesh', async () => {
+    const other = project('', 'http://127.0.0.1:8000');
+    const { code, stdout, stderr } = await envoy('print', '--for', 'istio', '-c', other.file);
+    rmSync(other.folder, { recursive: true });
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/127\.0\.0\.1 is not a Service/);
+  });
+
   it('print takes names of the mesh from its options', async () => {
     const text = await printed(
       '--for',
@@ -221,30 +233,44 @@ describe('envoy', () => {
 });
 
 describe('doctor', () => {
-  it('finds each fault, and ends with 1', () => {
-    mkdirSync(join(folder, 'bin'), { recursive: true });
-    writeFileSync(join(folder, 'bin', 'envoy'), '#!/bin/sh\necho "envoy  version: abc/1.30.1/Clean/RELEASE/x"\n');
-    chmodSync(join(folder, 'bin', 'envoy'), 0o755);
-    chmodSync(stateDir, 0o755);
-    const { status, stdout } = spawnSync(process.execPath, [join(root, 'src', 'main.ts'), 'doctor', '--json'], {
-      encoding: 'utf8',
-      cwd: folder,
-      env: { ENVOY_BIN: join(folder, 'bin', 'envoy') },
+  async function examine(upstream: string, env: NodeJS.ProcessEnv = {}) {
+    const other = project('listen: {internal: "127.0.0.1:9"}\n', upstream);
+    chmodSync(other.stateDir, 0o755);
+    const { code, stdout } = await run([doctorCommand], ['doctor', '--json', '--config', other.file], { env });
+    rmSync(other.folder, { recursive: true });
+    const { found } = JSON.parse(stdout) as { found: { what: string; result: string; detail: string }[] };
+    return { code, found: Object.fromEntries(found.map(({ what, result, detail }) => [what, `${result}: ${detail}`])) };
+  }
+
+  it('finds each fault, and ends with 1', async () => {
+    const binary = join(folder, 'old-envoy');
+    writeFileSync(binary, '#!/bin/sh\necho "envoy  version: abc/1.30.1/Clean/RELEASE/x"\n');
+    chmodSync(binary, 0o755);
+    const { code, found } = await examine('http://127.0.0.1:9', { ENVOY_BIN: binary });
+    expect(code).toBe(1);
+    expect(found).toEqual({
+      Envoy: expect.stringMatching(/^fault: 1\.30\.1 .* supported are 1\.36 to 1\.40$/),
+      'State folder': expect.stringMatching(/^fault: .* is open to others \(mode 755\)/),
+      'Provider demo': expect.stringMatching(/^fault: .* gives no discovery document/),
+      Gateway: expect.stringMatching(/^warning: not running/),
+      'Way around to llama': expect.stringMatching(/^ok: .* cannot be reached from here/),
     });
-    chmodSync(stateDir, 0o700);
-    const { ok, found } = JSON.parse(stdout) as {
-      ok: boolean;
-      found: { what: string; result: string; detail: string }[];
-    };
-    expect([status, ok]).toEqual([1, false]);
-    expect(found.map(({ what, result }) => `${what}: ${result}`)).toEqual([
-      'Envoy: fault',
-      'State folder: fault',
-      'Provider demo: fault',
-      'Gateway: warning',
-      'Way around to llama: fault',
-    ]);
-    expect(found[0]?.detail).toContain('supported are 1.36 to 1.40');
-    expect(found[1]?.detail).toContain('mode 755');
+  });
+
+  it.each([
+    [200, 'fault'],
+    [404, 'fault'],
+    [302, 'fault'],
+    [401, 'ok'],
+    [403, 'ok'],
+  ])('calls the model directly without a credential: an answer of %d is %s', async (status, result) => {
+    const model = createServer((_, response) => response.writeHead(status, { location: '/' }).end()).listen(
+      0,
+      '127.0.0.1',
+    );
+    await once(model, 'listening');
+    const { found } = await examine(`http://127.0.0.1:${(model.address() as AddressInfo).port}`);
+    model.close();
+    expect(found['Way around to llama']).toMatch(new RegExp(`^${result}: `));
   });
 });
