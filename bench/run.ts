@@ -57,7 +57,11 @@ async function round(bench: Bench, system: System, work: Exchange, per: number):
   const spent = () => {
     const { pid } = system;
     const store = pid === undefined ? [] : childrenOf(pid);
-    return [pid === undefined ? 0 : cpuUs(pid), cpuUs(bench.envoyPid), store.reduce((sum, child) => sum + cpuUs(child), 0)] as const;
+    return [
+      pid === undefined ? 0 : cpuUs(pid),
+      cpuUs(bench.envoyPid),
+      store.reduce((sum, child) => sum + cpuUs(child), 0),
+    ] as const;
   };
   const before = spent();
   const done: Throughput = await throughput(system.target, work, clients, seconds);
@@ -173,7 +177,8 @@ try {
     paced: () => pace(bench),
   };
   const results: Record<string, object> = {};
-  for (const [name, part] of Object.entries(parts)) if (values.only.split(',').includes(name)) results[name] = await part();
+  for (const [name, part] of Object.entries(parts))
+    if (values.only.split(',').includes(name)) results[name] = await part();
   if (values.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
 } finally {
   await bench.close();

@@ -171,7 +171,11 @@ export async function startBench(envoyBinary: string, profileDir: string | undef
   const issuer = await startIssuer();
   const config = writeConfig(dir, issuer.url, modelPort);
   const sockets = { gate: join(dir, '.sallyport', 'gate.sock'), pair: join(dir, 'pair.sock') };
-  const gateway = await startChild(here('gateway.ts'), [config], profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`]);
+  const gateway = await startChild(
+    here('gateway.ts'),
+    [config],
+    profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`],
+  );
   const pair = await startChild(here('pair.ts'), [sockets.pair, CLUSTER]);
   const ports = [await freePort(), await freePort(), await freePort()];
   const envoy: Envoy = await launchEnvoy({

@@ -28,6 +28,8 @@ export interface GateRequest {
   readonly namedModel: string | undefined;
 }
 
+export type RequestHead = Pick<GateRequest, 'method' | 'path' | 'host' | 'headers' | 'clientAddress'>;
+
 /** What the request gate hands to the response gate, sealed (HMAC-SHA256) in Envoy's dynamic metadata. */
 export interface Plan {
   readonly session: string;
@@ -76,6 +78,8 @@ export interface Stages {
   readonly read: (request: GateRequest) => Reading<RequestFacts> | Promise<Reading<RequestFacts>>;
   /** Masks the request's body for the record and counts what it found. */
   readonly find: (request: GateRequest, facts: RequestFacts) => Found | Promise<Found>;
+  /** Masks what the caller chose freely (path, user agent, names) before it goes on the record. */
+  readonly maskText: (text: string) => string;
   readonly policy: () => PolicySet;
   readonly recorder: Recorder;
   readonly refuse: RefuseStage;
@@ -142,7 +146,7 @@ export function createCheckpoint(stages: Stages): Checkpoint {
       startedMs: stages.nowMs(),
       startedUs: performance.now() * 1000,
       request,
-      http: httpFacts(request),
+      http: httpFacts(request, stages.maskText),
     };
     try {
       return await pass(stages, passage);
@@ -197,7 +201,7 @@ async function call(stages: Stages, passage: Passage, caller: Caller): Promise<A
     nowMs: passage.startedMs,
   });
   const { recorder } = stages;
-  const leaf = recorder.event(requestEvent(passage, caller, model, facts.value, found.findings));
+  const leaf = recorder.event(requestEvent(stages, passage, caller, model, facts.value, found.findings));
   recorder.content({ session, direction: 'request', seq: 0, at: passage.startedMs, bytes: found.masked });
   recorder.event(decisionEvent(passage, decision, stages.nowMs()));
   const cited = { writer: recorder.writer, leaf };
@@ -292,7 +296,7 @@ function refused(
       at: passage.startedMs,
       code,
       status: answer.status,
-      detail,
+      detail: stages.maskText(detail.slice(0, 512)),
       http: passage.http,
       caller: caller === undefined ? undefined : sessionCaller(caller),
       count: 1,
@@ -336,6 +340,7 @@ function baseRequestEvent(passage: Passage, caller: Caller) {
 }
 
 function requestEvent(
+  stages: Stages,
   passage: Passage,
   caller: Caller,
   model: Model,
@@ -350,7 +355,7 @@ function requestEvent(
     operation: facts.operation,
     stream: facts.stream,
     tokens: facts.tokens,
-    tools: facts.tools.map((tool) => tool.name),
+    tools: facts.tools.map((tool) => stages.maskText(tool.name.slice(0, 256))),
     findings: Object.fromEntries(findings),
   };
 }
@@ -384,23 +389,21 @@ function pathOf(path: string): string {
   return query < 0 ? path : path.slice(0, query);
 }
 
-function headerOf(request: Pick<GateRequest, 'headers'>, name: string): string {
+function headerOf(request: RequestHead, name: string): string {
   for (const [key, value] of request.headers) if (key === name) return value;
   return '';
 }
 
-/** What the record keeps of a request's head: no query, bounded lengths. */
-export function httpFacts(
-  request: Pick<GateRequest, 'method' | 'host' | 'path' | 'headers' | 'clientAddress'>,
-): HttpFacts {
+/** What the record keeps of a request's head: no query, no header but these, freely chosen text masked. */
+export function httpFacts(request: RequestHead, maskText: Stages['maskText']): HttpFacts {
   // https://www.w3.org/TR/trace-context/#traceparent-header
   const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(headerOf(request, 'traceparent'));
   return {
     method: request.method,
-    host: request.host,
-    path: pathOf(request.path).slice(0, 1024),
+    host: /^[\w.:[\]-]{0,256}$/.test(request.host) ? request.host : maskText(request.host.slice(0, 256)),
+    path: maskText(pathOf(request.path).slice(0, 1024)),
     clientAddress: request.clientAddress,
-    userAgent: headerOf(request, 'user-agent').slice(0, 256),
+    userAgent: maskText(headerOf(request, 'user-agent').slice(0, 256)),
     requestId: headerOf(request, 'x-request-id').slice(0, 128),
     traceId: trace?.[1] ?? '',
   };

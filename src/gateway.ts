@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createCheckpoint } from './checkpoint.ts';
+import { createCheckpoint, httpFacts } from './checkpoint.ts';
 import { adminSocket, type Config, environment, sharesSessions } from './config.ts';
 import { createAdminApp } from './console/admin.ts';
 import { createInternalApp } from './console/internal.ts';
 import { listenTcp, listenUnix } from './console/listen.ts';
 import { createPublicApp } from './console/public.ts';
-import { type AuthzObserver, createAuthz } from './envoy/authz.ts';
+import { type AuthzObserver, createAuthz, type EdgeRefusal } from './envoy/authz.ts';
 import { type PlanKeys, UsedPlans } from './envoy/plan.ts';
 import { loadPlanKeys } from './envoy/plan-keys.ts';
 import { createProc, type ProcObserver } from './envoy/proc.ts';
@@ -148,17 +148,18 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
       draining: () => false,
     }),
   );
+  const recordRefusal = edgeRecorder(gateParts);
   const check = createAuthz({
+    record: recordRefusal,
     checkpoint,
     planKeys,
     refuse,
     newSession,
-    nowMs,
-    recorder,
     observe: authzObserver(gateParts),
     abandoned: (session) => sessions.end(session, { ...NOTHING_DELIVERED, how: 'client_gone' }),
   });
   const process = createProc({
+    record: recordRefusal,
     planKeys,
     usedPlans: new UsedPlans(),
     recorder,
@@ -189,6 +190,16 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
       server.close();
       sessions.close();
     },
+  };
+}
+
+/** What the edge refuses goes on the record as well, as long as there is one to write. */
+function edgeRecorder({ parts, record: { journal } }: GateParts): (refusal: EdgeRefusal) => void {
+  const maskText = (text: string): string => parts.bodies.text(text);
+  return ({ session, code, status, detail, request }) => {
+    if (journal.state !== 'open' && journal.state !== 'full') return;
+    const http = httpFacts(request, maskText);
+    journal.event({ type: 'refused', session, at: nowMs(), code, status, detail, http, caller: undefined, count: 1 });
   };
 }
 

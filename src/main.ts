@@ -2,29 +2,37 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import type { OpenArchive } from './commands/admin-client.ts';
 import { type AddCommand, runCli } from './commands/cli.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { envoyCommand } from './commands/envoy.ts';
 import { explainCommand } from './commands/explain.ts';
+import type { StartGateway } from './commands/gateway-contract.ts';
 import { schemaCommand } from './commands/schema.ts';
+import { serveCommand } from './commands/serve.ts';
 import { sessionsCommand } from './commands/sessions.ts';
 import { sqlCommand } from './commands/sql.ts';
 import { tokenCommand } from './commands/token.ts';
+import { upCommand } from './commands/up.ts';
 import { configSchema, environment } from './config.ts';
+import { modelsFile } from './models/schema.ts';
+import { policyDocument } from './policy/schema.ts';
+
+/** Loaded when it is needed: `token` and `--help` should not wait for gRPC and the engine. */
+const start: StartGateway = async (config, options) => (await import('./gateway.ts')).startGateway(config, options);
+const open: OpenArchive = async (config) => (await import('./commands/open-archive.ts')).openArchive(config);
 
 /** Every command of `sallyport`; one file a command. */
 const commands: readonly AddCommand[] = [
+  upCommand(start),
+  serveCommand(start),
   tokenCommand,
-  sessionsCommand(),
-  explainCommand(),
-  sqlCommand(),
-  doctorCommand(),
-  // Loaded when asked for: they bring in most of the gateway, which other commands do not need.
-  envoyCommand({
-    print: async (config, target) => (await import('./gateway/envoy-print.ts')).printForConfig(config, target),
-    check: async (text) => (await import('./envoy/check.ts')).checkEnvoyConfig(text),
-  }),
-  schemaCommand({ config: configSchema }),
+  sessionsCommand(open),
+  explainCommand(open),
+  sqlCommand(open),
+  envoyCommand,
+  doctorCommand,
+  schemaCommand({ config: configSchema, models: modelsFile, policies: policyDocument }),
 ];
 
 // `sallyport sessions list | head` closes the pipe early; that is no failure.

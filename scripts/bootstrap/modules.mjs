@@ -31,29 +31,62 @@ export async function bringModules(root) {
       'node_modules is a link and does not hold what package-lock.json asks for.',
       'Run `npm ci` where the link points to, or remove the link to get an own copy.',
     );
+  const lockFile = join(root, 'package-lock.json');
+  const lockText = readFileSync(lockFile, 'utf8');
+  const lock = JSON.parse(lockText);
   await step(
-    'Installing node_modules from package-lock.json (35 s or so, once)',
+    'Installing node_modules from package-lock.json (a minute or so, once)',
     'node_modules, with Node 24',
     async () => {
       const { command, args, env } = npm(root);
-      const result = await capture(command, [...args, 'ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-        cwd: root,
-        env,
-      });
+      const run = (...words) => capture(command, [...args, ...words, ...npmOptions], { cwd: root, env });
+      let result = await run('ci');
+      if (lacksOtherPlatformsOnly(result, lock)) result = await run('install', '--no-save');
       if (result.missing) throw new Problem('There is no npm here.', 'Install Node.js 20 or newer together with npm.');
       if (result.code !== 0) throw installProblem(result.output);
     },
   );
+  const hidden = read(join(modules, '.package-lock.json'));
+  const isAsPinned = hidden === undefined || matches(lock, hidden);
+  if (!isAsPinned || readFileSync(lockFile, 'utf8') !== lockText)
+    throw new Problem(
+      'What npm installed is not what package-lock.json pins.',
+      'Restore package-lock.json, remove node_modules, and run this again.',
+    );
   if (!existsSync(nodePath(root)))
     throw new Problem(
       'npm ci did not bring Node 24 (the package `node`).',
       'Allow install scripts (`npm config get ignore-scripts` must say false), remove node_modules, and run this again.',
     );
-  stamp(
-    root,
-    createHash('sha256')
-      .update(readFileSync(join(root, 'package-lock.json')))
-      .digest('hex'),
+  stamp(root, createHash('sha256').update(lockText).digest('hex'));
+}
+
+/** A registry that cannot be reached is given up within half a minute. */
+const npmOptions = [
+  '--no-audit',
+  '--no-fund',
+  '--loglevel=error',
+  '--fetch-retry-mintimeout=2000',
+  '--fetch-retry-maxtimeout=10000',
+];
+
+/**
+ * Whether `npm ci` failed only because the lock file does not list builds of native packages for other platforms. npm
+ * leaves them out where its registry has none of them, and then refuses its own lock file. Each is pinned all the same: its
+ * parent, which the lock file pins, asks for one exact version.
+ */
+function lacksOtherPlatformsOnly({ code, output }, lock) {
+  if (code === 0 || /Invalid: /.test(output)) return false;
+  const lacking = [...output.matchAll(/Missing: (@?[^@\s]+)@(\S*) from lock file/g)];
+  const builds = new Map(
+    Object.values(lock.packages).flatMap(({ optionalDependencies }) => Object.entries(optionalDependencies ?? {})),
+  );
+  return (
+    lacking.length > 0 &&
+    lacking.every(([, name, version]) => {
+      const pinned = builds.get(name);
+      return pinned !== undefined && /^\d/.test(pinned) && (version === '' || version === pinned);
+    })
   );
 }
 
@@ -91,7 +124,8 @@ function matches(lock, hidden) {
   if (hidden === undefined) return false;
   const installed = JSON.parse(hidden).packages ?? {};
   return Object.entries(lock.packages).every(
-    ([path, { version, optional }]) => path === '' || optional || installed[path]?.version === version,
+    ([path, { version, optional, devOptional }]) =>
+      path === '' || optional || devOptional || installed[path]?.version === version,
   );
 }
 

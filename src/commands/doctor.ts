@@ -1,50 +1,55 @@
-import { execFile } from 'node:child_process';
 import { statSync } from 'node:fs';
-import { promisify } from 'node:util';
 import type { Config } from '../config.ts';
+import { envoyVersion } from '../envoy/launch.ts';
 import { type AddCommand, CliError, examples, exitCodes } from './cli.ts';
 import { type ConfigOption, configOf, withConfig } from './config-option.ts';
 import { envoyBinary } from './envoy-binary.ts';
+import { modelsOf } from './models-file.ts';
 import { table } from './text.ts';
 
 /** What one look found. `warning` is worth knowing and no fault. */
-export interface Diagnosis {
+interface Diagnosis {
   readonly what: string;
   readonly result: 'ok' | 'warning' | 'fault';
   readonly detail: string;
 }
 
 /** Where a model can be called directly, around the gateway. */
-export interface DirectModel {
+interface DirectModel {
   readonly name: string;
   readonly url: string;
 }
 
 const requestTimeoutMs = 5_000;
-const run = promisify(execFile);
 
-/** `sallyport doctor`: looks at each part; exit code 1 when one has a fault. `models` reads the registry of a configuration. */
-export const doctorCommand =
-  (models?: (config: Config) => Promise<readonly DirectModel[]> | readonly DirectModel[]): AddCommand =>
-  ({ command, io, action }) => {
-    withConfig(command.command('doctor'))
-      .description('look at each part: tools, state folder, identity providers, the gateway, and ways around it')
-      .option('--json', 'print JSON')
-      .addHelpText('after', examples('sallyport doctor', 'sallyport doctor --json'))
-      .action(
-        action(async (options: ConfigOption & { readonly json?: boolean }) => {
-          const config = configOf(options, io);
-          const found = await examine(config, io.env, (await models?.(config)) ?? []);
-          const isWell = found.every(({ result }) => result !== 'fault');
-          if (options.json) io.stdout.write(`${JSON.stringify({ ok: isWell, found }, null, 2)}\n`);
-          else io.stdout.write(diagnosisTable(found));
-          return isWell ? exitCodes.ok : exitCodes.failed;
-        }),
-      );
-  };
+/** `sallyport doctor`: looks at each part; exit code 1 when one has a fault. */
+export const doctorCommand: AddCommand = ({ command, io, action }) => {
+  withConfig(command.command('doctor'))
+    .description('look at each part: tools, state folder, identity providers, the gateway, and ways around it')
+    .option('--json', 'print JSON')
+    .addHelpText('after', examples('sallyport doctor', 'sallyport doctor --json'))
+    .action(
+      action(async (options: ConfigOption & { readonly json?: boolean }) => {
+        const config = configOf(options, io);
+        const found = await examine(config, io.env, await directModels(config));
+        const isWell = found.every(({ result }) => result !== 'fault');
+        if (options.json) io.stdout.write(`${JSON.stringify({ ok: isWell, found }, null, 2)}\n`);
+        else io.stdout.write(diagnosisTable(found));
+        return isWell ? exitCodes.ok : exitCodes.failed;
+      }),
+    );
+};
+
+async function directModels(config: Config): Promise<DirectModel[]> {
+  const models = await modelsOf(config);
+  return models.map(({ name, upstream: { host, port, tls } }) => ({
+    name,
+    url: `http${tls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${port}`,
+  }));
+}
 
 /** Looks at everything at once; order is that of the path of a request. */
-export async function examine(
+async function examine(
   config: Config,
   env: NodeJS.ProcessEnv,
   models: readonly DirectModel[],
@@ -62,16 +67,15 @@ async function envoy(config: Config, env: NodeJS.ProcessEnv): Promise<Diagnosis>
   const what = 'Envoy';
   try {
     const binary = envoyBinary(config, env);
-    const { stdout } = await run(binary, ['--version']);
-    const version = /\/(1\.(\d+)\.\d+)[^/]*\//.exec(stdout);
-    if (version === null) return { what, result: 'fault', detail: `${binary} does not say that it is Envoy` };
-    const minor = Number(version[2]);
-    if (minor >= 36 && minor <= 40) return { what, result: 'ok', detail: `${version[1]}, ${binary}` };
-    return { what, result: 'fault', detail: `${version[1]} at ${binary}: supported are 1.36 to 1.40` };
+    const version = await envoyVersion(binary);
+    if (version === undefined) return { what, result: 'fault', detail: `${binary} does not run here, or is not Envoy` };
+    const minor = /^1\.(\d+)\./.exec(version)?.[1];
+    if (Number(minor) >= 36 && Number(minor) <= 40) return { what, result: 'ok', detail: `${version}, ${binary}` };
+    return { what, result: 'fault', detail: `${version} at ${binary}: supported are 1.36 to 1.40` };
   } catch (error) {
     if (error instanceof CliError)
       return { what, result: 'warning', detail: `${error.message} Needed for \`up\` only.` };
-    return { what, result: 'fault', detail: 'does not run on this system' };
+    throw error;
   }
 }
 

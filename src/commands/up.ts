@@ -25,10 +25,12 @@ export const upCommand =
           const logFile = join(config.stateDir, 'sallyport.log');
           const log = createLog({ level: config.log.level, target: options.demo ? { file: logFile } : io.stderr });
           const signals = takeSignals(io);
-          const demo = options.demo ? await (await import('./demo/demo.ts')).startDemo(config, progress) : undefined;
+          let demo: { close(): Promise<void> } | undefined;
           try {
+            if (options.demo) demo = await (await import('./demo/demo.ts')).startDemo(config, progress);
             const gateway = await started(start(config, { log, envoyBin, onProgress: progress.tick }));
-            if (!signals.isStopped()) io.stdout.write(demo ? screen(gateway.addresses, logFile) : addressLine(gateway));
+            if (!signals.isStopped())
+              io.stdout.write(options.demo ? screen(gateway.addresses, logFile) : addressLine(gateway));
             return await untilStopped(io, signals, gateway);
           } finally {
             await demo?.close();

@@ -1,18 +1,8 @@
 /** The ext_authz edge: a CheckRequest becomes a GateRequest, an Answer becomes a CheckResponse. */
 import grpc from '@grpc/grpc-js';
-import {
-  type Answer,
-  type Checkpoint,
-  type GateRequest,
-  type Header,
-  httpFacts,
-  type RefuseStage,
-  type Reply,
-} from '../checkpoint.ts';
+import type { Answer, Checkpoint, GateRequest, Header, RefuseStage, Reply, RequestHead } from '../checkpoint.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
-import type { Recorder } from '../record/events.ts';
 import { type PlanKeys, sealPlan } from './plan.ts';
-import { recordRefused } from './refused.ts';
 import type { CheckCall, CheckReply } from './server.ts';
 import { type CheckRequest, encodeForward } from './wire.ts';
 
@@ -21,11 +11,22 @@ export interface AuthzOptions {
   readonly planKeys: PlanKeys;
   readonly refuse: RefuseStage;
   readonly newSession: () => string;
-  readonly nowMs: () => number;
-  readonly recorder: Recorder;
   readonly observe: AuthzObserver;
+  /** Puts a refusal that no stage made on the record. */
+  readonly record: (refusal: EdgeRefusal) => void;
   /** A yes that could not be handed to Envoy (it went away): the session ends as `client_gone`. */
   readonly abandoned: (session: string) => void;
+}
+
+/** A request that was refused at the edge, before or behind the checkpoint. */
+export interface EdgeRefusal {
+  readonly session: string;
+  /** Row of the error table; empty for a reply of Envoy's that is none of ours. */
+  readonly code: ErrorCode | '';
+  readonly status: number;
+  /** For the record, not for the caller. */
+  readonly detail: string;
+  readonly request: RequestHead;
 }
 
 export interface AuthzObserver {
@@ -102,9 +103,7 @@ function misconfigured(options: AuthzOptions, field: string, request: GateReques
   const code: ErrorCode = 'envoy_misconfigured';
   options.observe.misconfigured(field, session);
   const answer = options.refuse({ code, message: `envoy_misconfigured: ${field}`, session });
-  const { status } = answer;
-  const http = httpFacts(request);
-  recordRefused(options.recorder, { session, at: options.nowMs(), code, status, detail: field, http });
+  options.record({ session, code, status: answer.status, detail: field, request });
   return { kind: 'reply', session, code, ...answer };
 }
 

@@ -6,14 +6,14 @@
  * non-OK, or, while the client has seen no header yet, with an immediate response.
  */
 import grpc from '@grpc/grpc-js';
-import type { Plan, RefuseStage } from '../checkpoint.ts';
+import type { Plan, RefuseStage, RequestHead } from '../checkpoint.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
 import { upgradeOf } from '../exchange/transport.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
 import type { BodyMasker, Released } from '../mask/contract.ts';
 import type { Recorder } from '../record/events.ts';
+import type { EdgeRefusal } from './authz.ts';
 import { openPlan, type PlanKeys, type PlanRefusal, type UsedPlans } from './plan.ts';
-import { localReplyCode, NO_HTTP, recordRefused, seenRequest } from './refused.ts';
 import { type Framing, type ResponseHead, readHead } from './response.ts';
 import type { ProcessCall } from './server.ts';
 import { type Ending, NOTHING_DELIVERED, type OpenSessions } from './sessions.ts';
@@ -46,6 +46,8 @@ export interface ProcOptions {
   readonly newSession: () => string;
   readonly nowMs: () => number;
   readonly observe: ProcObserver;
+  /** Puts a refused plan on the record. */
+  readonly record: (refusal: EdgeRefusal) => void;
 }
 
 export interface ProcObserver {
@@ -175,15 +177,13 @@ class ResponseGate {
   /** Envoy asks no ext_authz about a request without a route, such as CONNECT: it has no plan either. */
   private refusePlan(why: PlanRefusal, message: ProcessingRequest): undefined {
     const { options } = this;
-    const request = message.kind === 'request_headers' ? seenRequest(decodeHeaderMap(message.headerMap)) : undefined;
-    const upgrade = why === 'missing' && request !== undefined ? upgradeOf(request) : undefined;
+    const request = headOf(message);
+    const upgrade = why === 'missing' ? upgradeOf(request) : undefined;
     if (upgrade === undefined) options.observe.planRefused(why);
     const code = upgrade === undefined ? 'plan_invalid' : 'upgrade_refused';
     const session = options.newSession();
     const answer = options.refuse({ code, session });
-    const { status } = answer;
-    const http = request?.http ?? NO_HTTP;
-    recordRefused(options.recorder, { session, at: options.nowMs(), code, status, detail: upgrade ?? why, http });
+    options.record({ session, code, status: answer.status, detail: upgrade ?? `plan ${why}`, request });
     this.phase = 'over';
     this.writeImmediate(answer);
     return undefined;
@@ -228,10 +228,8 @@ class ResponseGate {
     const { status } = readHead(decodeHeaderMap(message.headerMap), message.endOfStream);
     const code = localReplyCode(details);
     const session = plan?.session ?? options.newSession();
-    if (plan === undefined) {
-      const at = options.nowMs();
-      recordRefused(options.recorder, { session, at, code, status, detail: details.slice(0, 200), http: NO_HTTP });
-    } else options.sessions.end(session, { ...NOTHING_DELIVERED, how: 'local_reply', code, status });
+    if (plan !== undefined) options.sessions.end(session, { ...NOTHING_DELIVERED, how: 'local_reply', code, status });
+    else options.record({ session, code, status, detail: details.slice(0, 200), request: NO_REQUEST });
     return this.pass(encodeResponseHeaders([['x-sallyport-session', session]], []));
   }
 
@@ -419,6 +417,23 @@ class ResponseGate {
       },
     });
   }
+}
+
+/** What ext_proc is shown of a request: not where it came from; nothing at all when it begins with the response. */
+function headOf(message: ProcessingRequest): RequestHead {
+  if (message.kind !== 'request_headers') return NO_REQUEST;
+  const headers = decodeHeaderMap(message.headerMap);
+  const named = (name: string): string => headers.find(([key]) => key === name)?.[1] ?? '';
+  return { method: named(':method'), path: named(':path'), host: named(':authority'), headers, clientAddress: '' };
+}
+const NO_REQUEST: RequestHead = { method: '', path: '', host: '', headers: [], clientAddress: '' };
+
+/** The row of the error table that Envoy's own reply is: by its response code details, as in `local_reply_config` (bootstrap.ts). */
+function localReplyCode(details: string): ErrorCode | '' {
+  if (details === 'request_payload_too_large') return 'request_too_large';
+  if (details === 'upgrade_failed') return 'upgrade_refused';
+  if (details === 'ext_authz_error' || details.startsWith('ext_proc_error')) return 'gate_failed';
+  return /^(upstream_|no_healthy_upstream|cluster_not_found)/.test(details) ? 'model_unavailable' : '';
 }
 
 const NO_FINDINGS: ReadonlyMap<string, number> = new Map();

@@ -314,24 +314,79 @@ export function decodeProcessingRequest(message: Buffer): ProcessingRequest {
 }
 const NO_ATTRIBUTES: readonly Buffer[] = [];
 
-function varint(value: number): Buffer {
-  const out: number[] = [];
-  while (value > 127) {
-    out.push((value & 0x7f) | 0x80);
-    value = Math.floor(value / 128);
+/** A protobuf message being written back to front, so that each length is known when it is due. */
+class Writer {
+  private buffer = Buffer.allocUnsafe(2048);
+  private at = 2048;
+
+  /** Position before which the next field begins; to be given to `close`. */
+  mark(): number {
+    return this.buffer.length - this.at;
   }
-  out.push(value);
-  return Buffer.from(out);
+
+  text(field: number, text: string): void {
+    const length = Buffer.byteLength(text, 'utf8');
+    this.room(length);
+    this.at -= length;
+    this.buffer.write(text, this.at, 'utf8');
+    this.head(field, length);
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.room(bytes.length);
+    this.at -= bytes.length;
+    this.buffer.set(bytes, this.at);
+  }
+
+  /** Makes what was written since `mark` one message field. */
+  close(field: number, mark: number): void {
+    this.head(field, this.buffer.length - this.at - mark);
+  }
+
+  done(): Buffer {
+    return this.buffer.subarray(this.at);
+  }
+
+  private head(field: number, length: number): void {
+    this.room(12);
+    this.varint(length);
+    this.varint((field << 3) | 2);
+  }
+
+  private varint(value: number): void {
+    const size = varintLength(value);
+    this.at -= size;
+    let at = this.at;
+    while (value > 127) {
+      this.buffer[at++] = (value & 0x7f) | 0x80;
+      value = Math.floor(value / 128);
+    }
+    this.buffer[at] = value;
+  }
+
+  private room(more: number): void {
+    if (this.at >= more) return;
+    const used = this.buffer.length - this.at;
+    const larger = Buffer.allocUnsafe(2 * (this.buffer.length + more));
+    this.buffer.copy(larger, larger.length - used, this.at);
+    this.buffer = larger;
+    this.at = larger.length - used;
+  }
 }
 
-/** Field `number`, wire type 2. */
-function field(number: number, ...parts: readonly Buffer[]): Buffer {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  return Buffer.concat([varint((number << 3) | 2), varint(length), ...parts]);
-}
-const textField = (number: number, text: string): Buffer => field(number, Buffer.from(text, 'utf8'));
 const OVERWRITE_IF_EXISTS_OR_ADD = Buffer.from([0x18, 2]);
+const STATUS_OK = Buffer.from([0x0a, 0]);
+
+/** A HeaderValueOption that replaces; `valueField`: 2 `value`, 3 `raw_value`. */
+function writeHeader(writer: Writer, field: number, [name, value]: Header, valueField: 2 | 3): void {
+  const option = writer.mark();
+  writer.raw(OVERWRITE_IF_EXISTS_OR_ADD);
+  const header = writer.mark();
+  writer.text(valueField, value);
+  writer.text(1, name);
+  writer.close(1, header);
+  writer.close(field, option);
+}
 
 export interface ForwardAnswer {
   /** Headers to set on the request, replacing what is there. */
@@ -343,14 +398,22 @@ export interface ForwardAnswer {
 
 /** A CheckResponse that allows. The status is always set: an empty CheckResponse means ALLOW, and must never be ours by accident. */
 export function encodeForward(answer: ForwardAnswer): Buffer {
-  const ok: Buffer[] = [];
-  for (const [name, value] of answer.setHeaders)
-    ok.push(field(2, field(1, textField(1, name), textField(2, value)), OVERWRITE_IF_EXISTS_OR_ADD));
-  for (const name of answer.removeHeaders) ok.push(textField(5, name));
-  const struct = field(1, textField(1, 'sallyport'), field(2, textField(3, answer.plan)));
-  return Buffer.concat([STATUS_OK, field(3, ...ok), field(4, struct)]);
+  const writer = new Writer();
+  const struct = writer.mark();
+  const entry = writer.mark();
+  const value = writer.mark();
+  writer.text(3, answer.plan);
+  writer.close(2, value);
+  writer.text(1, 'sallyport');
+  writer.close(1, entry);
+  writer.close(4, struct);
+  const ok = writer.mark();
+  for (const name of answer.removeHeaders.toReversed()) writer.text(5, name);
+  for (const header of answer.setHeaders.toReversed()) writeHeader(writer, 2, header, 2);
+  writer.close(3, ok);
+  writer.raw(STATUS_OK);
+  return writer.done();
 }
-const STATUS_OK = Buffer.from([0x0a, 0]);
 
 /** ProcessingResponses without a mutation. */
 export const CONTINUE_REQUEST_HEADERS: Buffer = Buffer.from([0x0a, 2, 0x0a, 0]);
@@ -362,25 +425,21 @@ export const CONTINUE_RESPONSE_TRAILERS: Buffer = Buffer.from([0x32, 0]);
 /** `body_mutation: {clear_body: true}`: this chunk is held (STREAMED mode lets the bytes follow with a later one). */
 export const HOLD_RESPONSE_BODY: Buffer = Buffer.from([0x22, 6, 0x0a, 4, 0x1a, 2, 0x10, 1]);
 
-const RESPONSE_REMOVALS = new Map<string, Buffer>();
-
-/** `response_headers: {response: {header_mutation}}`. Removals recur with each model server, so they are kept encoded. */
+/** `response_headers: {response: {header_mutation}}`. */
 export function encodeResponseHeaders(set: readonly Header[], remove: readonly string[]): Buffer {
-  const key = remove.join('\n');
-  let removals = RESPONSE_REMOVALS.get(key);
-  if (removals === undefined) {
-    removals = Buffer.concat(remove.map((name) => textField(2, name)));
-    if (RESPONSE_REMOVALS.size < 256) RESPONSE_REMOVALS.set(key, removals);
-  }
-  const sets = set.map(([name, value]) =>
-    field(1, field(1, textField(1, name), textField(3, value)), OVERWRITE_IF_EXISTS_OR_ADD),
-  );
-  return field(2, field(1, field(2, ...sets, removals)));
+  const writer = new Writer();
+  for (const name of remove.toReversed()) writer.text(2, name);
+  for (const header of set.toReversed()) writeHeader(writer, 1, header, 3);
+  for (const field of [2, 1, 2]) writer.close(field, 0);
+  return writer.done();
 }
 
 /** `response_trailers: {header_mutation: {remove_headers}}`. */
 export function encodeResponseTrailers(remove: readonly string[]): Buffer {
-  return field(6, field(1, ...remove.map((name) => textField(2, name))));
+  const writer = new Writer();
+  for (const name of remove.toReversed()) writer.text(2, name);
+  for (const field of [1, 6]) writer.close(field, 0);
+  return writer.done();
 }
 
 /** `response_body: {response: {body_mutation: {body}}}`. One allocation, one copy. */

@@ -20,7 +20,10 @@ function parseMediaType(value: string): MediaType | undefined {
   if (match === null) return undefined;
   let charset: string | undefined;
   for (const [, name, raw] of match[2]!.matchAll(parameter)) {
-    if (name!.toLowerCase() !== 'charset') continue;
+    const lower = name!.toLowerCase();
+    // `charset*=…` (RFC 2231): some readers take it for the charset, most do not.
+    if (lower.startsWith('charset*')) return undefined;
+    if (lower !== 'charset') continue;
     if (charset !== undefined) return undefined;
     charset = raw!.replaceAll('"', '').toLowerCase();
   }

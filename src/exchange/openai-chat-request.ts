@@ -159,15 +159,17 @@ class Check {
   }
 
   /**
-   * Some servers match names without regard to case (Go's encoding/json does), so a name that differs from one we read
-   * in nothing but case or width would be read by them and not by us.
+   * Some servers match names without regard to case (Go's encoding/json does), or end them at a NUL, so a name that
+   * differs from one we read in nothing but case, width or what cannot be seen would be read by them and not by us.
    */
   names(object: JsonObject, known: ReadonlySet<string>, at: string): void {
     for (const name of Object.keys(object)) {
-      if (known.has(name) || name.length > 64) continue;
-      if (known.has(name.normalize('NFKC').toLowerCase()))
+      if (known.has(name)) continue;
+      const text = name.split('\0', 1)[0]!;
+      if (text.length > 64) continue;
+      if (known.has(text.normalize('NFKC').toLowerCase().replace(UNSEEN, '')))
         this.complain(
-          `Unrecognized request argument supplied${at && ` in '${at}'`}: a name that differs from a known one only in case.`,
+          `Unrecognized request argument supplied${at && ` in '${at}'`}: a name that differs from a known one only in case or by unseen characters.`,
         );
     }
   }
@@ -236,6 +238,9 @@ class Check {
     this.complain(`Invalid type for '${path}': expected ${expected}, but got ${kindOf(value)} instead.`);
   }
 }
+
+/** Control and format characters: zero width spaces and joiners, marks of direction, … */
+const UNSEEN = /[\p{Cc}\p{Cf}]/gu;
 
 function join(at: string, name: string): string {
   return at === '' ? name : `${at}.${name}`;

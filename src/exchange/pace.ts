@@ -13,14 +13,6 @@ export function paced<T>(work: Work<T>): T | Promise<T> {
   return first.done ? first.value : rest(work);
 }
 
-/** Runs the work to its end now, whatever it takes. For work that is known to be small. */
-export function unpaced<T>(work: Work<T>): T {
-  for (;;) {
-    const step = work.next();
-    if (step.done) return step.value;
-  }
-}
-
 function slice<T>(work: Work<T>): IteratorResult<undefined, T> {
   const until = performance.now() + sliceMs;
   for (;;) {

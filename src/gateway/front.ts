@@ -1,6 +1,6 @@
 /** The Envoy that `up` runs in front of the gateway. */
 import type { Config } from '../config.ts';
-import { type GateAddress, type Json, standaloneBootstrap } from '../envoy/bootstrap.ts';
+import { type BootstrapOptions, type GateAddress, standaloneBootstrap } from '../envoy/bootstrap.ts';
 import { adminSocket, type Envoy, launchEnvoy } from '../envoy/launch.ts';
 import type { Model } from '../models/model.ts';
 import type { Log } from '../observe/log.ts';
@@ -16,17 +16,17 @@ export function gateAddress(config: Config, bound?: string): GateAddress {
   return { kind: 'tcp', host: grpc.host, port, tls: undefined };
 }
 
-/** The standalone config of Envoy for a gateway and its models. */
-export function frontConfig(config: Config, models: readonly Model[], gate: GateAddress): Json {
+/** What an Envoy for this gateway and its models is configured from: the one that `up` runs, and `envoy print`. */
+export function frontOptions(config: Config, models: readonly Model[], gate = gateAddress(config)): BootstrapOptions {
   const { host, port } = config.listen.envoy;
-  return standaloneBootstrap({
+  return {
     listen: { host, port },
     gates: [gate],
     models: models.map(({ cluster, upstream }) => ({ cluster, upstream })),
     maxRequestBytes: config.maxRequestBytes,
     approvalsWaitS: APPROVALS_WAIT_S,
     admin: { path: adminSocket(config.stateDir) },
-  });
+  };
 }
 
 export interface Front {
@@ -46,7 +46,7 @@ export async function startFront(
   const envoy = await launchEnvoy({
     binary,
     dir: config.stateDir,
-    config: frontConfig(config, models, gate),
+    config: standaloneBootstrap(frontOptions(config, models, gate)),
     concurrency: undefined,
     onLine: (line) => log.warn('envoy', { part: 'envoy', error: Object.assign(new Error(line), { code: 'envoy' }) }),
     onExit: (why) => resolve(`Envoy ended (${why}).`),

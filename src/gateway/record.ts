@@ -164,7 +164,8 @@ function summary(row: SessionRow): SessionSummary {
     email: row.email,
     team: row.team,
     model: row.model,
-    verdict: row.verdict === '' ? 'refused' : row.verdict,
+    // The list of models is answered without a rule's verdict.
+    verdict: row.verdict === '' ? 'allow' : row.verdict,
     how: row.how === 'open' ? '' : row.how,
     code: row.code,
     status: row.status,

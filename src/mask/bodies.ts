@@ -28,6 +28,8 @@ export interface MaskedRequest {
 export interface Bodies {
   /** Masks a request's body (JSON, read strictly before) for the record. */
   request(format: string, body: Buffer): Promise<MaskedRequest> | MaskedRequest;
+  /** Masks a short text for the record: a path, a user agent, a name that the caller chose. */
+  text(text: string): string;
   /** `mask`: detector ids of the plan. Throws UnknownPlanDetector for one that this build does not have. */
   response(format: string, framing: Framing, mask: readonly string[]): ResponseBody;
 }
@@ -41,6 +43,9 @@ class UnknownPlanFormat extends Error {
 class UnknownPlanDetector extends Error {
   override readonly name = 'UnknownPlanDetector';
 }
+
+/** What was delivered has passed the limits of the delivery; labels may have made it longer since. */
+const DELIVERED_LIMITS = { maxJsonBytes: 64 * 1024 * 1024, maxEventBytes: 8 * 1024 * 1024 };
 
 /** Sets of detectors kept compiled; policies name a handful. */
 const MAX_SETS = 64;
@@ -66,6 +71,11 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
       const masker = createBodyMasker({ format, direction: 'request', framing: 'json', textMaskers: recorded });
       return whole(masker, body);
     },
+    text(text) {
+      if (text === '') return text;
+      const masker = recorded(() => {});
+      return masker.push(text) + masker.end();
+    },
     response(id, framing, mask) {
       const format = formatOf(id);
       const delivers = mask.length === 0 ? undefined : maskers(mask);
@@ -74,7 +84,7 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
         delivery: createBodyMasker({ format, direction: 'response', framing, textMaskers: delivers }),
         record: enough
           ? undefined
-          : createBodyMasker({ format, direction: 'response', framing, textMaskers: recorded }),
+          : createBodyMasker({ format, direction: 'response', framing, textMaskers: recorded, ...DELIVERED_LIMITS }),
       };
     },
   };

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type Document, LineCounter, type Node, parseDocument } from 'yaml';
-import { z } from 'zod';
 import type { Model } from './model.ts';
-import { type ModelEntry, modelEntry } from './schema.ts';
+import { type ModelEntry, modelsFile } from './schema.ts';
 
 /** Something wrong in models.yaml. `path` as in `models[0].upstream`; lines and columns count from 1. */
 export interface ModelsProblem {
@@ -24,7 +23,6 @@ type Path = readonly PropertyKey[];
 type Complain = (path: Path, message: string) => void;
 
 const maxSecretLength = 8192;
-const registry = z.strictObject({ models: z.array(modelEntry).min(1, 'must have a model').max(1000) });
 
 /** Reads models.yaml and the credentials that it names: files relative to it, variables from `env`. */
 export async function loadModels(
@@ -60,7 +58,7 @@ export async function parseModels(text: string, readSecret: ReadSecret): Promise
   for (const error of [...document.errors, ...document.warnings]) complainAt(error.pos[0], [], error.message);
   if (problems.length > 0) return { ok: false, problems };
   const complain: Complain = (path, message) => complainAt(offsetOf(document, path), path, message);
-  const parsed = registry.safeParse(contentOf(document));
+  const parsed = modelsFile.safeParse(contentOf(document));
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
       if (issue.code !== 'unrecognized_keys') complain(issue.path, issue.message);

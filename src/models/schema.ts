@@ -115,3 +115,6 @@ export const modelEntry = z.strictObject({
 });
 
 export type ModelEntry = z.output<typeof modelEntry>;
+
+/** The whole of models.yaml. */
+export const modelsFile = z.strictObject({ models: z.array(modelEntry).min(1, 'must have a model').max(1000) });

@@ -27,12 +27,19 @@ function canonicalArray(values: readonly unknown[]): string {
 
 function canonicalObject(object: Readonly<Record<string, unknown>>): string {
   let out = '{';
-  for (const key of Object.keys(object).sort()) {
+  for (const key of sortedKeys(object)) {
     const value = object[key];
     if (value === undefined) continue;
     out += `${out.length > 1 ? ',' : ''}${quote(key)}:${canonicalJson(value)}`;
   }
   return `${out}}`;
+}
+
+/** Whoever writes an event in the order of its keys saves the sort. */
+function sortedKeys(object: object): string[] {
+  const keys = Object.keys(object);
+  for (let i = 1; i < keys.length; i++) if (keys[i - 1]! > keys[i]!) return keys.sort();
+  return keys;
 }
 
 // Most strings need no escape: concatenating quotes is three times as fast as JSON.stringify.

@@ -12,6 +12,9 @@ import type { OpenSegment } from './segment.ts';
 import { JournalUnavailable } from './unavailable.ts';
 import { Waiters } from './waiters.ts';
 
+/** What nobody waits for is written after this long, milliseconds. */
+const LAZY_WRITE_MS = 20;
+
 /** Longest that an fdatasync waits for company, milliseconds. */
 const GATHER_MS = 1;
 
@@ -65,6 +68,7 @@ export class Committer {
   #served = 0;
   #gathered = false;
   #gatherTimer: NodeJS.Timeout | undefined;
+  #lazyTimer: NodeJS.Timeout | undefined;
 
   constructor(segment: OpenSegment, options: CommitterOptions) {
     this.frames = new FrameBuffer(options.maxPendingBytes);
@@ -94,12 +98,16 @@ export class Committer {
   /** To be called after frames were appended: `bytes` more wait now. */
   appended(bytes: number): void {
     this.#appendedTotal += bytes;
-    this.#schedule();
+    this.#lazyTimer ??= setTimeout(() => {
+      this.#lazyTimer = undefined;
+      this.#schedule();
+    }, LAZY_WRITE_MS).unref();
   }
 
   written(): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#writtenTotal >= this.#appendedTotal) return Promise.resolve();
+    this.#schedule();
     return this.#writeWaiters.wait(this.#appendedTotal);
   }
 
@@ -122,6 +130,7 @@ export class Committer {
     } finally {
       clearTimeout(this.#syncTimer);
       clearTimeout(this.#gatherTimer);
+      clearTimeout(this.#lazyTimer);
       this.#failure ??= new JournalUnavailable('journal_closed');
       await this.#options.disk.close(this.#segment.fd);
     }
@@ -131,7 +140,7 @@ export class Committer {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#syncedTotal >= this.#appendedTotal) return;
     const wait = this.#syncWaiters.wait(this.#appendedTotal);
-    this.#maybeSync();
+    this.#advance();
     await wait;
   }
 
@@ -141,9 +150,11 @@ export class Committer {
     setImmediate(() => {
       this.#scheduled = false;
       if (this.#writing !== undefined || this.#failure !== undefined || this.frames.length === 0) return;
+      clearTimeout(this.#lazyTimer);
+      this.#lazyTimer = undefined;
       this.#writing = this.#write().finally(() => {
         this.#writing = undefined;
-        if (this.frames.length > 0) this.#schedule();
+        if (this.frames.length > 0) this.#advance();
       });
     });
   }
@@ -162,9 +173,21 @@ export class Committer {
         this.#writeWaiters.release(upTo);
         if (carried !== undefined) await this.#rotate(carried);
         this.#maybeSync();
-      } while (this.frames.length > 0 && this.#failure === undefined);
+      } while (this.#writeWaiters.first <= this.#appendedTotal && this.#failure === undefined);
     } catch (error) {
       this.#fail(error as Error);
+    }
+  }
+
+  /** Somebody waits for the disk, or something is there for it. What nobody waits to see written goes with the next sync. */
+  #advance(): void {
+    if (this.#failure !== undefined) return;
+    const unwritten = this.frames.length > 0;
+    if (unwritten && this.#writeWaiters.first <= this.#appendedTotal) this.#schedule();
+    else if (!unwritten) this.#maybeSync();
+    else if (this.#syncWaiters.first <= this.#appendedTotal && this.#syncing === undefined) {
+      if (this.#served > 1 && !this.#gathered) this.#gather();
+      else this.#schedule();
     }
   }
 
@@ -191,7 +214,7 @@ export class Committer {
     this.#gatherTimer ??= setTimeout(() => {
       this.#gatherTimer = undefined;
       this.#gathered = true;
-      this.#maybeSync();
+      this.#advance();
     }, GATHER_MS).unref();
   }
 
@@ -215,7 +238,7 @@ export class Committer {
       )
       .finally(() => {
         this.#syncing = undefined;
-        this.#maybeSync();
+        this.#advance();
       });
     return this.#syncing;
   }

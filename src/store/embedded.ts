@@ -70,7 +70,9 @@ export class EmbeddedStore implements Store {
   }
 
   async sql(text: string, format = 'PrettyCompactMonoBlock'): Promise<string> {
-    return Buffer.from(await this.#call({ op: 'sql', sql: text, format }, operatorTimeoutMs)).toString();
+    return Buffer.from(
+      await this.#call({ op: 'sql', database: dialect.database, sql: text, format }, operatorTimeoutMs),
+    ).toString();
   }
 
   async health(): Promise<Health> {

@@ -54,9 +54,11 @@ class Engine {
     return answer;
   }
 
-  async sql(sql: string, format: string): Promise<Uint8Array> {
+  async sql({ sql, format, database }: Extract<EngineRequest, { op: 'sql' }>): Promise<Uint8Array> {
     const session = this.#session();
     try {
+      // Before the first migration there is no such database; then the operator's query is still answered.
+      await session.queryAsync(`USE ${database}`).catch(() => {});
       const result = await session.queryAsync(sql, { format });
       return result.bytes();
     } finally {
@@ -99,7 +101,7 @@ async function answer(request: EngineRequest): Promise<Uint8Array> {
     case 'query':
       return engine.query(request);
     case 'sql':
-      return engine.sql(request.sql, request.format);
+      return engine.sql(request);
     case 'close':
       await engine.close();
       return new Uint8Array();

@@ -21,7 +21,14 @@ export type EngineRequest =
       readonly format: string;
     }
   /** The operator's own SQL, on a session of its own. */
-  | { readonly id: number; readonly op: 'sql'; readonly sql: string; readonly format: string }
+  | {
+      readonly id: number;
+      readonly op: 'sql';
+      readonly sql: string;
+      readonly format: string;
+      /** Database of tables that are named without one. */
+      readonly database: string;
+    }
   | { readonly id: number; readonly op: 'close' };
 
 export type EngineReply =

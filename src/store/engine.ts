@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { constants, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { EngineCall, EngineReply } from './engine-protocol.ts';
 import { StoreError } from './port.ts';
@@ -114,6 +115,7 @@ export class Engine {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#child = child;
+    if (child.pid !== undefined) yieldToTheGates(child.pid);
     child.on('message', (reply: EngineReply) => this.#answered(reply));
     child.once('exit', (code, signal) => this.#exited(child, signal ?? `code ${code}`));
     child.once('error', (error) => this.#exited(child, error.message));
@@ -193,3 +195,12 @@ const missingText =
 const script = fileURLToPath(
   new URL(`./engine-process${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url),
 );
+
+/** Where the cores are short, answers go before shipping: the journal holds what the store has not taken yet. */
+function yieldToTheGates(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // A platform that does not let us: the engine keeps its priority.
+  }
+}

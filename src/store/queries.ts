@@ -63,6 +63,7 @@ export interface SessionFilter {
   /** 1 to 1000. */
   readonly limit: number;
   readonly sinceMs?: number | undefined;
+  /** Subject or e-mail of the caller, exactly. */
   readonly subject?: string | undefined;
   readonly model?: string | undefined;
   readonly verdict?: 'allow' | 'deny' | 'refused' | undefined;
@@ -134,7 +135,7 @@ export async function listSessions(
   const conditions = [
     `type IN (${verdict === 'refused' ? "'refused'" : "'request', 'refused'"})`,
     'at >= fromUnixTimestamp64Milli({since:Int64})',
-    subject === '' ? '' : 'fields.caller.subject = {subject:String}',
+    subject === '' ? '' : '(fields.caller.subject = {subject:String} OR fields.caller.email = {subject:String})',
     model === '' ? '' : 'fields.model = {model:String}',
     verdict === '' || verdict === 'refused'
       ? ''

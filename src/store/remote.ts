@@ -86,7 +86,9 @@ export class RemoteStore implements Store {
   }
 
   async sql(text: string, format = 'PrettyCompactMonoBlock'): Promise<string> {
-    return this.#read(text, format, {}, this.#config.insertTimeoutMs);
+    return this.#read(text, format, {}, this.#config.insertTimeoutMs, {
+      'X-ClickHouse-Database': this.#config.database,
+    });
   }
 
   async health(): Promise<Health> {
@@ -102,11 +104,18 @@ export class RemoteStore implements Store {
     return this.#client.close();
   }
 
-  async #read(sql: string, format: string, parameters: Parameters, timeoutMs: number): Promise<string> {
+  async #read(
+    sql: string,
+    format: string,
+    parameters: Parameters,
+    timeoutMs: number,
+    headers: Record<string, string> = {},
+  ): Promise<string> {
     return this.#answered(async () => {
       const result = await this.#client.exec({
         query: `${sql.trimEnd().replace(/;$/, '')}\nFORMAT ${format}`,
         query_params: { ...parameters },
+        http_headers: headers,
         clickhouse_settings: { wait_end_of_query: 1, max_execution_time: Math.ceil(timeoutMs / 1000) },
         abort_signal: AbortSignal.timeout(timeoutMs),
       });

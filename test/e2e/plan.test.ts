@@ -33,7 +33,7 @@ function splitGates(config: EnvoyConfig, socket: string): void {
 beforeAll(async () => {
   let socket = '';
   stack = await startStack({
-    config: { record: { journal: { refusals: { perSecond: 1000 } } } },
+    config: { record: { journal: { refusals: { perSecond: 1000 }, syncIntervalMs: 10 } } },
     envoy: (config) => {
       const pipe = JSON.stringify(config).match(/"path":"([^"]*)gate\.sock"/)![1]!;
       socket = join(pipe, 'forger.sock');
@@ -136,11 +136,17 @@ test('every plan that was refused is on the record, with why and for what', asyn
     );
   const events = await eventually(async () => {
     const found = await refusedWhy();
-    return found.length >= 10 && found.some(({ detail }) => detail === 'replayed') ? found : undefined;
+    return found.length >= 10 && found.some(({ detail }) => detail === 'plan replayed') ? found : undefined;
   }, 'the refusals in the journal');
   expect(new Set(events.map(({ detail }) => detail))).toEqual(
-    new Set(['missing', 'malformed', 'forged', 'stale', 'other_request', 'other_cluster', 'replayed']),
+    new Set(
+      ['missing', 'malformed', 'forged', 'stale', 'other_request', 'other_cluster', 'replayed'].map(
+        (why) => `plan ${why}`,
+      ),
+    ),
   );
+  const ends = (await stack.journal()).filter((line) => line.kind === 'event' && line.event['how'] === 'gate_failed');
+  expect(ends).toHaveLength(1); // the unknown detector: the session was let through before anything was wrong
   for (const event of events)
     expect(event).toMatchObject({
       code: 'plan_invalid',

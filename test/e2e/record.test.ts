@@ -103,8 +103,15 @@ test('clear personal data is in no file of the gateway, neither from requests no
     response.end(delta('', 'stop') + DONE);
   };
   await (await post('jane', ask(TEXT, true))).text();
+  // What a caller names freely: the model, tools, the user agent, the path.
+  await post('sam', { ...ask('hi'), model: SECRETS[0] });
+  const tools = [{ type: 'function', function: { name: '4111111111111111' } }];
+  await post('jane', { ...ask('hi'), tools });
+  await fetch(`${stack.url}/v1/${SECRETS[0]}`, {
+    headers: { 'user-agent': `agent of ${SECRETS[0]}`, authorization: 'Bearer x' },
+  });
   const client = archiveClient(stack);
-  await eventually(async () => ((await client.sessions()).length >= 4 ? true : undefined), 'the sessions in the store');
+  await eventually(async () => ((await client.sessions()).length >= 7 ? true : undefined), 'the sessions in the store');
   // Columns are compressed on disk: the engine is asked for its texts, and its files are searched as well.
   const stored = await client.sql('SELECT * FROM sallyport.contents');
   const events = await client.sql('SELECT * FROM sallyport.events');

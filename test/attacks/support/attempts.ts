@@ -19,8 +19,8 @@ export interface Attempts {
   passes(...parts: readonly (string | Buffer)[]): Promise<Arrived>;
 }
 
-/** Section of sallyport.yaml: every refusal by itself, not counted together with its like. */
-export const EVERY_REFUSAL = { record: { journal: { refusals: { perSecond: 10_000 } } } };
+/** Section of sallyport.yaml: every refusal by itself, not counted together with its like, and soon. */
+export const EVERY_REFUSAL = { record: { journal: { refusals: { perSecond: 10_000 }, syncIntervalMs: 10 } } };
 
 export function attempts(stack: Stack): Attempts {
   const refusals = async () =>

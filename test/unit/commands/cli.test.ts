@@ -1,15 +1,18 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { identities } from '../../../src/commands/demo/people.ts';
 import { type DemoServer, startDemoProvider } from '../../../src/commands/demo/provider.ts';
 import { writeRunning } from '../../../src/commands/demo/running.ts';
+import { doctorCommand } from '../../../src/commands/doctor.ts';
 import { envoyCommand } from '../../../src/commands/envoy.ts';
 import { schemaCommand } from '../../../src/commands/schema.ts';
 import { tokenCommand } from '../../../src/commands/token.ts';
 import { configSchema } from '../../../src/config.ts';
-import type { Finding } from '../../../src/envoy/check.ts';
 import { project, run } from './run.ts';
 
 const { folder, file, stateDir } = project();
@@ -30,7 +33,9 @@ describe('the program', () => {
     const commands = [...stdout.matchAll(/^ {2}([a-z]+) /gm)]
       .map(([, name]) => name ?? '')
       .filter((name) => name !== 'help');
-    expect(commands).toEqual(expect.arrayContaining(['token', 'sessions', 'explain', 'sql', 'doctor', 'schema']));
+    expect(commands).toEqual(
+      expect.arrayContaining(['up', 'serve', 'token', 'sessions', 'explain', 'sql', 'envoy', 'doctor', 'schema']),
+    );
     const leaves = commands.flatMap((name) =>
       name === 'sessions'
         ? [
@@ -147,78 +152,125 @@ describe('schema', () => {
 });
 
 describe('envoy', () => {
-  const finding: Finding = {
-    rule: 'ext_authz.failure_mode_allow',
-    severity: 'opens',
-    path: 'filters[0].failure_mode_allow',
-    line: 12,
-    is: 'true',
-    shouldBe: 'false',
-    why: 'Everything passes.\u001b[2J',
-  };
-  const check = (text: string) => {
-    if (text === 'not an Envoy') return { error: 'there is no listener' };
-    if (text.includes('open')) return { findings: [finding] };
-    return { findings: text.includes('odd') ? [{ ...finding, severity: 'advice' as const }] : [] };
-  };
-  const commands = [envoyCommand({ check, print: (config, target) => `# ${target} ${config.listen.grpc.kind}` })];
-
-  it('print gives what Envoy needs, ended by a line break', async () => {
-    expect(await run(commands, ['envoy', 'print', '--for', 'istio', '-c', file])).toMatchObject({
-      code: 0,
-      stdout: '# istio unix\n',
-    });
-    expect((await run(commands, ['envoy', 'print', '--for', 'nginx', '-c', file])).code).toBe(2);
-    expect((await run(commands, ['envoy', 'print', '-c', file])).code).toBe(2);
-  });
-
-  it.each([
-    ['closed', 0, 'Nothing in it opens or breaks the gate.\n'],
-    ['odd', 0, expect.stringContaining('advice: ')],
-    [
-      'open',
-      1,
-      'opens: filters[0].failure_mode_allow (line 12)\n  is true; should be false\n  Everything passes.\\x1b[2J\n',
-    ],
-    ['not an Envoy', 2, ''],
-  ])('check of a configuration that is %s ends with %d', async (text, code, stdout) => {
+  const envoy = (...args: string[]) => run([envoyCommand], ['envoy', ...args]);
+  const printed = async (...args: string[]) => (await envoy('print', '-c', file, ...args)).stdout;
+  const checked = async (text: string, ...args: string[]) => {
     const path = join(folder, 'envoy.yaml');
     writeFileSync(path, text);
-    expect(await run(commands, ['envoy', 'check', path])).toMatchObject({ code, stdout });
+    return envoy('check', path, ...args);
+  };
+
+  it.each(['standalone', 'istio', 'envoy-gateway'])(
+    'print gives %s what its own check finds no fault with',
+    async (target) => {
+      const text = await printed('--for', target);
+      expect(text).toContain('llama');
+      const { code, stdout } = await checked(text, '--json');
+      expect(JSON.parse(stdout).findings.filter(({ severity }: { severity: string }) => severity !== 'advice')).toEqual(
+        [],
+      );
+      expect(code).toBe(0);
+    },
+  );
+
+  it('print needs no credential of a model, and shows none', async () => {
+    const text = await printed('--for', 'standalone');
+    expect(text).toContain(join(stateDir, 'gate.sock'));
+    expect(text).not.toContain('no-such-file');
   });
 
-  it('check prints JSON, and ends with 2 for a file that is not there', async () => {
-    writeFileSync(join(folder, 'envoy.yaml'), 'open');
-    const { stdout } = await run(commands, ['envoy', 'check', join(folder, 'envoy.yaml'), '--json']);
-    expect(JSON.parse(stdout)).toEqual({ ok: false, findings: [finding] });
-    expect((await run(commands, ['envoy', 'check', join(folder, 'none')])).code).toBe(2);
+  it('print says which model is not in the mesh', async () => {
+    const other = project('', 'http://127.0.0.1:8000');
+    const { code, stdout, stderr } = await envoy('print', '--for', 'istio', '-c', other.file);
+    rmSync(other.folder, { recursive: true });
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/127\.0\.0\.1 is not a Service/);
+  });
+
+  it('print takes names of the mesh from its options', async () => {
+    const text = await printed(
+      '--for',
+      'istio',
+      '--domain',
+      'ai.corp.example',
+      '--trust-domain',
+      'corp.example',
+      '--gateway',
+      'edge',
+    );
+    expect(text).toContain('ai.corp.example');
+    expect(text).toContain('corp.example/ns/');
+  });
+
+  it.each([['--for', 'nginx'], ['--for', 'istio', '--context', 'everywhere'], []])(
+    'print refuses %s %s %s %s with 2',
+    async (...args) => {
+      expect(await envoy('print', '-c', file, ...args)).toMatchObject({ code: 2, stdout: '' });
+    },
+  );
+
+  it('check names the setting, its line, what it should be and why, and ends with 1', async () => {
+    const open = (await printed('--for', 'standalone')).replace(
+      'failure_mode_allow: false',
+      'failure_mode_allow: true',
+    );
+    const { code, stdout } = await checked(open);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^OPENS {2}.*envoy\.yaml:\d+ .*failure_mode_allow\n {2}is true, should be false\n {2}\S/);
+    const json = JSON.parse((await checked(open, '--json')).stdout);
+    expect(json).toMatchObject({ ok: false, findings: [{ severity: 'opens', is: 'true', shouldBe: 'false' }] });
+  });
+
+  it.each([['{'], ['a: b'], ['']])('check ends with 2 for %j, which is no Envoy configuration', async (text) => {
+    const { code, stdout, stderr } = await checked(text);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain('cannot be checked');
+  });
+
+  it('check ends with 2 for a file that is not there', async () => {
+    expect((await envoy('check', join(folder, 'none'))).code).toBe(2);
   });
 });
 
 describe('doctor', () => {
-  it('finds each fault, and ends with 1', () => {
-    mkdirSync(join(folder, 'bin'), { recursive: true });
-    writeFileSync(join(folder, 'bin', 'envoy'), '#!/bin/sh\necho "envoy  version: abc/1.30.1/Clean/RELEASE/x"\n');
-    chmodSync(join(folder, 'bin', 'envoy'), 0o755);
-    chmodSync(stateDir, 0o755);
-    const { status, stdout } = spawnSync(process.execPath, [join(root, 'src', 'main.ts'), 'doctor', '--json'], {
-      encoding: 'utf8',
-      cwd: folder,
-      env: { ENVOY_BIN: join(folder, 'bin', 'envoy') },
+  async function examine(upstream: string, env: NodeJS.ProcessEnv = {}) {
+    const other = project('listen: {internal: "127.0.0.1:9"}\n', upstream);
+    chmodSync(other.stateDir, 0o755);
+    const { code, stdout } = await run([doctorCommand], ['doctor', '--json', '--config', other.file], { env });
+    rmSync(other.folder, { recursive: true });
+    const { found } = JSON.parse(stdout) as { found: { what: string; result: string; detail: string }[] };
+    return { code, found: Object.fromEntries(found.map(({ what, result, detail }) => [what, `${result}: ${detail}`])) };
+  }
+
+  it('finds each fault, and ends with 1', async () => {
+    const binary = join(folder, 'old-envoy');
+    writeFileSync(binary, '#!/bin/sh\necho "envoy  version: abc/1.30.1/Clean/RELEASE/x"\n');
+    chmodSync(binary, 0o755);
+    const { code, found } = await examine('http://127.0.0.1:9', { ENVOY_BIN: binary });
+    expect(code).toBe(1);
+    expect(found).toEqual({
+      Envoy: expect.stringMatching(/^fault: 1\.30\.1 .* supported are 1\.36 to 1\.40$/),
+      'State folder': expect.stringMatching(/^fault: .* is open to others \(mode 755\)/),
+      'Provider demo': expect.stringMatching(/^fault: .* gives no discovery document/),
+      Gateway: expect.stringMatching(/^warning: not running/),
+      'Way around to llama': expect.stringMatching(/^ok: .* cannot be reached from here/),
     });
-    chmodSync(stateDir, 0o700);
-    const { ok, found } = JSON.parse(stdout) as {
-      ok: boolean;
-      found: { what: string; result: string; detail: string }[];
-    };
-    expect([status, ok]).toEqual([1, false]);
-    expect(found.map(({ what, result }) => `${what}: ${result}`)).toEqual([
-      'Envoy: fault',
-      'State folder: fault',
-      'Provider demo: fault',
-      'Gateway: warning',
-    ]);
-    expect(found[0]?.detail).toContain('supported are 1.36 to 1.40');
-    expect(found[1]?.detail).toContain('mode 755');
+  });
+
+  it.each([
+    [200, 'fault'],
+    [404, 'fault'],
+    [302, 'fault'],
+    [401, 'ok'],
+    [403, 'ok'],
+  ])('calls the model directly without a credential: an answer of %d is %s', async (status, result) => {
+    const model = createServer((_, response) => response.writeHead(status, { location: '/' }).end()).listen(
+      0,
+      '127.0.0.1',
+    );
+    await once(model, 'listening');
+    const { found } = await examine(`http://127.0.0.1:${(model.address() as AddressInfo).port}`);
+    model.close();
+    expect(found['Way around to llama']).toMatch(new RegExp(`^${result}: `));
   });
 });

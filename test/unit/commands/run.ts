@@ -4,13 +4,17 @@ import { join } from 'node:path';
 import { type AddCommand, runCli } from '../../../src/commands/cli.ts';
 
 /** A folder with a configuration that holds; returns folder, file and state folder. */
-export function project(extra = '') {
+export function project(extra = '', upstream = 'http://llama.models.svc.cluster.local:8000', issuerPort = 9) {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-cli-'));
   const file = join(folder, 'sallyport.yaml');
   const stateDir = join(folder, 's');
   mkdirSync(stateDir, { mode: 0o700 });
-  const provider = '{name: demo, issuer: http://127.0.0.1:9, audience: sallyport, algorithms: [ES256]}';
-  writeFileSync(file, `stateDir: s\nidentity:\n  providers:\n    - ${provider}\n${extra}`);
+  const provider = `{name: demo, issuer: http://127.0.0.1:${issuerPort}, audience: sallyport, algorithms: [ES256]}`;
+  writeFileSync(file, `stateDir: s\nidentity:\n  providers:\n    - ${provider}\nmodels: {file: models.yaml}\n${extra}`);
+  writeFileSync(
+    join(folder, 'models.yaml'),
+    `models:\n  - {name: ${issuerPort === 9 ? 'llama' : 'demo'}, version: "1", upstream: "${upstream}", formats: [openai-chat], credential: {file: no-such-file}}\n`,
+  );
   return { folder, file, stateDir };
 }
 

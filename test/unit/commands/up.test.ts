@@ -1,11 +1,23 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { project } from './run.ts';
 
-const { folder, file, stateDir } = project();
+/** A port that is free now. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+const [providerPort, modelPort] = [await freePort(), await freePort()];
+const { folder, file, stateDir } = project('', `http://127.0.0.1:${modelPort}`, providerPort);
 const children: ChildProcess[] = [];
 afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
@@ -13,9 +25,9 @@ afterEach(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Starts the program; `said` waits for a text on either stream, `end` for the exit. */
-function program(args: readonly string[], mode = '') {
+function program(args: readonly string[], mode = '', config = file) {
   const env = { PATH: process.env['PATH'], MODE: mode, ENVOY_BIN: process.execPath };
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'up-program.ts'), ...args, '--config', file], {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'up-program.ts'), ...args, '--config', config], {
     env,
   });
   children.push(child);
@@ -101,9 +113,9 @@ describe('up --demo', () => {
     const { child, end, said } = program(['up', '--demo']);
     await said('What to try next');
     expect(existsSync(join(stateDir, 'demo', 'running.json'))).toBe(true);
-    const discovery = await fetch('http://127.0.0.1:9192/.well-known/openid-configuration');
+    const discovery = await fetch(`http://127.0.0.1:${providerPort}/.well-known/openid-configuration`);
     expect(discovery.status).toBe(200);
-    expect((await fetch('http://127.0.0.1:18080/v1/models')).status).toBe(401);
+    expect((await fetch(`http://127.0.0.1:${modelPort}/v1/models`)).status).toBe(401);
     child.kill('SIGINT');
     const { code, output } = await end;
     expect(code).toBe(0);
@@ -116,13 +128,31 @@ describe('up --demo', () => {
     ])
       expect(output).toContain(part);
     expect(existsSync(join(stateDir, 'demo', 'running.json'))).toBe(false);
-    await expect(fetch('http://127.0.0.1:9192/')).rejects.toThrow();
+    await expect(fetch(`http://127.0.0.1:${providerPort}/`)).rejects.toThrow();
+  });
+
+  it('says which port is taken, and leaves nothing running', async () => {
+    const other = createServer().listen(modelPort, '127.0.0.1');
+    await once(other, 'listening');
+    const { code, output } = await program(['up', '--demo']).end;
+    other.close();
+    expect(code).toBe(1);
+    expect(output).toContain(`Port ${modelPort}, which the demo model needs, is in use.`);
+    await expect(fetch(`http://127.0.0.1:${providerPort}/`)).rejects.toThrow();
+  });
+
+  it('needs a configuration that has the demo in it', async () => {
+    const other = project();
+    const { code, output } = await program(['up', '--demo'], '', other.file).end;
+    rmSync(other.folder, { recursive: true });
+    expect(code).toBe(2);
+    expect(output).toContain('needs an identity provider `demo` and a model `demo`');
   });
 
   it('takes the demo down again when the gateway does not start', async () => {
     const { code } = await program(['up', '--demo'], 'does-not-start').end;
     expect(code).toBe(1);
-    await expect(fetch('http://127.0.0.1:18080/')).rejects.toThrow();
+    await expect(fetch(`http://127.0.0.1:${modelPort}/`)).rejects.toThrow();
     expect(existsSync(join(stateDir, 'demo', 'running.json'))).toBe(false);
   });
 });

@@ -229,6 +229,8 @@ describe('facts about an OpenAI chat request', () => {
     ],
     [{ model: 'm', Model: 'x', messages: hello }, 'Unrecognized request argument supplied'],
     [{ model: 'm', ｍessages: hello, messages: hello }, 'differs from a known one only in case'],
+    [{ model: 'm', 'mo\u200bdel': 'n', messages: hello }, 'differs from a known one only in case'],
+    [{ model: 'm', [`model\0${'x'.repeat(100)}`]: 'n', messages: hello }, 'differs from a known one only in case'],
     [{ model: 'm', messages: [{ role: 'user', Content: 'x', content: 'y' }] }, "supplied in 'messages[0]'"],
   ])('refuses %j', async (body, because) => {
     const message = await refusal(body);

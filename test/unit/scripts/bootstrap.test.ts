@@ -119,6 +119,55 @@ describe('the setup', () => {
     expect(calls('npm-calls')).toBe(0);
   });
 
+  describe('when the lock file lacks builds for other platforms, which npm ci refuses', () => {
+    const lock = (wanted: string) =>
+      JSON.stringify({
+        packages: {
+          '': {},
+          'node_modules/node': { version: '24.21.0' },
+          'node_modules/a': { version: '1.0.0', optionalDependencies: { '@a/build-mac': wanted } },
+        },
+      });
+    const installs = (complaint: string, installed: string) =>
+      program(
+        'npm',
+        `echo "$@" >> ${root}/npm-calls
+if [ "$1" = ci ]; then echo "npm error code EUSAGE" >&2; echo "npm error ${complaint}" >&2; exit 1; fi
+mkdir -p node_modules/node/bin && touch node_modules/node/bin/node
+echo '{"packages":{"node_modules/node":{"version":"24.21.0"},"node_modules/a":{"version":"${installed}"}}}' > node_modules/.package-lock.json`,
+      );
+
+    it.each(['Missing: @a/build-mac@ from lock file', 'Missing: @a/build-mac@1.0.0 from lock file'])(
+      'installs what it pins: %s',
+      async (complaint) => {
+        writeFileSync(join(root, 'package-lock.json'), lock('1.0.0'));
+        installs(complaint, '1.0.0');
+        expect(await bootstrap()).toMatchObject({ code: 0 });
+        expect(readFileSync(join(root, 'npm-calls'), 'utf8')).toMatch(/^ci .*\ninstall --no-save /);
+      },
+    );
+
+    it.each([
+      ['another package is missing', '1.0.0', 'Missing: left-pad@1.0.0 from lock file'],
+      ['another version is', '1.0.0', 'Missing: @a/build-mac@2.0.0 from lock file'],
+      ['no exact version is asked for', '^1.0.0', 'Missing: @a/build-mac@1.2.0 from lock file'],
+      ['package.json asks for something else', '1.0.0', 'Invalid: a@2 Missing: @a/build-mac@1.0.0 from lock file'],
+    ])('does not go on when %s', async (_, wanted, complaint) => {
+      writeFileSync(join(root, 'package-lock.json'), lock(wanted));
+      installs(complaint, '1.0.0');
+      expect(await bootstrap()).toMatchObject({ code: 1 });
+      expect(calls('npm-calls')).toBe(1);
+    });
+
+    it('does not go on when something else than it pins was installed', async () => {
+      writeFileSync(join(root, 'package-lock.json'), lock('1.0.0'));
+      installs('Missing: @a/build-mac@ from lock file', '1.0.1');
+      const { code, stderr } = await bootstrap();
+      expect(code).toBe(1);
+      expect(stderr).toContain('not what package-lock.json pins');
+    });
+  });
+
   it('never installs into node_modules that are a link', async () => {
     mkdirSync(join(root, 'elsewhere'));
     symlinkSync(join(root, 'elsewhere'), join(root, 'node_modules'));

@@ -5,7 +5,7 @@ describe('the store section of the config', () => {
   it('is the embedded engine when nothing is said', () => {
     expect(storeConfig.parse(undefined)).toEqual({
       engine: 'embedded',
-      dir: '.sallyport/store',
+      dir: 'store',
       memoryBytes: 1024 ** 3,
       insertTimeoutMs: 120_000,
       queryTimeoutMs: 30_000,
