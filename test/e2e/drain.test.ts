@@ -1,20 +1,16 @@
 /** Going down without failing a request: one gateway with a live stream, and two that are restarted in turn under load. */
 import type http from 'node:http';
 import net from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { expect, type TestContext, test } from 'vitest';
 import { archiveClient } from './support/archive.ts';
 import { ask, open, streamedChat } from './support/ask.ts';
 import { type Fleet, type FleetOptions, type GateProcess, startFleet } from './support/processes.ts';
 import { eventually, type JournalLine } from './support/stack.ts';
 import { completion, DONE, delta, type Handler } from './support/upstream.ts';
 
-let fleet: Fleet | undefined;
-afterEach(async () => {
-  await fleet?.close();
-  fleet = undefined;
-});
-const start = async (options: FleetOptions): Promise<Fleet> => {
-  fleet = await startFleet(options);
+const start = async (options: FleetOptions, { onTestFinished }: TestContext): Promise<Fleet> => {
+  const fleet = await startFleet(options);
+  onTestFinished(() => fleet.close());
   return fleet;
 };
 
@@ -36,8 +32,8 @@ function heldStreams(): { readonly answer: Handler; finish(): void } {
   };
 }
 
-test('a gateway that is told to stop says so at once, lets its live stream finish, and ends with 0', async () => {
-  const f = await start({ gates: 1 });
+test.concurrent('a gateway that is told to stop says so at once, lets its live stream finish, and ends with 0', async (context) => {
+  const f = await start({ gates: 1 }, context);
   const [gate] = f.gates;
   const held = heldStreams();
   f.model.answer = held.answer;
@@ -61,8 +57,8 @@ test('a gateway that is told to stop says so at once, lets its live stream finis
   expect(ends.map(({ how }) => how)).toEqual(['complete', 'complete']);
 });
 
-test('drainTimeout bounds it: a stream that goes on and on is ended, and is on the record', async () => {
-  const f = await start({ gates: 1, config: { drainTimeout: '1s' } });
+test.concurrent('drainTimeout bounds it: a stream that goes on and on is ended, and is on the record', async (context) => {
+  const f = await start({ gates: 1, config: { drainTimeout: '1s' } }, context);
   const [gate] = f.gates;
   f.model.answer = heldStreams().answer;
   const call = await open(f, streamedChat);
@@ -140,8 +136,8 @@ const recorded = (gates: readonly GateProcess[], sessions: number): Promise<read
     return all.filter(({ event }) => event.type === 'end').length >= sessions ? all : undefined;
   }, 'all sessions in the stores');
 
-test('two gateways restarted in turn under load fail no request, and every session has one end that cites its request', async () => {
-  const f = await start({ gates: 2, config: { drainTimeout: '30s' } });
+test('two gateways restarted in turn under load fail no request, and every session has one end that cites its request', async (context) => {
+  const f = await start({ gates: 2, config: { drainTimeout: '30s' } }, context);
   const [first, second] = f.gates as [GateProcess, GateProcess];
   const held = heldStreams();
   let hold = true;

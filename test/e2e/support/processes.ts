@@ -80,7 +80,7 @@ export async function startFleet({ gates: count, config = {} }: FleetOptions): P
   };
 }
 
-const SCRIPT = fileURLToPath(new URL('./gate-process.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 
 function gateProcess(config: Config): GateProcess {
   let child: ChildProcess | undefined;
@@ -96,7 +96,7 @@ function gateProcess(config: Config): GateProcess {
     config,
     start: async () => {
       said = '';
-      const running = spawn(process.execPath, [SCRIPT, 'serve', '--config', config.file], {
+      const running = spawn(process.execPath, [MAIN, 'serve', '--config', config.file], {
         stdio: ['ignore', 'ignore', 'pipe'],
       });
       child = running;
