@@ -286,6 +286,8 @@ test.each([
   expect([got.status, codeOf(got)]).toEqual([503, 'envoy_misconfigured']);
   expect(got.text).toContain(field);
   const refusals = (await s.journal()).flatMap((line) => (line.kind === 'event' ? [line.event] : []));
-  expect(refusals).toContainEqual(expect.objectContaining({ type: 'refused', code: 'envoy_misconfigured', detail: field }));
+  expect(refusals).toContainEqual(
+    expect.objectContaining({ type: 'refused', code: 'envoy_misconfigured', detail: field }),
+  );
   expect(s.model.arrived).toHaveLength(0);
 });
