@@ -1,6 +1,7 @@
 // The import table of docs/architecture.md. `from` may import `to`; everything else between our modules is an error.
 // Stages meet as values in checkpoint.ts; type-only imports are allowed where the table says "types of".
-const stages = 'identity|exchange|policy|limits|approval|detect|mask|record|store|models|state|console|observe|envoy|commands';
+const stages =
+  'identity|exchange|policy|limits|approval|detect|mask|record|store|models|state|console|observe|envoy|commands';
 const only = (from, allowed, types = []) => {
   const self = from.replace(/\\/g, '');
   const rules = [
@@ -8,7 +9,10 @@ const only = (from, allowed, types = []) => {
       name: `${self}-imports`,
       severity: 'error',
       from: { path: `^src/${from}(/|\\.ts$)` },
-      to: { path: '^src/', pathNot: [`^src/${from}(/|\\.ts$)`, ...[...allowed, ...types].map((a) => `^src/${a}(/|\\.ts$)`)] },
+      to: {
+        path: '^src/',
+        pathNot: [`^src/${from}(/|\\.ts$)`, ...[...allowed, ...types].map((a) => `^src/${a}(/|\\.ts$)`)],
+      },
     },
   ];
   for (const type of types)
@@ -41,7 +45,11 @@ module.exports = {
     ...only('policy', ['detect'], ['identity', 'exchange', 'models']),
     ...only('limits', ['state'], ['policy']),
     ...only('approval', ['state'], ['policy']),
-    ...only('record', [], [...stages.split('|').filter((s) => !/record|envoy|commands|store|observe/.test(s)), 'checkpoint']),
+    ...only(
+      'record',
+      [],
+      [...stages.split('|').filter((s) => !/record|envoy|commands|store|observe/.test(s)), 'checkpoint'],
+    ),
     ...only('store', [], ['record']),
     ...only('console', []),
     ...only('envoy', ['checkpoint', 'mask', 'exchange', 'record']),

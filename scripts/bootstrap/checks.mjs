@@ -40,23 +40,16 @@ export function checks({ root, node, env }) {
 
 /** Holds the import table, and that it looked at something: without its parser dependency-cruiser cruises nothing and is content. */
 async function importTable(tool, bin) {
-  const { output } = await tool([
+  const { code, output } = await tool([
     bin('dependency-cruiser', 'bin/dependency-cruiser.mjs'),
     'src',
     '--output-type',
-    'json',
+    'err',
   ]);
-  let summary;
-  try {
-    ({ summary } = JSON.parse(output));
-  } catch {
-    return output;
-  }
-  if (summary.totalCruised === 0) return 'It cruised no module at all.';
-  const broken = summary.violations.filter(({ rule }) => rule.severity === 'error');
-  return broken.length === 0
-    ? undefined
-    : broken.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`).join('\n');
+  if (code !== 0) return output || `ended with ${code}`;
+  const cruised = /\((\d+) modules?, /.exec(output)?.[1];
+  if (cruised === undefined) return `It did not say how many modules it cruised:\n${output}`;
+  return Number(cruised) === 0 ? 'It cruised no module at all.' : undefined;
 }
 
 /**
