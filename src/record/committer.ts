@@ -209,13 +209,14 @@ export class Committer {
   /**
    * Under load, waits a moment for more to join: an fdatasync costs some 100 µs of CPU, whoever it serves. Only while the
    * last one served several, so that a lone request never waits (PostgreSQL's commit_delay and commit_siblings).
+   * Keeps the process alive, unlike the other timers: somebody waits for this one.
    */
   #gather(): void {
     this.#gatherTimer ??= setTimeout(() => {
       this.#gatherTimer = undefined;
       this.#gathered = true;
       this.#advance();
-    }, GATHER_MS).unref();
+    }, GATHER_MS);
   }
 
   #sync(): Promise<void> {
