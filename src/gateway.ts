@@ -45,6 +45,9 @@ export interface GatewayExtras {
   readonly disk?: JournalDisk;
 }
 
+/** `up` is for one machine, and its Ctrl-C is meant now: live streams get this long, milliseconds. */
+const UP_DRAIN_MS = 3_000;
+
 /** While going down, requests are still answered for this long: Envoy's health checks say so meanwhile, and it goes elsewhere. */
 const LINGER_MS = 5_000;
 
@@ -109,7 +112,7 @@ async function start(
     close: async () => {
       state.draining = true;
       // Our own Envoy stops taking requests first; one that is not ours hears of it by its health checks.
-      if (front !== undefined) await front.envoy.stop(config.drainTimeout);
+      if (front !== undefined) await front.envoy.stop(Math.min(config.drainTimeout, UP_DRAIN_MS));
       else await gates.drain(config.drainTimeout);
       for (const stop of stops.reverse()) await stop();
     },
