@@ -257,6 +257,8 @@ function connectionManager(options: BootstrapOptions): Json {
       common_http_protocol_options: { headers_with_underscores_action: 'REJECT_REQUEST' },
       stream_idle_timeout: `${MODEL_SILENCE_S}s`,
       request_headers_timeout: '15s',
+      // Runs until the gate has answered the Check, so it is above the wait for an approval: a slow body ends, a held one does not.
+      request_timeout: `${options.approvalsWaitS + 60}s`,
       server_header_transformation: 'OVERWRITE',
       local_reply_config: localReplies(),
       route_config: {

@@ -32,6 +32,8 @@ export interface RecordParts {
 const HEALTH_INTERVAL_MS = 2_000;
 /** A clean stop ships what it can; what is left is in the journal and is shipped by the next run. */
 const DRAIN_ON_CLOSE_MS = 3_000;
+/** Longest that a reader waits for what is not in the store yet, milliseconds. */
+const SETTLE_MS = 2_000;
 
 export interface RecordOptions {
   readonly config: Config;
@@ -81,7 +83,7 @@ export async function openRecord(options: RecordOptions): Promise<RecordParts> {
     journal,
     store,
     shipper,
-    archive: archiveOf(journal, store, databaseOf(config)),
+    archive: archiveOf(journal, store, databaseOf(config), () => shipped(shipper)),
     health: () => health,
     close: async () => {
       clearInterval(timer);
@@ -129,8 +131,18 @@ async function migrate(store: Store, log: Log): Promise<boolean> {
   }
 }
 
+/** Brings what is synced into the store before somebody reads it; a store that is slow or down is not waited for. */
+async function shipped(shipper: Shipper): Promise<void> {
+  await Promise.race([shipper.drained(), new Promise((done) => setTimeout(done, SETTLE_MS).unref())]);
+}
+
 /** The record as the CLI reads it. A look goes on the record before it is answered. */
-export function archiveOf(recorder: Pick<Recorder, 'event' | 'durable'>, store: Store, database: string): Archive {
+function archiveOf(
+  recorder: Pick<Recorder, 'event' | 'durable'>,
+  store: Store,
+  database: string,
+  settle: () => Promise<void>,
+): Archive {
   return {
     sessions: async ({ limit, who, model, verdict, sinceMs }: SessionFilter) =>
       (await listSessions(store, { limit, subject: who, model, verdict, sinceMs }, database)).map(summary),
@@ -152,6 +164,7 @@ export function archiveOf(recorder: Pick<Recorder, 'event' | 'durable'>, store: 
     looked: async ({ action, reader, subject }) => {
       recorder.event({ type: 'admin', session: newSession(), at: nowMs(), action, reader, subject });
       await recorder.durable();
+      await settle();
     },
   };
 }
