@@ -56,8 +56,8 @@ module.exports = {
     {
       name: 'checkpoint-takes-its-stages-as-values',
       severity: 'error',
-      from: { path: '^src/checkpoint\\.ts$' },
-      to: { path: '^src/', dependencyTypesNot: ['type-only'], pathNot: '^src/exchange/errors\\.ts$' },
+      from: { path: '^src/checkpoint(/|\\.ts$)' },
+      to: { path: '^src/', dependencyTypesNot: ['type-only'], pathNot: '^src/checkpoint/' },
     },
   ],
   options: {

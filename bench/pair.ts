@@ -2,14 +2,15 @@
  * The yardstick: the least that an ext_authz + ext_proc pair in grpc-js can be. Same server, same lean wire codec, every
  * answer a constant: it decides nothing, masks nothing, records nothing.
  */
-import { startGrpcServer } from '../src/envoy/server.ts';
+
 import {
   CONTINUE_REQUEST_HEADERS,
   CONTINUE_RESPONSE_BODY,
   CONTINUE_RESPONSE_HEADERS,
   CONTINUE_RESPONSE_TRAILERS,
-  type ProcessingKind,
-} from '../src/envoy/wire.ts';
+} from '../src/envoy/encode.ts';
+import { startGrpcServer } from '../src/envoy/server.ts';
+import type { ProcessingKind } from '../src/envoy/wire.ts';
 
 const [, , socket, cluster] = process.argv;
 if (socket === undefined || cluster === undefined) throw new Error('usage: pair.ts SOCKET CLUSTER');

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createCheckpoint, httpFacts } from './checkpoint.ts';
+import { httpFacts } from './checkpoint/record.ts';
+import { createCheckpoint } from './checkpoint.ts';
 import { adminSocket, type Config, environment, sharesSessions } from './config.ts';
 import { createAdminApp } from './console/admin.ts';
 import { createInternalApp } from './console/internal.ts';

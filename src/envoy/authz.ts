@@ -1,10 +1,12 @@
 /** The ext_authz edge: a CheckRequest becomes a GateRequest, an Answer becomes a CheckResponse. */
 import grpc from '@grpc/grpc-js';
-import type { Answer, Checkpoint, GateRequest, Header, RefuseStage, Reply, RequestHead } from '../checkpoint.ts';
+import type { Answer, GateRequest, Header, RefuseStage, Reply, RequestHead } from '../checkpoint/stages.ts';
+import type { Checkpoint } from '../checkpoint.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
+import { encodeForward } from './encode.ts';
 import { type PlanKeys, sealPlan } from './plan.ts';
 import type { CheckCall, CheckReply } from './server.ts';
-import { type CheckRequest, encodeForward } from './wire.ts';
+import type { CheckRequest } from './wire.ts';
 
 export interface AuthzOptions {
   readonly checkpoint: Checkpoint;

@@ -2,7 +2,7 @@
  * What goes upstream on a "yes". Client headers pass by an allow-list, so no identity header that anyone has ever
  * thought of survives; ours are set over whatever the client sent.
  */
-import type { GateRequest, Header } from '../checkpoint.ts';
+import type { GateRequest, Header } from '../checkpoint/stages.ts';
 
 const PASSED = new Set([
   'accept',

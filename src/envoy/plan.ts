@@ -3,7 +3,7 @@
  * only with our HMAC-SHA256 (RFC 2104), fresh, for this request and this cluster, once.
  */
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
-import type { Plan } from '../checkpoint.ts';
+import type { Plan } from '../checkpoint/stages.ts';
 
 const VERSION = 1;
 

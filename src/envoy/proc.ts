@@ -6,32 +6,29 @@
  * non-OK, or, while the client has seen no header yet, with an immediate response.
  */
 import grpc from '@grpc/grpc-js';
-import type { Plan, RefuseStage, RequestHead } from '../checkpoint.ts';
+import type { Plan, RefuseStage, RequestHead } from '../checkpoint/stages.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
 import { upgradeOf } from '../exchange/transport.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
 import type { BodyMasker, Released } from '../mask/contract.ts';
 import type { Recorder } from '../record/events.ts';
 import type { EdgeRefusal } from './authz.ts';
-import { openPlan, type PlanKeys, type PlanRefusal, type UsedPlans } from './plan.ts';
-import { type Framing, type ResponseHead, readHead } from './response.ts';
-import type { ProcessCall } from './server.ts';
-import { type Ending, NOTHING_DELIVERED, type OpenSessions } from './sessions.ts';
 import {
-  attributeStrings,
   CONTINUE_REQUEST_BODY,
   CONTINUE_REQUEST_HEADERS,
   CONTINUE_REQUEST_TRAILERS,
   CONTINUE_RESPONSE_BODY,
   CONTINUE_RESPONSE_HEADERS,
   CONTINUE_RESPONSE_TRAILERS,
-  decodeHeaderMap,
   encodeResponseBody,
   encodeResponseHeaders,
   encodeResponseTrailers,
-  metadataStrings,
-  type ProcessingRequest,
-} from './wire.ts';
+} from './encode.ts';
+import { openPlan, type PlanKeys, type PlanRefusal, type UsedPlans } from './plan.ts';
+import { type Framing, type ResponseHead, readHead } from './response.ts';
+import type { ProcessCall } from './server.ts';
+import { type Ending, NOTHING_DELIVERED, type OpenSessions } from './sessions.ts';
+import { attributeStrings, decodeHeaderMap, metadataStrings, type ProcessingRequest } from './wire.ts';
 
 /** Namespace of ext_authz's dynamic metadata, whatever name the filter has. */
 const METADATA_NAMESPACE = 'envoy.filters.http.ext_authz';

@@ -1,5 +1,5 @@
 /** Sessions that were let through and have not ended: the request gate opens them, the response gate ends them. */
-import type { Plan } from '../checkpoint.ts';
+import type { Plan } from '../checkpoint/stages.ts';
 import type { EndEvent, Recorder } from '../record/events.ts';
 
 /** A yes that no stream has taken up after this long was never dispatched, milliseconds. */

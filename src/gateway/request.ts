@@ -1,7 +1,7 @@
 /** The stages of the request gate, made from the config's parts. */
 import { randomFillSync } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import type { GateRequest, Plan, RefuseStage, Stages } from '../checkpoint.ts';
+import type { GateRequest, Plan, RefuseStage, Stages } from '../checkpoint/stages.ts';
 import { forwardHeaders } from '../envoy/forward.ts';
 import { formatOfRequest, modelListPaths, readRequest } from '../exchange/formats.ts';
 import { refusal } from '../exchange/refusal.ts';

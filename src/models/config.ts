@@ -8,5 +8,3 @@ export const modelsSection = z.strictObject({
     .default('policies/models.yaml')
     .describe('The registry of models, relative to the config file. Default `policies/models.yaml`.'),
 });
-
-export type ModelsConfig = z.output<typeof modelsSection>;

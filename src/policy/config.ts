@@ -18,5 +18,3 @@ export const policiesSection = z.strictObject({
       'What one evaluation of a rule may cost: an iteration is 1, 512 characters of text 1, 8 characters under `matches` 1. A rule that runs out counts as an error. Default 20000, a few milliseconds at most.',
     ),
 });
-
-export type PoliciesConfig = z.output<typeof policiesSection>;

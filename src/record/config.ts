@@ -142,5 +142,3 @@ export const recordConfig = z.strictObject({
   journal: journalConfig.prefault({}),
   shipping: shippingConfig.prefault({}),
 });
-
-export type RecordConfig = z.infer<typeof recordConfig>;

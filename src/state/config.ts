@@ -18,5 +18,3 @@ export const stateSection = z.strictObject({
       'Milliseconds to wait for another process that writes to the same file; then the gate answers 503. Default 1000.',
     ),
 });
-
-export type StateConfig = z.output<typeof stateSection>;

@@ -2,7 +2,7 @@ import { createSecretKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Plan } from '../../src/checkpoint.ts';
+import type { Plan } from '../../src/checkpoint/stages.ts';
 import { PLAN_FRESH_MS, sealPlan } from '../../src/envoy/plan.ts';
 import type { CheckRequest } from '../../src/envoy/wire.ts';
 import { type Forger, startForger } from './support/forger.ts';

@@ -1,6 +1,8 @@
 /** An ext_authz that says yes to everything with the plan of a test's choice: what an attacker on Envoy's side would do. */
+
+import { encodeForward } from '../../../src/envoy/encode.ts';
 import { startGrpcServer } from '../../../src/envoy/server.ts';
-import { type CheckRequest, encodeForward } from '../../../src/envoy/wire.ts';
+import type { CheckRequest } from '../../../src/envoy/wire.ts';
 
 export interface Forger {
   /** The plan for the next request; undefined: no dynamic metadata at all. */

@@ -1,6 +1,6 @@
 import { createSecretKey } from 'node:crypto';
 import { expect, test } from 'vitest';
-import type { Plan } from '../../../src/checkpoint.ts';
+import type { Plan } from '../../../src/checkpoint/stages.ts';
 import { openPlan, PLAN_FRESH_MS, sealPlan, UsedPlans } from '../../../src/envoy/plan.ts';
 
 const key = createSecretKey(Buffer.alloc(32, 1));

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Plan } from '../../../src/checkpoint.ts';
+import type { Plan } from '../../../src/checkpoint/stages.ts';
 import { NOTHING_DELIVERED, OpenSessions } from '../../../src/envoy/sessions.ts';
 import type { RecordEvent, Recorder } from '../../../src/record/events.ts';
 

@@ -2,16 +2,18 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
+import {
+  encodeForward,
+  encodeResponseBody,
+  encodeResponseHeaders,
+  encodeResponseTrailers,
+} from '../../../src/envoy/encode.ts';
 import { PROTO_DIR } from '../../../src/envoy/services.ts';
 import {
   attributeStrings,
   decodeCheckRequest,
   decodeHeaderMap,
   decodeProcessingRequest,
-  encodeForward,
-  encodeResponseBody,
-  encodeResponseHeaders,
-  encodeResponseTrailers,
   metadataStrings,
 } from '../../../src/envoy/wire.ts';
 

@@ -1,0 +1,133 @@
+/** What the request gate works on and with: the request, the stages as values, the plan and the answer. */
+import type { ErrorCode } from '../exchange/errors.ts';
+import type { Reading, RequestFacts } from '../exchange/facts.ts';
+import type { Caller, Identification } from '../identity/caller.ts';
+import type { Model } from '../models/model.ts';
+import type { PolicySet } from '../policy/decision.ts';
+import type { HttpFacts, Recorder } from '../record/events.ts';
+
+export type Header = readonly [name: string, value: string];
+
+/** One request as the edge understood it. Header names are lower case; duplicates are apart unless `joined`. */
+export interface GateRequest {
+  readonly method: string;
+  /** Path with query, as sent. */
+  readonly path: string;
+  readonly host: string;
+  readonly headers: readonly Header[];
+  /** Duplicated headers arrive joined by commas (the edge could not be asked for raw headers). */
+  readonly joined: boolean;
+  readonly body: Buffer;
+  readonly clientAddress: string;
+  /** A mesh route names its model: `context_extensions` `sallyport.model`. */
+  readonly namedModel: string | undefined;
+}
+
+export type RequestHead = Pick<GateRequest, 'method' | 'path' | 'host' | 'headers' | 'clientAddress'>;
+
+/** What the request gate hands to the response gate, sealed (HMAC-SHA256) in Envoy's dynamic metadata. */
+export interface Plan {
+  readonly session: string;
+  readonly format: string;
+  readonly stream: boolean;
+  /** Detector ids to mask in what is delivered, sorted. */
+  readonly mask: readonly string[];
+  /** Envoy cluster of the model version that the gate picked. */
+  readonly cluster: string;
+  /** Envoy's request.id. */
+  readonly requestId: string;
+  /** Epoch milliseconds. */
+  readonly issuedAtMs: number;
+  readonly revision: string;
+  readonly request: { readonly writer: string; readonly leaf: number };
+}
+
+export type Answer =
+  | {
+      readonly kind: 'forward';
+      readonly plan: Plan;
+      readonly setHeaders: readonly Header[];
+      readonly removeHeaders: readonly string[];
+    }
+  | Reply;
+
+/** Answered by the gate: a refusal, or what the gate itself knows (`/v1/models`). */
+export interface Reply {
+  readonly kind: 'reply';
+  readonly session: string;
+  readonly status: number;
+  readonly code: ErrorCode | 'ok';
+  readonly headers: readonly Header[];
+  readonly body: string;
+}
+
+/** The stages, as values. */
+export interface Stages {
+  /** Refuses what no model API is: upgrades, CONNECT, a Host that is none. Returns why, or undefined. */
+  readonly refuseTransport: (
+    request: GateRequest,
+  ) => { readonly code: ErrorCode; readonly detail: string; readonly message?: string } | undefined;
+  readonly findCredential: (request: GateRequest) => FoundCredential;
+  readonly identify: (token: string) => Identification | Promise<Identification>;
+  readonly route: RouteStage;
+  readonly read: (request: GateRequest) => Reading<RequestFacts> | Promise<Reading<RequestFacts>>;
+  /** Masks the request's body for the record and counts what it found. */
+  readonly find: (request: GateRequest, facts: RequestFacts) => Found | Promise<Found>;
+  /** Masks what the caller chose freely (path, user agent, names) before it goes on the record. */
+  readonly maskText: (text: string) => string;
+  readonly policy: () => PolicySet;
+  readonly recorder: Recorder;
+  readonly refuse: RefuseStage;
+  /** What goes upstream: our headers set, the caller's credential and identity headers gone. */
+  readonly forward: (
+    request: GateRequest,
+    caller: Caller,
+    model: Model,
+    session: string,
+  ) => { readonly setHeaders: readonly Header[]; readonly removeHeaders: readonly string[] };
+  readonly newSession: () => string;
+  readonly nowMs: () => number;
+  /** Called when a yes is on its way: the session is open until the response gate ends it. */
+  readonly dispatched: (plan: Plan) => void;
+  /** The gate is going down and takes nothing new. */
+  readonly draining: () => boolean;
+  /** A stage threw: a bug or a dependency. Goes to the log, without the request. */
+  readonly failed: (session: string, error: unknown) => void;
+}
+
+export type FoundCredential =
+  | { readonly ok: true; readonly token: string }
+  | {
+      readonly ok: false;
+      readonly code: 'token_missing' | 'token_malformed' | 'credentials_conflict' | 'credential_in_query';
+      readonly detail: string;
+    };
+
+export interface Found {
+  readonly masked: Buffer;
+  readonly findings: ReadonlyMap<string, number>;
+}
+
+export interface RouteStage {
+  readonly models: () => readonly Model[];
+  /** Whether any entry admits this host and path (and what the path is for). */
+  readonly admit: (request: GateRequest) => 'list_models' | 'call' | 'refused';
+  readonly pick: (request: GateRequest, modelField: string) => Model | undefined;
+  /** The list that the gate answers itself. */
+  readonly list: (models: readonly Model[]) => string;
+}
+
+export type RefuseStage = (refusal: {
+  readonly code: ErrorCode;
+  readonly message?: string;
+  readonly session: string;
+}) => { readonly status: number; readonly headers: readonly Header[]; readonly body: string };
+
+/** State of one passage through the gate. */
+export interface Passage {
+  readonly session: string;
+  readonly startedMs: number;
+  readonly startedUs: number;
+  readonly request: GateRequest;
+  readonly http: HttpFacts;
+}
