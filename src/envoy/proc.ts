@@ -10,9 +10,10 @@ import type { Plan, RefuseStage, RequestHead } from '../checkpoint/stages.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
 import { upgradeOf } from '../exchange/transport.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
-import type { BodyMasker, Released } from '../mask/contract.ts';
+import type { Released } from '../mask/contract.ts';
 import type { Recorder } from '../record/events.ts';
 import type { EdgeRefusal } from './authz.ts';
+import { Delivered } from './delivered.ts';
 import {
   CONTINUE_REQUEST_BODY,
   CONTINUE_REQUEST_HEADERS,
@@ -75,9 +76,7 @@ class ResponseGate {
   private busy = false;
   /** The terminal event, or the end of the body, has been handed to the record. */
   private terminal = false;
-  private seq = 0;
-  private bytes = 0;
-  private firstByteAtMs: number | undefined;
+  private delivered: Delivered | undefined;
   private readonly call: ProcessCall;
   private readonly options: ProcOptions;
 
@@ -212,6 +211,7 @@ class ResponseGate {
       return this.afterDurable(answer);
     }
     this.body = this.options.openBody(plan, head.reading.framing);
+    this.delivered = new Delivered(plan, this.body, recorder, nowMs);
     return this.pass(answer);
   }
 
@@ -239,7 +239,10 @@ class ResponseGate {
       status: answer.status,
     });
     this.phase = 'over';
-    return this.options.recorder.durable().then(() => this.writeImmediate(answer));
+    return this.options.recorder.durable().then(
+      () => this.writeImmediate(answer),
+      () => this.writeImmediate(this.options.refuse({ code: 'record_unavailable', session: plan.session })),
+    );
   }
 
   private responseBody(message: ProcessingRequest): Promise<void> | undefined {
@@ -263,7 +266,7 @@ class ResponseGate {
     if (this.phase === 'over') return undefined;
     this.options.observe.chunk(message.body.length, released.bytes.length);
     const answer = released.bytes.equals(message.body) ? CONTINUE_RESPONSE_BODY : encodeResponseBody(released.bytes);
-    const recorded = this.record(released.bytes, last);
+    const recorded = this.delivered?.add(released.bytes, last);
     if (recorded !== undefined) return recorded.then(() => this.letGo(answer, released.terminal));
     return this.letGo(answer, released.terminal);
   }
@@ -280,37 +283,6 @@ class ResponseGate {
     return undefined;
   }
 
-  /** What was delivered goes to the journal, masked with the record's own detectors where the delivery was not. */
-  private record(delivered: Buffer, last: boolean): Promise<void> | undefined {
-    const second = this.body?.record;
-    if (delivered.length > 0) this.firstByteAtMs ??= this.options.nowMs();
-    this.bytes += delivered.length;
-    if (second === undefined) {
-      this.chunk(delivered);
-      return undefined;
-    }
-    const masked = second.push(delivered);
-    if (masked instanceof Promise || last) return this.recordSlowly(masked, second, last);
-    this.chunk(masked.bytes);
-    return undefined;
-  }
-
-  private async recordSlowly(masked: Released | Promise<Released>, second: BodyMasker, last: boolean): Promise<void> {
-    this.chunk((await masked).bytes);
-    if (last) this.chunk((await second.end()).bytes);
-  }
-
-  private chunk(bytes: Buffer): void {
-    if (bytes.length === 0 || this.plan === undefined) return;
-    this.options.recorder.content({
-      session: this.plan.session,
-      direction: 'response',
-      seq: this.seq++,
-      at: this.options.nowMs(),
-      bytes,
-    });
-  }
-
   /** HTTP/2 trailers: none pass, and nothing can be added any more, so text that is still held ends the stream. */
   private async responseTrailers(message: ProcessingRequest): Promise<void> {
     const { body } = this;
@@ -320,7 +292,7 @@ class ResponseGate {
       return;
     }
     if (!this.terminal) {
-      if (body?.record !== undefined) this.chunk((await body.record.end()).bytes);
+      await this.delivered?.finish();
       this.end('complete', '');
     }
     const names = decodeHeaderMap(message.headerMap).map(([name]) => name);
@@ -338,25 +310,12 @@ class ResponseGate {
 
   private end(how: Ending['how'], code: ErrorCode | ''): void {
     this.terminal = true;
-    const { plan, body, options } = this;
+    const { plan, options } = this;
     if (plan === undefined) return;
-    const { delivery, record } = body ?? {};
-    const findings = delivery?.findings ?? NO_FINDINGS;
-    const ended = options.sessions.end(plan.session, {
-      how,
-      code,
-      status: this.head?.status ?? 0,
-      found: Object.fromEntries(record === undefined ? findings : addCounts(findings, record.findings)),
-      masked: Object.fromEntries(findings),
-      inputTokens: delivery?.usage.inputTokens,
-      outputTokens: delivery?.usage.outputTokens,
-      bytes: this.bytes,
-      chunks: this.seq,
-      firstByteMs: this.firstByteAtMs === undefined ? undefined : this.firstByteAtMs - plan.issuedAtMs,
-    });
-    if (!ended) return;
+    const delivered = this.delivered ?? new Delivered(plan, undefined, options.recorder, options.nowMs);
+    if (!options.sessions.end(plan.session, delivered.ending(how, code, this.head?.status ?? 0))) return;
     options.observe.ended(how, plan.cluster);
-    for (const [detector, count] of findings) options.observe.masked(detector, count);
+    for (const [detector, count] of delivered.masked) options.observe.masked(detector, count);
   }
 
   /** Envoy closed the stream. Before the end, that means that the client or the model has gone. */
@@ -379,7 +338,7 @@ class ResponseGate {
   private fail(code: ErrorCode, error: unknown): void {
     if (this.phase === 'over') return;
     this.options.observe.failed(this.plan?.session, code, error);
-    const bodyGone = this.bytes > 0;
+    const bodyGone = (this.delivered?.bytes ?? 0) > 0;
     try {
       if (!this.terminal) this.end(code === 'response_unreadable' ? 'response_refused' : 'gate_failed', code);
     } catch {
@@ -431,15 +390,6 @@ function localReplyCode(details: string): ErrorCode | '' {
   if (details === 'upgrade_failed') return 'upgrade_refused';
   if (details === 'ext_authz_error' || details.startsWith('ext_proc_error')) return 'gate_failed';
   return /^(upstream_|no_healthy_upstream|cluster_not_found)/.test(details) ? 'model_unavailable' : '';
-}
-
-const NO_FINDINGS: ReadonlyMap<string, number> = new Map();
-
-/** Delivery and record look at the same text, one after the other: what the record finds is what delivery left. */
-function addCounts(delivered: ReadonlyMap<string, number>, recorded: ReadonlyMap<string, number>): Map<string, number> {
-  const out = new Map(delivered);
-  for (const [detector, count] of recorded) out.set(detector, (out.get(detector) ?? 0) + count);
-  return out;
 }
 
 function codeOf(error: unknown): ErrorCode {

@@ -1,0 +1,94 @@
+/** What of one response has been released to Envoy: into the journal before it goes, and summed up for the session's end. */
+import type { ResponseBody } from '../mask/bodies.ts';
+import type { BodyMasker, Released } from '../mask/contract.ts';
+import type { Recorder } from '../record/events.ts';
+import type { Ending } from './sessions.ts';
+
+const NO_FINDINGS: ReadonlyMap<string, number> = new Map();
+
+export class Delivered {
+  /** Bytes released so far. */
+  bytes = 0;
+  private seq = 0;
+  private firstByteAtMs: number | undefined;
+  private readonly session: string;
+  private readonly startedAtMs: number;
+  private readonly body: ResponseBody | undefined;
+  private readonly recorder: Recorder;
+  private readonly nowMs: () => number;
+
+  constructor(
+    session: { readonly session: string; readonly issuedAtMs: number },
+    body: ResponseBody | undefined,
+    recorder: Recorder,
+    nowMs: () => number,
+  ) {
+    this.session = session.session;
+    this.startedAtMs = session.issuedAtMs;
+    this.body = body;
+    this.recorder = recorder;
+    this.nowMs = nowMs;
+  }
+
+  /** Detector id → count masked in what was delivered. */
+  get masked(): ReadonlyMap<string, number> {
+    return this.body?.delivery.findings ?? NO_FINDINGS;
+  }
+
+  /** Appends a piece to the journal, masked with the record's own detectors where the delivery was not. */
+  add(delivered: Buffer, last: boolean): Promise<void> | undefined {
+    const second = this.body?.record;
+    if (delivered.length > 0) this.firstByteAtMs ??= this.nowMs();
+    this.bytes += delivered.length;
+    if (second === undefined) {
+      this.chunk(delivered);
+      return undefined;
+    }
+    const masked = second.push(delivered);
+    if (masked instanceof Promise || last) return this.addSlowly(masked, second, last);
+    this.chunk(masked.bytes);
+    return undefined;
+  }
+
+  /** The end of a body that ended without a last chunk (trailers). */
+  async finish(): Promise<void> {
+    const second = this.body?.record;
+    if (second !== undefined) this.chunk((await second.end()).bytes);
+  }
+
+  ending(how: Ending['how'], code: Ending['code'], status: number): Ending {
+    const { masked } = this;
+    const record = this.body?.record;
+    const usage = this.body?.delivery.usage;
+    return {
+      how,
+      code,
+      status,
+      found: Object.fromEntries(record === undefined ? masked : addCounts(masked, record.findings)),
+      masked: Object.fromEntries(masked),
+      inputTokens: usage?.inputTokens,
+      outputTokens: usage?.outputTokens,
+      bytes: this.bytes,
+      chunks: this.seq,
+      firstByteMs: this.firstByteAtMs === undefined ? undefined : this.firstByteAtMs - this.startedAtMs,
+    };
+  }
+
+  private async addSlowly(masked: Released | Promise<Released>, _second: BodyMasker, last: boolean): Promise<void> {
+    this.chunk((await masked).bytes);
+    if (last) await this.finish();
+  }
+
+  private chunk(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    const { session, recorder } = this;
+    recorder.content({ session, direction: 'response', seq: this.seq++, at: this.nowMs(), bytes });
+  }
+}
+
+/** Delivery and record look at the same text, one after the other: what the record finds is what delivery left. */
+function addCounts(delivered: ReadonlyMap<string, number>, recorded: ReadonlyMap<string, number>): Map<string, number> {
+  const out = new Map(delivered);
+  for (const [detector, count] of recorded) out.set(detector, (out.get(detector) ?? 0) + count);
+  return out;
+}
