@@ -50,7 +50,7 @@ const events = (dialect: Dialect) => `CREATE TABLE IF NOT EXISTS ${dialect.datab
   leaf UInt64 COMMENT 'index in the log',
   leaf_scheme UInt8 COMMENT '1: SHA-256(0x00 || body), RFC 6962',
   leaf_hash FixedString(32),
-  body String COMMENT 'the event, canonical JSON (RFC 8785)' CODEC(ZSTD(3)),
+  body String COMMENT 'the event, canonical JSON (RFC 8785)' CODEC(ZSTD(1)),
   revision UInt32 DEFAULT 0,
   expires_at DateTime('UTC'),
   fields ${fields} MATERIALIZED JSONExtract(body, '${fields.replaceAll(/\s+/g, ' ')}') CODEC(ZSTD(1)),
@@ -70,7 +70,7 @@ const contents = (dialect: Dialect) => `CREATE TABLE IF NOT EXISTS ${dialect.dat
   direction LowCardinality(String) COMMENT 'request, response',
   seq UInt32 CODEC(Delta, ZSTD(1)),
   at DateTime64(3, 'UTC') COMMENT 'when it was delivered' CODEC(Delta, ZSTD(1)),
-  text String COMMENT 'as delivered, masked; a chunk may end inside a character' CODEC(ZSTD(3)),
+  text String COMMENT 'as delivered, masked; a chunk may end inside a character' CODEC(ZSTD(1)),
   revision UInt32 DEFAULT 0,
   expires_at DateTime('UTC')
 ) ENGINE = ReplacingMergeTree(revision)
