@@ -8,6 +8,7 @@ import {
   baseRequestEvent,
   decisionEvent,
   endEvent,
+  headerOf,
   httpFacts,
   pathOf,
   requestEvent,
@@ -29,15 +30,31 @@ export function createCheckpoint(stages: Stages): Checkpoint {
       startedUs: performance.now() * 1000,
       request,
       http: httpFacts(request, stages.maskText),
+      cited: undefined,
     };
     try {
       return await pass(stages, passage);
     } catch (error) {
       stages.failed(passage.session, error);
-      const code = isRecordFailure(error) ? 'record_unavailable' : 'gate_failed';
-      return { kind: 'reply', session: passage.session, code, ...stages.refuse({ code, session: passage.session }) };
+      return failed(stages, passage, error);
     }
   };
+}
+
+/** A stage threw: on the record as long as there is one, and nothing passes. */
+function failed(stages: Stages, passage: Passage, error: unknown): Answer {
+  const code = codeOf(error);
+  try {
+    if (passage.cited === undefined) return refused(stages, passage, undefined, code, '');
+    const answer = stages.refuse({ code, session: passage.session });
+    stages.recorder.event(
+      endEvent(stages, passage, passage.cited, { how: 'gate_failed', code, status: answer.status }),
+    );
+    return { kind: 'reply', session: passage.session, code, ...answer };
+  } catch {
+    // The record is what failed: there is nowhere to write that down.
+    return { kind: 'reply', session: passage.session, code, ...stages.refuse({ code, session: passage.session }) };
+  }
 }
 
 async function pass(stages: Stages, passage: Passage): Promise<Answer> {
@@ -84,9 +101,10 @@ async function call(stages: Stages, passage: Passage, caller: Caller): Promise<A
   });
   const { recorder } = stages;
   const leaf = recorder.event(requestEvent(stages, passage, caller, model, facts.value, found.findings));
+  const cited = { writer: recorder.writer, leaf };
+  passage.cited = cited;
   recorder.content({ session, direction: 'request', seq: 0, at: passage.startedMs, bytes: found.masked });
   recorder.event(decisionEvent(passage, decision, stages.nowMs()));
-  const cited = { writer: recorder.writer, leaf };
   if (decision.verdict === 'deny') return denied(stages, passage, decision, cited);
   const plan: Plan = {
     session,
@@ -94,7 +112,7 @@ async function call(stages: Stages, passage: Passage, caller: Caller): Promise<A
     stream: facts.value.stream,
     mask: decision.maskResponse,
     cluster: model.cluster,
-    requestId: passage.http.requestId,
+    requestId: headerOf(request, 'x-request-id'),
     issuedAtMs: stages.nowMs(),
     revision: decision.revision,
     request: cited,
@@ -186,6 +204,9 @@ function refused(
   return { kind: 'reply', session: passage.session, code, ...answer };
 }
 
-function isRecordFailure(error: unknown): boolean {
-  return error instanceof Error && error.name === 'JournalUnavailable';
+function codeOf(error: unknown): ErrorCode {
+  const name = error instanceof Error ? error.name : '';
+  if (name === 'JournalUnavailable') return 'record_unavailable';
+  // The masker is stricter than the reader here and there: what it cannot read cannot be recorded.
+  return name === 'UnreadableBody' ? 'invalid_request' : 'gate_failed';
 }

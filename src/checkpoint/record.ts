@@ -19,6 +19,7 @@ export function endEvent(
     at,
     request: cited,
     ...outcome,
+    detail: '',
     found: {},
     masked: {},
     inputTokens: undefined,
@@ -87,22 +88,27 @@ export function pathOf(path: string): string {
   return query < 0 ? path : path.slice(0, query);
 }
 
-function headerOf(request: RequestHead, name: string): string {
+export function headerOf(request: RequestHead, name: string): string {
   for (const [key, value] of request.headers) if (key === name) return value;
   return '';
 }
+
+/** https://www.iana.org/assignments/http-methods, those that reach a gateway; HTTP/2 lets a client write anything. */
+const METHODS = new Set(['', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT', 'TRACE']);
+/** The address of the gateway itself, as callers without a name for it write it. */
+const IP_AND_PORT = /^\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?$/;
 
 /** What the record keeps of a request's head: no query, no header but these, freely chosen text masked. */
 export function httpFacts(request: RequestHead, maskText: Stages['maskText']): HttpFacts {
   // https://www.w3.org/TR/trace-context/#traceparent-header
   const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(headerOf(request, 'traceparent'));
   return {
-    method: request.method,
-    host: /^[\w.:[\]-]{0,256}$/.test(request.host) ? request.host : maskText(request.host.slice(0, 256)),
+    method: METHODS.has(request.method) ? request.method : 'other',
+    host: IP_AND_PORT.test(request.host) ? request.host : maskText(request.host.slice(0, 256)),
     path: maskText(pathOf(request.path).slice(0, 1024)),
     clientAddress: request.clientAddress,
     userAgent: maskText(headerOf(request, 'user-agent').slice(0, 256)),
-    requestId: headerOf(request, 'x-request-id').slice(0, 128),
+    requestId: maskText(headerOf(request, 'x-request-id').slice(0, 128)),
     traceId: trace?.[1] ?? '',
   };
 }

@@ -4,7 +4,7 @@ import type { Reading, RequestFacts } from '../exchange/facts.ts';
 import type { Caller, Identification } from '../identity/caller.ts';
 import type { Model } from '../models/model.ts';
 import type { PolicySet } from '../policy/decision.ts';
-import type { HttpFacts, Recorder } from '../record/events.ts';
+import type { EndEvent, HttpFacts, Recorder } from '../record/events.ts';
 
 export type Header = readonly [name: string, value: string];
 
@@ -130,4 +130,6 @@ export interface Passage {
   readonly startedUs: number;
   readonly request: GateRequest;
   readonly http: HttpFacts;
+  /** Set once the request is in the journal: from then on the session ends with an `end`, else with `refused`. */
+  cited: NonNullable<EndEvent['request']> | undefined;
 }

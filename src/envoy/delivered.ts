@@ -56,7 +56,7 @@ export class Delivered {
     if (second !== undefined) this.chunk((await second.end()).bytes);
   }
 
-  ending(how: Ending['how'], code: Ending['code'], status: number): Ending {
+  ending(how: Ending['how'], code: Ending['code'], status: number): Omit<Ending, 'detail'> {
     const { masked } = this;
     const record = this.body?.record;
     const usage = this.body?.delivery.usage;

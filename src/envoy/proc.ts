@@ -6,9 +6,10 @@
  * non-OK, or, while the client has seen no header yet, with an immediate response.
  */
 import grpc from '@grpc/grpc-js';
-import type { Plan, RefuseStage, RequestHead } from '../checkpoint/stages.ts';
+import type { Header, Plan, RefuseStage, RequestHead } from '../checkpoint/stages.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
 import { upgradeOf } from '../exchange/transport.ts';
+import { UnreadableBody } from '../exchange/unreadable.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
 import type { Released } from '../mask/contract.ts';
 import type { Recorder } from '../record/events.ts';
@@ -201,11 +202,11 @@ class ResponseGate {
       at: nowMs(),
       request: plan.request,
       status: head.status,
-      contentType: head.mediaType,
+      contentType: head.reading.ok ? head.mediaType : 'other',
       cluster: plan.cluster,
     });
     if (!head.reading.ok) return this.refuseResponse(head.reading.code, plan);
-    const answer = encodeResponseHeaders([...head.set, ['x-sallyport-session', plan.session]], head.remove);
+    const answer = encodeResponseHeaders([...head.set, ...ownHeaders(plan)], head.remove);
     if (message.endOfStream) {
       this.end('complete', '');
       return this.afterDurable(answer);
@@ -288,7 +289,7 @@ class ResponseGate {
     const { body } = this;
     const rest = body === undefined || this.terminal ? undefined : await body.delivery.end();
     if (rest !== undefined && rest.bytes.length > 0) {
-      this.fail('response_unreadable', new Error('the model ended with trailers while text was held back'));
+      this.fail('response_unreadable', new UnreadableBody('the model ended with trailers while text was held back'));
       return;
     }
     if (!this.terminal) {
@@ -308,12 +309,12 @@ class ResponseGate {
     if (this.phase !== 'over') this.call.write(answer);
   }
 
-  private end(how: Ending['how'], code: ErrorCode | ''): void {
+  private end(how: Ending['how'], code: ErrorCode | '', detail = ''): void {
     this.terminal = true;
     const { plan, options } = this;
     if (plan === undefined) return;
     const delivered = this.delivered ?? new Delivered(plan, undefined, options.recorder, options.nowMs);
-    if (!options.sessions.end(plan.session, delivered.ending(how, code, this.head?.status ?? 0))) return;
+    if (!options.sessions.end(plan.session, { ...delivered.ending(how, code, this.head?.status ?? 0), detail })) return;
     options.observe.ended(how, plan.cluster);
     for (const [detector, count] of delivered.masked) options.observe.masked(detector, count);
   }
@@ -340,7 +341,8 @@ class ResponseGate {
     this.options.observe.failed(this.plan?.session, code, error);
     const bodyGone = (this.delivered?.bytes ?? 0) > 0;
     try {
-      if (!this.terminal) this.end(code === 'response_unreadable' ? 'response_refused' : 'gate_failed', code);
+      if (!this.terminal)
+        this.end(code === 'response_unreadable' ? 'response_refused' : 'gate_failed', code, reasonOf(code, error));
     } catch {
       // The journal is what failed: recovery ends this session as `unknown`.
     }
@@ -375,6 +377,14 @@ class ResponseGate {
   }
 }
 
+/** Both ids by which a caller's complaint is found on the record; SDKs show the second one. */
+function ownHeaders(plan: Plan): Header[] {
+  return [
+    ['x-sallyport-session', plan.session],
+    ['x-request-id', plan.requestId],
+  ];
+}
+
 /** What ext_proc is shown of a request: not where it came from; nothing at all when it begins with the response. */
 function headOf(message: ProcessingRequest): RequestHead {
   if (message.kind !== 'request_headers') return NO_REQUEST;
@@ -390,6 +400,11 @@ function localReplyCode(details: string): ErrorCode | '' {
   if (details === 'upgrade_failed') return 'upgrade_refused';
   if (details === 'ext_authz_error' || details.startsWith('ext_proc_error')) return 'gate_failed';
   return /^(upstream_|no_healthy_upstream|cluster_not_found)/.test(details) ? 'model_unavailable' : '';
+}
+
+/** Why an answer could not be read, in words of ours: other errors may quote what they choked on. */
+function reasonOf(code: ErrorCode, error: unknown): string {
+  return code === 'response_unreadable' && error instanceof Error ? error.message.slice(0, 200) : '';
 }
 
 function codeOf(error: unknown): ErrorCode {

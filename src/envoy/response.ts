@@ -1,5 +1,6 @@
 /** What the response's headers say: how its body is read, or why it is refused; and which headers may leave. */
 import type { ErrorCode } from '../exchange/errors.ts';
+import { leaves } from './response-headers.ts';
 import type { Header } from './wire.ts';
 
 export type Framing = 'sse' | 'json' | 'ndjson' | 'text';
@@ -13,29 +14,6 @@ export interface ResponseHead {
   readonly remove: readonly string[];
   /** Headers to set: the content type, when it had parameters that we do not pass on. */
   readonly set: readonly Header[];
-}
-
-/** Headers that a model may send to a client; anything else could carry text around the masker. */
-const PASSED = new Set([
-  'cache-control',
-  'content-length',
-  'content-type',
-  'date',
-  'retry-after',
-  'transfer-encoding',
-  'vary',
-  'x-accel-buffering',
-  'x-envoy-upstream-service-time',
-  'x-request-id',
-]);
-const PASSED_PREFIXES = ['access-control-', 'x-ratelimit-', 'ratelimit'];
-/** They hold tokens and numbers: a long value, or one that could hold an address or an account number, does not leave. */
-const PLAIN_VALUE = /^(?!.*(?:@|\d{10}))[\x20-\x7e]{0,256}$/;
-
-function passes(name: string, value: string): boolean {
-  if (name.startsWith(':')) return true;
-  const known = PASSED.has(name) || PASSED_PREFIXES.some((prefix) => name.startsWith(prefix));
-  return known && PLAIN_VALUE.test(value);
 }
 
 const FRAMINGS: ReadonlyMap<string, Framing> = new Map([
@@ -57,7 +35,7 @@ export function readHead(headers: readonly Header[], endOfStream: boolean): Resp
     if (name === ':status') status = Number(value);
     else if (name === 'content-type') contentType = value;
     else if (name === 'content-encoding') encoding = value.trim().toLowerCase();
-    if (!passes(name, value)) remove.push(name);
+    if (!leaves(name, value)) remove.push(name);
   }
   const { mediaType, charset, plain } = readContentType(contentType);
   return {

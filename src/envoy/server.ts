@@ -47,6 +47,13 @@ export interface GrpcServer {
   close(): void;
 }
 
+/**
+ * What a message may be longer than the longest request: an answer that is faster than the reply to its headers waits in
+ * Envoy, as much as the body limit and a read of the connection's buffer (1 MiB by our bootstrap; more elsewhere), and
+ * comes as one chunk.
+ */
+const ENVOY_BUFFER_BYTES = 16 * 1024 * 1024;
+
 const KEEPALIVE = {
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 10_000,
@@ -142,7 +149,7 @@ function credentials(tls: GrpcTls | undefined): grpc.ServerCredentials {
 export async function startGrpcServer(options: GrpcServerOptions, handlers: GrpcHandlers): Promise<GrpcServer> {
   const server = new grpc.Server({
     ...KEEPALIVE,
-    'grpc.max_receive_message_length': options.maxRequestBytes + 1024 * 1024,
+    'grpc.max_receive_message_length': options.maxRequestBytes + ENVOY_BUFFER_BYTES,
     'grpc.max_send_message_length': -1,
     'grpc.max_concurrent_streams': 100_000,
   });

@@ -12,6 +12,7 @@ export const NOTHING_DELIVERED: Ending = {
   how: 'not_dispatched',
   code: '',
   status: 0,
+  detail: '',
   found: {},
   masked: {},
   inputTokens: undefined,

@@ -7,7 +7,7 @@ export interface Transported {
 }
 
 export interface TransportRefusal {
-  readonly code: 'upgrade_refused' | 'invalid_request';
+  readonly code: 'upgrade_refused' | 'invalid_request' | 'path_not_admitted';
   readonly detail: string;
   /** For the caller; without it the error table's own words. */
   readonly message?: string;
@@ -20,6 +20,7 @@ export interface TransportRefusal {
 export function refuseTransport(request: Transported): TransportRefusal | undefined {
   const upgrade = upgradeOf(request);
   if (upgrade !== undefined) return { code: 'upgrade_refused', detail: upgrade };
+  if (request.method === 'OPTIONS') return { code: 'path_not_admitted', detail: 'OPTIONS' };
   if (HOST.test(request.host)) return undefined;
   return { code: 'invalid_request', detail: 'Host', message: 'The Host header is missing, doubled or malformed.' };
 }

@@ -91,6 +91,8 @@ export interface EndEvent extends Base {
   /** Row of the error table, where the caller got one of ours. */
   readonly code: string;
   readonly status: number;
+  /** Why, in our own words, where the code alone does not say; empty otherwise. */
+  readonly detail: string;
   /** Detector id → count found in the response, whether or not it was masked. */
   readonly found: Readonly<Record<string, number>>;
   /** Detector id → count masked in what was delivered. */

@@ -77,6 +77,7 @@ export class OpenSessions {
       how: 'unknown',
       code: '',
       status: 0,
+      detail: '',
       found: {},
       masked: {},
       inputTokens: undefined,

@@ -124,7 +124,7 @@ SELECT
   multiIf(max(type = 'end'), ${ended('fields.how')}, max(type = 'refused'), 'refused', min(at) < now() - ${LONGEST_SESSION}, 'unknown', 'open') AS how,
   if(max(type = 'end'), ${ended('fields.code')}, ${first('fields.code', 'refused')}) AS code,
   if(max(type = 'end'), ${ended('fields.status')}, ${first('fields.status', 'refused')}) AS status,
-  ${first('fields.detail', 'refused')} AS detail,
+  anyIf(fields.detail, type IN ('refused', 'end') AND fields.detail != '') AS detail,
   ${first('fields.count', 'refused')} AS refusals,
   ${ended('fields.masked')} AS masked,
   ${ended('fields.inputTokens')} AS input_tokens,

@@ -209,6 +209,37 @@ test('a route that skips the request headers makes a real answer look like a loc
   expect(got.text).not.toContain('maria');
 });
 
+test('an answer that cannot be read says why on the record', async () => {
+  const s = await start();
+  s.model.answer = (_request, response) =>
+    response.writeHead(200, { 'content-type': 'application/json' }).end(`{"a":"${SECRET}","a":1}`);
+  const got = await ask(s);
+  expect(codeOf(got)).toBe('response_unreadable');
+  const ends = await eventually(async () => {
+    const lines = (await s.journal()).flatMap((line) => (line.kind === 'event' ? [line.event] : []));
+    const found = lines.filter(({ type }) => type === 'end');
+    return found.length > 0 ? found : undefined;
+  }, 'the end on the record');
+  expect(ends).toEqual([expect.objectContaining({ detail: expect.stringContaining('used twice') })]);
+  expect(JSON.stringify(ends)).not.toContain('maria');
+});
+
+test('a request that no stage can read is refused, told so, and on the record', async () => {
+  const s = await start();
+  const got = await ask(s, {
+    model: 'demo',
+    messages: [{ role: 'user', content: 'hi' }],
+    metadata: { ['k'.repeat(1_100)]: 'v' },
+  });
+  expect([got.status, got.headers['x-should-retry']]).toEqual([400, 'false']);
+  expect(s.model.arrived).toHaveLength(0);
+  const refusals = await eventually(async () => {
+    const lines = (await s.journal()).flatMap((line) => (line.kind === 'event' ? [line.event] : []));
+    return lines.some(({ type }) => type === 'refused') ? lines : undefined;
+  }, 'the refusal on the record');
+  expect(refusals).toContainEqual(expect.objectContaining({ type: 'refused', status: 400 }));
+});
+
 describe('a handler that throws', () => {
   /** The edge's real server, with stages that fail. */
   async function startFailing(socket: string, throwsIn: 'check' | 'process') {

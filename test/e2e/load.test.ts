@@ -65,6 +65,18 @@ describe('bodies of requests', () => {
   });
 });
 
+test.each([
+  ['text', 'text/plain', 'lorem ipsum dolor '.repeat(580_000)],
+  ['events', 'text/event-stream', delta('lorem ').repeat(60_000) + delta('', 'stop') + DONE],
+])('10 MB of %s in one write pass whole, however fast they come', async (_name, type, text) => {
+  stack.model.answer = (_request, response) => response.writeHead(200, { 'content-type': type }).end(text);
+  for (let i = 0; i < 4; i++) {
+    const response = await post('{"model":"demo","messages":[{"role":"user","content":"hi"}]}');
+    expect(response.status).toBe(200);
+    expect((await response.text()).length).toBe(text.length);
+  }
+});
+
 /** An HTTP/2 client on Envoy's own connection to the gateway would be reset like this: end of stream, then RST. */
 test('5,000 stream resets on one connection do not end it', async () => {
   const { grpc } = stack.config.listen;

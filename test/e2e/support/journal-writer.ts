@@ -62,6 +62,7 @@ async function stream(n: number): Promise<void> {
     how: 'complete',
     code: '',
     status: 200,
+    detail: '',
     found: {},
     masked: {},
     inputTokens: 1,

@@ -114,6 +114,7 @@ export function end(n: number, changes: Partial<EndEvent> = {}): EndEvent {
     how: 'complete',
     code: '',
     status: 200,
+    detail: '',
     found: { email: 2 },
     masked: { email: 2 },
     inputTokens: 200,
