@@ -1,9 +1,10 @@
 /** What the response's headers say: how its body is read, or why it is refused; and which headers may leave. */
 import type { ErrorCode } from '../exchange/errors.ts';
+import { type Framing, readResponseMedia } from '../exchange/media.ts';
 import { leaves } from './response-headers.ts';
 import type { Header } from './wire.ts';
 
-export type Framing = 'sse' | 'json' | 'ndjson' | 'text';
+export type { Framing };
 
 export interface ResponseHead {
   readonly status: number;
@@ -16,60 +17,37 @@ export interface ResponseHead {
   readonly set: readonly Header[];
 }
 
-const FRAMINGS: ReadonlyMap<string, Framing> = new Map([
-  ['text/event-stream', 'sse'],
-  ['application/json', 'json'],
-  ['application/problem+json', 'json'],
-  ['application/x-ndjson', 'ndjson'],
-  ['application/jsonl', 'ndjson'],
-  ['text/plain', 'text'],
-  ['text/html', 'text'],
-]);
-
 export function readHead(headers: readonly Header[], endOfStream: boolean): ResponseHead {
   let status = 0;
-  let contentType = '';
-  let encoding = '';
+  const contentTypes: string[] = [];
+  let encoded = false;
   const remove: string[] = [];
   for (const [name, value] of headers) {
     if (name === ':status') status = Number(value);
-    else if (name === 'content-type') contentType = value;
-    else if (name === 'content-encoding') encoding = value.trim().toLowerCase();
+    else if (name === 'content-type') contentTypes.push(value);
+    else if (name === 'content-encoding') encoded ||= !/^(?:identity)?$/i.test(value.trim());
     if (!leaves(name, value)) remove.push(name);
   }
-  const { mediaType, charset, plain } = readContentType(contentType);
+  const media = readResponseMedia(contentTypes);
+  if (media === undefined && contentTypes.length > 0) remove.push('content-type');
   return {
     status,
-    mediaType,
-    reading: readBody(status, mediaType, charset, encoding, endOfStream),
+    mediaType: media?.essence ?? '',
+    reading: readBody(status, media?.framing, encoded, endOfStream),
     remove,
-    set: plain ? [] : [['content-type', charset === undefined ? mediaType : `${mediaType}; charset=${charset}`]],
+    set: media === undefined || media.canonical === contentTypes[0] ? [] : [['content-type', media.canonical]],
   };
-}
-
-function readContentType(value: string): { mediaType: string; charset: string | undefined; plain: boolean } {
-  const [type = '', ...parameters] = value.toLowerCase().split(';');
-  const named = parameters.map((parameter) => parameter.trim()).filter((parameter) => parameter !== '');
-  const charset = named
-    .find((parameter) => parameter.startsWith('charset='))
-    ?.slice('charset='.length)
-    .replaceAll('"', '');
-  return { mediaType: type.trim(), charset, plain: named.length === (charset === undefined ? 0 : 1) };
 }
 
 function readBody(
   status: number,
-  mediaType: string,
-  charset: string | undefined,
-  encoding: string,
+  framing: Framing | undefined,
+  encoded: boolean,
   bodiless: boolean,
 ): ResponseHead['reading'] {
   // 206 is a part of a text, which cannot be masked as a whole.
   if (status === 206) return { ok: false, code: 'response_type_refused' };
-  if (encoding !== '' && encoding !== 'identity') return { ok: false, code: 'response_encoding_refused' };
+  if (encoded) return { ok: false, code: 'response_encoding_refused' };
   if (bodiless) return { ok: true, framing: 'text' };
-  if (charset !== undefined && charset !== 'utf-8' && charset !== 'us-ascii')
-    return { ok: false, code: 'response_type_refused' };
-  const framing = FRAMINGS.get(mediaType);
   return framing === undefined ? { ok: false, code: 'response_type_refused' } : { ok: true, framing };
 }

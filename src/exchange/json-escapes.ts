@@ -3,6 +3,28 @@ export function unescapeJson(raw: string): string {
   return raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw;
 }
 
+/**
+ * A text in which every backslash is read as the most lenient parser of JSON would (JSON5, ECMAScript): nothing else of
+ * the text has to be JSON.
+ */
+export function unescapeLeniently(text: string): string {
+  return text.replace(lenientEscape, (spelled: string, u?: string, x?: string, octal?: string) => {
+    const hex = u ?? x;
+    if (hex !== undefined) return codePoint(Number.parseInt(hex.replace(/[{}]/g, ''), 16));
+    if (octal !== undefined) return codePoint(Number.parseInt(octal, 8));
+    const c = spelled.slice(1);
+    if (/^[\r\n\u2028\u2029]/.test(c)) return '';
+    return simpleEscapes[c] ?? c;
+  });
+}
+
+const lenientEscape = /\\(?:u([0-9a-f]{4}|\{[0-9a-f]{1,6}\})|x([0-9a-f]{2})|([0-3]?[0-7]{1,2})|\r\n|[\s\S])/gi;
+const simpleEscapes: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
+
+function codePoint(code: number): string {
+  return code <= 0x10ffff ? String.fromCodePoint(code) : '\ufffd';
+}
+
 /** Length of the escape at `i` (a surrogate pair is one), −1: no such escape, −2: a lone surrogate. */
 export function escapeLength(text: string, i: number): number {
   switch (text.charCodeAt(i + 1)) {

@@ -34,6 +34,8 @@ export interface JsonLimits {
   readonly maxValues?: number;
 }
 
+/** Longest name of a member in UTF-16 units: names are masked at once, so what is longer is read nowhere. */
+const maxNameLength = 1024;
 /** Longest number literal in characters: more digits than any value of use, few enough to convert at once. */
 const maxNumberLength = 1024;
 /** Beyond this many members the names of an object are kept in a Set. */
@@ -299,6 +301,8 @@ export class JsonLexer {
       return;
     }
     const name = this.decoded();
+    if (name.length > maxNameLength)
+      return this.fail(this.stringStart, `a member's name is longer than ${maxNameLength} characters`);
     const frame = this.stack[this.stack.length - 1]!;
     if (frame.set ? frame.set.has(name) : frame.names.includes(name))
       return this.fail(this.stringStart, 'a name is used twice in one object');

@@ -52,6 +52,18 @@ export function* parsingJson(text: string): Work<Reading<JsonValue>> {
   }
 }
 
+/** Whether a text is strict JSON. `maxValues`: most values in it. */
+export function* isStrictJson(text: string, maxValues: number): Work<boolean> {
+  const lexer = new JsonLexer(text, ignoring, { maxValues });
+  for (;;) {
+    const state = lexer.run(lexSlice);
+    if (state !== 'more') return state === 'done';
+    yield;
+  }
+}
+
+const ignoring: JsonHandler = { open() {}, close() {}, key() {}, string() {}, number() {}, literal() {} };
+
 /** `<reason> (at byte N).` */
 function describe(text: string, problem: JsonProblem): string {
   return `${problem.reason} (at byte ${Buffer.byteLength(text.slice(0, problem.offset))}).`;

@@ -1,6 +1,6 @@
 import type { Reading } from './facts.ts';
 
-/** How a body is framed, as far as masking is concerned. */
+/** How a body is framed, as far as masking is concerned. HTML is text: proxies answer errors with it. */
 export type Framing = 'sse' | 'json' | 'ndjson' | 'text';
 
 interface MediaType {
@@ -58,12 +58,27 @@ function refused(code: 'unsupported_encoding' | 'unsupported_media_type', messag
   return { ok: false, code, message } as const;
 }
 
-/** The framing of a response with this Content-Type; undefined: a type that we cannot mask (502 `response_type_refused`). */
-export function responseFraming(contentType: string | undefined): Framing | undefined {
-  const type = contentType === undefined ? undefined : parseMediaType(contentType);
+export interface ResponseMedia {
+  /** Media type in lower case, without its parameters. */
+  readonly essence: string;
+  /** The media type with its charset and no other parameter, as it may be sent on. */
+  readonly canonical: string;
+  /** Undefined: a type or a charset that we cannot mask (502 `response_type_refused`). */
+  readonly framing: Framing | undefined;
+}
+
+/** What a response's Content-Type headers say. None, several, or one that is malformed: undefined. */
+export function readResponseMedia(contentTypes: readonly string[]): ResponseMedia | undefined {
+  const type = contentTypes.length === 1 ? parseMediaType(contentTypes[0]!) : undefined;
   if (type === undefined) return undefined;
-  if (type.charset !== undefined && type.charset !== 'utf-8' && type.charset !== 'us-ascii') return undefined;
-  switch (type.essence) {
+  const { essence, charset } = type;
+  if (charset === undefined) return { essence, canonical: essence, framing: framingOf(essence) };
+  const known = charset === 'utf-8' || charset === 'us-ascii';
+  return { essence, canonical: `${essence}; charset=${charset}`, framing: known ? framingOf(essence) : undefined };
+}
+
+function framingOf(essence: string): Framing | undefined {
+  switch (essence) {
     case 'text/event-stream':
       return 'sse';
     case 'application/json':
@@ -74,6 +89,7 @@ export function responseFraming(contentType: string | undefined): Framing | unde
     case 'application/jsonl':
       return 'ndjson';
     case 'text/plain':
+    case 'text/html':
       return 'text';
     default:
       return undefined;

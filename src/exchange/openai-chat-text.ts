@@ -87,7 +87,7 @@ const request: Record<string, Treatment> = {
 const envelope: Record<string, Treatment> = {
   id: 'structural',
   object: 'structural',
-  created: 'structural',
+  created: 'time',
   model: 'structural',
   system_fingerprint: 'structural',
   service_tier: 'structural',
@@ -131,7 +131,7 @@ function message(at: string, toolCalls: string): Record<string, Treatment> {
     [`${at}.content[].text`]: 'channel',
     [`${at}.annotations[].**`]: 'whole',
     [`${at}.audio.id`]: 'structural',
-    [`${at}.audio.expires_at`]: 'structural',
+    [`${at}.audio.expires_at`]: 'time',
     [`${at}.audio.data`]: 'binary',
     [`${at}.audio.transcript`]: 'channel',
     [`${at}.${toolCalls}.index`]: 'structural',

@@ -11,15 +11,17 @@ export type Treatment =
   | 'whole'
   /** Encoded media: left alone where it is long and has nothing but base64 characters, else `whole`. */
   | 'binary'
-  /** Left alone: ids, roles, enumerations, parameters. A string over 512 characters is `whole` after all. */
+  /** Ids, roles, enumerations, parameters: no words, but masked like `whole`. Small integers are left alone. */
   | 'structural'
-  /** `structural`; not null: the channels of the object that it is in end with this event. */
+  /** `structural`, and the number is a time since 1970: up to 12 digits are left alone. */
+  | 'time'
+  /** `structural`; not null and not empty: the channels of the object that it is in end with this event. */
   | 'end'
   /** Not null: an error, with which all channels end. Its strings are `whole`. */
   | 'error'
   /** Token alternatives (logprobs, token ids): replaced by null when masking. */
   | 'drop'
-  /** Numbers as the model reports them: left alone. Strings are `whole`. */
+  /** Numbers as the model reports them: small integers are left alone. Strings are `whole`. */
   | 'counts'
   /** `counts`, and the number is the usage that the record keeps. */
   | 'input-tokens'
@@ -102,25 +104,36 @@ function deep(treatment: Treatment): Draft {
   return node;
 }
 
-const longestStructural = 512;
 const shortestBinary = 256;
 
-/** Whether a string with this treatment is left as it is. */
-export function leftAlone(treatment: Treatment, text: string): boolean {
-  if (treatment === 'structural' || treatment === 'end') return text.length <= longestStructural;
+/** Encoded media: masked nowhere, and no words. */
+export function isMedia(treatment: Treatment, text: string): boolean {
   return treatment === 'binary' && text.length >= shortestBinary && isBase64(text);
 }
 
-/** Whether a number is left as it is. A big integer never is: ids and counts are small. */
-export function numberLeftAlone(treatment: Treatment, big: boolean): boolean {
-  if (big) return false;
-  return (
-    treatment === 'structural' ||
-    treatment === 'end' ||
-    treatment === 'counts' ||
-    treatment === 'input-tokens' ||
-    treatment === 'output-tokens'
-  );
+export function isStructural(treatment: Treatment): boolean {
+  return treatment === 'structural' || treatment === 'time' || treatment === 'end';
+}
+
+/** Too few digits for a card, an account or a phone number. */
+const smallInteger = /^-?[0-9]{1,9}$/;
+/** Seconds since 1970. A card number has 13 digits at least. */
+const time = /^[0-9]{1,12}$/;
+
+/** Whether a number, as it is written, is left as it is. What is no small integer is masked as a text. */
+export function numberLeftAlone(treatment: Treatment, raw: string): boolean {
+  switch (treatment) {
+    case 'time':
+      return time.test(raw);
+    case 'structural':
+    case 'end':
+    case 'counts':
+    case 'input-tokens':
+    case 'output-tokens':
+      return smallInteger.test(raw);
+    default:
+      return false;
+  }
 }
 
 const dataUrl = /^data:[\w.+-]{1,64}\/[\w.+-]{1,128}(?:;[\w=.+-]{1,64}){0,4};base64,/;

@@ -1,11 +1,13 @@
 import { isJsonObject, type JsonObject, type JsonValue, parsingJson } from './json.ts';
 import type { Work } from './pace.ts';
-import { leftAlone, memberRule, numberLeftAlone, type RuleNode } from './text-rules.ts';
+import { isMedia, isStructural, memberRule, numberLeftAlone, type RuleNode } from './text-rules.ts';
 
 /** Values looked at in one slice: well under a millisecond. */
 const sliceValues = 2_000;
 /** Numbers with fewer digits are parameters, not card or phone numbers. */
 const shortestNumber = 7;
+/** What an id, a role or an enumeration looks like; a structural string that does not is words. */
+const structuralShape = /^[A-Za-z0-9_.:/-]{0,128}$/;
 
 /** A place in an object or array that is being walked. */
 interface Walk {
@@ -22,7 +24,7 @@ export class Words {
   private readonly bundles: string[] = [];
   private seen = 0;
 
-  /** Adds every text of `value` that `rule` does not call structural: strings, long numbers, names that the format does not know. */
+  /** Adds every text of `value` that `rule` does not call structural (and looks it): strings, long numbers, names that the format does not know. */
   *collect(value: JsonValue, rule: RuleNode, except?: string): Work<void> {
     const stack: Walk[] = [];
     yield* this.one(value, rule, stack);
@@ -66,7 +68,8 @@ export class Words {
 
   private *one(value: JsonValue, rule: RuleNode, stack: Walk[]): Work<void> {
     if (typeof value === 'string') {
-      if (leftAlone(rule.treatment, value)) return;
+      if (isMedia(rule.treatment, value)) return;
+      if (isStructural(rule.treatment) && structuralShape.test(value)) return;
       // Escapes would hide words in a JSON text inside a string: read it, where it can be read.
       if (rule.treatment === 'json' && value.includes('\\')) {
         const inner = yield* parsingJson(value);
@@ -77,8 +80,8 @@ export class Words {
       }
       this.add(value);
     } else if (typeof value === 'number' || typeof value === 'bigint') {
-      if (numberLeftAlone(rule.treatment, typeof value === 'bigint')) return;
       const digits = String(value);
+      if (numberLeftAlone(rule.treatment, digits)) return;
       if (digits.length >= shortestNumber) this.parts.push(digits);
     } else if (Array.isArray(value)) stack.push({ value, names: undefined, rule, next: 0 });
     else if (isJsonObject(value)) stack.push({ value, names: Object.keys(value), rule, next: 0 });

@@ -8,6 +8,8 @@ import { WholeText } from './whole-text.ts';
 
 /** Most texts that one stream may have under way: 128 choices with content, refusal and a few tool calls each. */
 const maxTexts = 1024;
+/** The same for texts that are complete in each event: the roles, ids, types and names of these. */
+const maxWholes = 4096;
 
 /** All texts of one stream, by path. */
 export class Channels {
@@ -62,7 +64,7 @@ export class Channels {
   }
 
   private bound(): void {
-    if (this.channels.size + this.wholes.size + this.closed.size > maxTexts)
+    if (this.channels.size + this.closed.size > maxTexts || this.wholes.size > maxWholes)
       throw new UnreadableBody(`more than ${maxTexts} texts in one stream`);
   }
 }

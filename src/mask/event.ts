@@ -3,12 +3,12 @@ import type { Format } from '../exchange/format.ts';
 import { lexSlice } from '../exchange/json.ts';
 import { JsonLexer } from '../exchange/json-lexer.ts';
 import type { Work } from '../exchange/pace.ts';
-import type { RuleNode } from '../exchange/text-rules.ts';
+import { isStructural } from '../exchange/text-rules.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
-import type { Channel } from './channel.ts';
+import { type Channel, maskedText } from './channel.ts';
 import { Channels } from './channels.ts';
 import type { Findings } from './findings.ts';
-import { type Candidate, type Frame, pathOf, TextReader } from './text-reader.ts';
+import { type Candidate, type Frame, isOutermost, pathOf, TextReader } from './text-reader.ts';
 import type { UsageReader } from './usage.ts';
 
 export interface MaskedEvent {
@@ -29,6 +29,9 @@ export interface OnlyPiece {
 /** Pieces of this event: what becomes of the last one of each channel. */
 type Pieces = Map<Channel, { last: Candidate; text: string }>;
 
+/** Longest structural string that is remembered. */
+const longestClean = 256;
+
 /** Values in one JSON text: more than any answer has, and a bound on the time it takes. */
 export const maxValues = 4_000_000;
 
@@ -37,6 +40,8 @@ export class EventMasker {
   private readonly findings: Findings | undefined;
   private readonly channels: Channels | undefined;
   private readonly usage: UsageReader;
+  /** By name, the last structural string of the outermost object in which nothing was found: most are in every event. */
+  private readonly clean = new Map<string, string>();
 
   /** `findings` undefined: events are read and not changed. */
   constructor(format: Format, findings: Findings | undefined, usage: UsageReader) {
@@ -48,12 +53,17 @@ export class EventMasker {
 
   /** `final`: nothing comes after this event, so all channels end with it. Throws UnreadableBody. */
   *mask(json: string, final = false): Work<MaskedEvent> {
-    const reader = yield* readTexts(json, this.format.eventText, this.findings);
+    const reader = yield* this.read(json);
     this.usage.see(reader);
     const { channels } = this;
     if (channels === undefined) return { json, carriers: [], only: onlyPiece(reader, undefined) };
     const pieces: Pieces = new Map();
-    for (const candidate of reader.candidates) yield* this.decide(channels, candidate, reader.header, pieces);
+    // Carriers repeat the header, so it is masked before anything is put in a channel.
+    for (const candidate of reader.candidates)
+      if (isStructural(candidate.treatment)) yield* this.decideStructural(channels, candidate);
+    const { header } = reader;
+    for (const candidate of reader.candidates)
+      if (!isStructural(candidate.treatment)) yield* this.decide(channels, candidate, header, pieces);
     const carriers = this.endChannels(channels, reader, final, pieces);
     const only = pieces.size === 1 ? onlyPiece(reader, pieces.keys().next().value) : undefined;
     for (const { last, text } of pieces.values()) settle(last, text);
@@ -70,6 +80,33 @@ export class EventMasker {
   /** A text outside of JSON that is complete in its event. */
   *maskOutside(name: string, text: string): Work<string> {
     return this.channels === undefined ? text : yield* this.channels.whole([name]).mask(text);
+  }
+
+  /** Reads a JSON text strictly, and finds its texts. Throws UnreadableBody. */
+  private *read(json: string): Work<TextReader> {
+    const { findings } = this;
+    const reader = new TextReader(this.format.eventText, findings && ((name) => findings.mask(name)), this.clean);
+    const lexer = new JsonLexer(json, reader, { maxValues });
+    reader.lexer = lexer;
+    for (;;) {
+      const state = lexer.run(lexSlice);
+      if (state === 'failed') throw new UnreadableBody(`an event is not strict JSON: ${lexer.problem!.reason}`);
+      if (state === 'done') break;
+      yield;
+    }
+    if (!reader.isObject) throw new UnreadableBody('an event is not a JSON object');
+    return reader;
+  }
+
+  /** Clients keep the last value of such a field of the event itself; those deeper down some of them put together. */
+  private *decideStructural(channels: Channels, candidate: Candidate): Work<void> {
+    const { kind, frame, step, text } = candidate;
+    if (kind === 'number') settle(candidate, this.findings!.mask(text));
+    else if (!isOutermost(frame)) settle(candidate, yield* channels.whole(pathOf(frame, step)).mask(text));
+    else {
+      settle(candidate, yield* maskedText(this.findings!, text, false));
+      if (candidate.becomes === undefined && text.length <= longestClean) this.clean.set(String(step), text);
+    }
   }
 
   private *decide(channels: Channels, candidate: Candidate, header: string, pieces: Pieces): Work<void> {
@@ -105,22 +142,6 @@ export class EventMasker {
   private carry(channel: Channel, text: string, carriers: string[]): void {
     if (text !== '') carriers.push(this.format.carrier(channel.header, channel.path, text));
   }
-}
-
-/** Reads a JSON text strictly, and finds its texts. Throws UnreadableBody. */
-function* readTexts(json: string, rules: RuleNode, findings: Findings | undefined): Work<TextReader> {
-  const reader = new TextReader(rules, findings && ((name) => findings.mask(name)));
-  const lexer = new JsonLexer(json, reader, { maxValues });
-  reader.lexer = lexer;
-  for (;;) {
-    const state = lexer.run(lexSlice);
-    if (state === 'failed') throw new UnreadableBody(`an event is not strict JSON: ${lexer.problem!.reason}`);
-    if (reader.refusal !== undefined) throw new UnreadableBody(reader.refusal);
-    if (state === 'done') break;
-    yield;
-  }
-  if (!reader.isObject) throw new UnreadableBody('an event is not a JSON object');
-  return reader;
 }
 
 /** Sets what a candidate becomes, where its text changed. A masked number becomes a quoted string. */

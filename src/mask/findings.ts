@@ -16,6 +16,11 @@ export class Findings {
     this.counts.set(detector, (this.counts.get(detector) ?? 0) + 1);
   };
 
+  /** The same maskers with counts of their own. */
+  uncounted(): Findings {
+    return new Findings(this.makers);
+  }
+
   /** A masker for a new text. */
   masker(): TextMasker {
     return this.makers(this.add);

@@ -3,7 +3,7 @@ import { GrowingBuffer } from '../exchange/growing-buffer.ts';
 import { lexSlice } from '../exchange/json.ts';
 import { JsonLexer } from '../exchange/json-lexer.ts';
 import { paced, type Work } from '../exchange/pace.ts';
-import type { RuleNode } from '../exchange/text-rules.ts';
+import { isStructural, type RuleNode } from '../exchange/text-rules.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { decodeUtf8 } from '../exchange/utf8.ts';
 import { maskedText } from './channel.ts';
@@ -16,6 +16,9 @@ import { UsageReader } from './usage.ts';
 const nothing = Buffer.alloc(0);
 /** Characters of output that are encoded together. */
 const encodeSlice = 256 * 1024;
+/** Structural strings that are remembered, and how long they may be. */
+const mostClean = 64;
+const longestClean = 64;
 
 export class JsonMasker implements BodyMasker {
   readonly findings: ReadonlyMap<string, number>;
@@ -58,13 +61,13 @@ export class JsonMasker implements BodyMasker {
     const lexer = new JsonLexer(text, reader, { maxValues });
     reader.lexer = lexer;
     const output = new Output(text);
+    const clean = new Set<string>();
     for (;;) {
       const state = lexer.run(lexSlice);
       if (state === 'failed') throw new UnreadableBody(`the body is not strict JSON: ${lexer.problem!.reason}`);
-      if (reader.refusal !== undefined) throw new UnreadableBody(reader.refusal);
       const candidates = reader.candidates;
       reader.candidates = [];
-      if (masks !== undefined) yield* applyMasks(masks, candidates, output);
+      if (masks !== undefined) yield* applyMasks(masks, candidates, clean, output);
       if (state === 'done') break;
       yield;
     }
@@ -73,15 +76,28 @@ export class JsonMasker implements BodyMasker {
   }
 }
 
-function* applyMasks(masks: Findings, candidates: readonly Candidate[], output: Output): Work<void> {
+/** `clean`: short structural strings in which nothing was found; roles and types are in every message. */
+function* applyMasks(
+  masks: Findings,
+  candidates: readonly Candidate[],
+  clean: Set<string>,
+  output: Output,
+): Work<void> {
   let count = 0;
   for (const candidate of candidates) {
     if (candidate.kind === 'drop') candidate.becomes = 'null';
-    else if (candidate.kind !== 'name')
+    else if (candidate.kind !== 'name' && !(isShortStructural(candidate) && clean.has(candidate.text))) {
       settle(candidate, yield* maskedText(masks, candidate.text, candidate.treatment === 'json'));
+      if (candidate.becomes === undefined && isShortStructural(candidate) && clean.size < mostClean)
+        clean.add(candidate.text);
+    }
     if (candidate.becomes !== undefined) yield* output.replace(candidate.start, candidate.end, candidate.becomes);
     if (++count % 256 === 0) yield;
   }
+}
+
+function isShortStructural({ treatment, text }: Candidate): boolean {
+  return isStructural(treatment) && text.length <= longestClean;
 }
 
 /** The rewritten text, encoded as it grows. */

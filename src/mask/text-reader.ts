@@ -1,7 +1,14 @@
 /** Finds in a JSON text everything that a mask may have to change, and what it says about the stream. */
 import type { PathStep } from '../exchange/format.ts';
 import type { JsonHandler, JsonLexer } from '../exchange/json-lexer.ts';
-import { leftAlone, memberRule, numberLeftAlone, type RuleNode, type Treatment } from '../exchange/text-rules.ts';
+import {
+  isMedia,
+  isStructural,
+  memberRule,
+  numberLeftAlone,
+  type RuleNode,
+  type Treatment,
+} from '../exchange/text-rules.ts';
 
 /** An object or array around a place. */
 export interface Frame {
@@ -26,14 +33,20 @@ export interface Candidate {
   readonly treatment: Treatment;
   readonly frame: Frame | undefined;
   readonly step: string | number;
-  /** The decoded text; a number as it is written. */
+  /** The decoded text; a number in its digits. */
   readonly text: string;
   /** What the token becomes, as JSON; undefined: it stays. */
   becomes: string | undefined;
 }
 
-/** Longest member name that is masked at once. */
-const maxNameLength = 1024;
+/** A scalar member of the outermost object. */
+interface HeaderMember {
+  /** Its name as it is written, with the colon. */
+  readonly name: string;
+  readonly value: string;
+  /** Set where the value may have to change. */
+  readonly candidate: Candidate | undefined;
+}
 
 export class TextReader implements JsonHandler {
   lexer: JsonLexer | undefined;
@@ -43,12 +56,8 @@ export class TextReader implements JsonHandler {
   error = false;
   /** Whether the outermost value is an object. */
   isObject = false;
-  /** Why the text is refused although it is JSON. */
-  refusal: string | undefined;
   inputTokens: number | undefined;
   outputTokens: number | undefined;
-  /** The scalar members of the outermost object that are left alone, as they are written, joined by commas. */
-  header = '';
   private readonly root: RuleNode;
   private readonly maskName: ((name: string) => string) | undefined;
   private frame: Frame | undefined;
@@ -56,11 +65,22 @@ export class TextReader implements JsonHandler {
   private nameRaw = '';
   private dropping = 0;
   private dropStart = 0;
+  private readonly headerMembers: HeaderMember[] = [];
+  private readonly clean: ReadonlyMap<string, string> | undefined;
 
-  /** `maskName` undefined: names are not looked at. */
-  constructor(root: RuleNode, maskName: ((name: string) => string) | undefined) {
+  /**
+   * `maskName` undefined: names are not looked at. `clean`: by name, structural strings of the outermost object that
+   * need not be looked at again.
+   */
+  constructor(root: RuleNode, maskName: ((name: string) => string) | undefined, clean?: ReadonlyMap<string, string>) {
     this.root = root;
     this.maskName = maskName;
+    this.clean = clean;
+  }
+
+  /** The structural scalar members of the outermost object, as they are written or become, joined by commas. */
+  get header(): string {
+    return this.headerMembers.map(({ name, value, candidate }) => name + (candidate?.becomes ?? value)).join();
   }
 
   open(kind: 'object' | 'array', start: number): void {
@@ -91,10 +111,6 @@ export class TextReader implements JsonHandler {
     this.name = name;
     if (frame.parent === undefined) this.nameRaw = this.lexer!.text.slice(start, end);
     if (this.maskName === undefined || frame.rule.members.has(name)) return;
-    if (name.length > maxNameLength) {
-      this.refusal ??= `a member's name is longer than ${maxNameLength} characters`;
-      return;
-    }
     const masked = this.maskName(name);
     if (masked === name && !frame.renamed?.has(name)) return;
     this.add('name', start, end, 'whole', name).becomes = JSON.stringify(this.freeName(frame, masked));
@@ -108,14 +124,18 @@ export class TextReader implements JsonHandler {
       this.add('drop', start, end, 'drop', '');
       return;
     }
-    if (treatment === 'end') this.ended.push(this.frame!);
-    else if (treatment === 'error') this.error = true;
     const text = this.lexer!.decoded();
-    if (!leftAlone(treatment, text)) this.add('string', start, end, treatment, text);
-    else this.keepHeader(treatment, start, end);
+    // Some servers send an empty finish_reason until there is one.
+    if (treatment === 'end' && text !== '') this.ended.push(this.frame!);
+    else if (treatment === 'error') this.error = true;
+    if (isMedia(treatment, text)) return;
+    const inHeader = isHeader(treatment, this.frame);
+    const isClean = inHeader && this.clean?.get(this.name) === text;
+    const candidate = isClean ? undefined : this.add('string', start, end, treatment, text);
+    if (inHeader) this.keepHeader(start, end, candidate);
   }
 
-  number(start: number, end: number, big: boolean): void {
+  number(start: number, end: number): void {
     if (this.dropping > 0) return;
     const { treatment } = this.enter();
     if (treatment === 'drop') {
@@ -128,8 +148,9 @@ export class TextReader implements JsonHandler {
     else if (treatment === 'output-tokens') this.outputTokens = indexOf(raw);
     else if (treatment === 'end') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
-    if (!numberLeftAlone(treatment, big)) this.add('number', start, end, treatment, raw);
-    else this.keepHeader(treatment, start, end);
+    const leftAlone = numberLeftAlone(treatment, raw);
+    const candidate = leftAlone ? undefined : this.add('number', start, end, treatment, digitsOf(raw));
+    if (isHeader(treatment, this.frame)) this.keepHeader(start, end, candidate);
   }
 
   literal(value: true | false | null, start: number, end: number): void {
@@ -170,10 +191,8 @@ export class TextReader implements JsonHandler {
     return candidate;
   }
 
-  private keepHeader(treatment: Treatment, start: number, end: number): void {
-    if (treatment !== 'structural' || this.frame === undefined || this.frame.parent !== undefined) return;
-    const member = `${this.nameRaw}:${this.lexer!.text.slice(start, end)}`;
-    this.header = this.header === '' ? member : `${this.header},${member}`;
+  private keepHeader(start: number, end: number, candidate: Candidate | undefined): void {
+    this.headerMembers.push({ name: `${this.nameRaw}:`, value: this.lexer!.text.slice(start, end), candidate });
   }
 
   /** A masked name must not meet another one of its object: what we write is as strict as what we read. */
@@ -184,6 +203,34 @@ export class TextReader implements JsonHandler {
     frame.renamed.add(free);
     return free;
   }
+}
+
+function isHeader(treatment: Treatment, frame: Frame | undefined): boolean {
+  return isStructural(treatment) && isOutermost(frame);
+}
+
+/** Whether this is the frame of the outermost value. */
+export function isOutermost(frame: Frame | undefined): boolean {
+  return frame !== undefined && frame.parent === undefined;
+}
+
+const written = /^(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$/;
+const mostDigits = 64;
+
+/** An integer in its digits, however it is written: `4.1e3` is 4100. Any other number as it is. */
+function digitsOf(raw: string): string {
+  if (!/[.eE]/.test(raw)) return raw;
+  const [, sign, whole, fraction = '', exponent = '0'] = written.exec(raw)!;
+  const digits = whole + fraction;
+  const point = whole!.length + Number(exponent);
+  if (point < 1 || point > mostDigits || /[1-9]/.test(digits.slice(point))) return raw;
+  return (
+    sign +
+    digits
+      .slice(0, point)
+      .padEnd(point, '0')
+      .replace(/^0+(?=[0-9])/, '')
+  );
 }
 
 /** Indexes and token counts: small integers. */

@@ -107,11 +107,13 @@ test('clear personal data is in no file of the gateway, neither from requests no
   await post('sam', { ...ask('hi'), model: SECRETS[0] });
   const tools = [{ type: 'function', function: { name: '4111111111111111' } }];
   await post('jane', { ...ask('hi'), tools });
+  const structural = { reasoning_effort: SECRETS[0], service_tier: SECRETS[1], seed: 4111111111111111, user: SECRETS[3] };
+  await post('jane', { ...ask('hi'), ...structural });
   await fetch(`${stack.url}/v1/${SECRETS[0]}`, {
     headers: { 'user-agent': `agent of ${SECRETS[0]}`, authorization: 'Bearer x' },
   });
   const client = archiveClient(stack);
-  await eventually(async () => ((await client.sessions()).length >= 7 ? true : undefined), 'the sessions in the store');
+  await eventually(async () => ((await client.sessions()).length >= 8 ? true : undefined), 'the sessions in the store');
   // Columns are compressed on disk: the engine is asked for its texts, and its files are searched as well.
   const stored = await client.sql('SELECT * FROM sallyport.contents');
   const events = await client.sql('SELECT * FROM sallyport.events');

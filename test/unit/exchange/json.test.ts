@@ -68,6 +68,7 @@ describe('strict JSON', () => {
     ['a cut escape', '"\\', 'escape'],
     ['a cut object', '{"a":1', 'ends before'],
     ['a non-breaking space', '\u00a0{}', 'expected a value'],
+    ['a name of 1,025 characters', `{"${'n'.repeat(1025)}":1}`, "a member's name is longer than 1024"],
     ['a number of 5,000 digits', `[0.${'1'.repeat(5000)}]`, 'longer than'],
   ])('refuses %s', async (_name, text, because) => {
     const message = await refusal(text);

@@ -73,6 +73,18 @@ describe('facts about an OpenAI chat request', () => {
     expect(text).toBe(messages.map((m) => m.text).join('\n'));
   });
 
+  it('takes a structural field for words where it does not look like an id, an enumeration or a parameter', async () => {
+    const { text } = await facts({
+      model: 'org/demo-1:latest',
+      messages: [{ role: 'tool', tool_call_id: '5555 5555 5555 4444', content: 'x' }],
+      reasoning_effort: 'jane.roe@example.com',
+      service_tier: 'auto',
+      seed: 5105105105105100,
+      max_tokens: 123456789,
+    });
+    expect(text.split('\n').sort()).toEqual(['5105105105105100', '5555 5555 5555 4444', 'jane.roe@example.com', 'x']);
+  });
+
   it('puts the words outside of the messages into the text as well', async () => {
     const { text } = await facts({
       model: 'demo',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { responseFraming } from '../../../src/exchange/media.ts';
+import { readResponseMedia } from '../../../src/exchange/media.ts';
 import { SseFraming, sseData, sseEventEnd, sseLines, withSseData } from '../../../src/exchange/sse.ts';
 import { UnreadableBody } from '../../../src/exchange/unreadable.ts';
 
@@ -124,7 +124,10 @@ describe('the framing of a response', () => {
     ['text/plain; charset=us-ascii', 'text'],
     [undefined, undefined],
     ['', undefined],
-    ['text/html', undefined],
+    ['text/html; charset=utf-8', 'text'],
+    ['application/ndjson', 'ndjson'],
+    ['application/json;', 'json'],
+    ["application/json; charset*=utf-8''utf-7", undefined],
     ['application/octet-stream', undefined],
     ['application/json, text/plain', undefined],
     ['application/json; charset=utf-16', undefined],
@@ -132,6 +135,14 @@ describe('the framing of a response', () => {
     ['text/event-stream;;x', undefined],
     [`application/json; x=${'y'.repeat(300)}`, undefined],
   ])('of type %s is %s', (type, framing) => {
-    expect(responseFraming(type)).toBe(framing);
+    expect(readResponseMedia(type === undefined ? [] : [type])?.framing).toBe(framing);
+  });
+
+  it('is not read from two types', () => {
+    expect(readResponseMedia(['application/json', 'application/json'])).toBeUndefined();
+  });
+
+  it('is sent on without parameters other than the charset', () => {
+    expect(readResponseMedia(['Text/Plain;x=jane;charset="UTF-8"'])?.canonical).toBe('text/plain; charset=utf-8');
   });
 });

@@ -46,7 +46,7 @@ describe('masking a JSON body', () => {
       user: mail,
     };
     const { text } = await deliver(JSON.stringify(request), 'json', [], { direction: 'request' });
-    expect(text).toBe(JSON.stringify(request).replaceAll(mail, '<EMAIL_ADDRESS>').replace('<EMAIL_ADDRESS>', mail));
+    expect(text).toBe(JSON.stringify(request).replaceAll(mail, '<EMAIL_ADDRESS>'));
   });
 
   it('masks the error bodies of models', async () => {
@@ -144,6 +144,40 @@ describe('masking plain text', () => {
     for (let cut = 0; cut <= body.length; cut++)
       expect((await deliver(body, 'text', [cut])).text).toBe(' \n{"detail":"<EMAIL_ADDRESS>"}');
     await expect(deliver('{not json', 'text')).rejects.toThrow(UnreadableBody);
+    for (const [body, expected] of [
+      [' ["\\u006aane.doe\\u0040example.com"]\n', ' ["<EMAIL_ADDRESS>"]\n'],
+      ['"\\u006aane.doe@example.com"', '"<EMAIL_ADDRESS>"'],
+      [`[{"a":"${mail}"}, 4111111111111111]`, '[{"a":"<EMAIL_ADDRESS>"}, "<CREDIT_CARD>"]'],
+    ] as const)
+      for (let cut = 0; cut <= body.length; cut++)
+        expect(await deliver(body, 'text', [cut])).toMatchObject({ text: expected });
+  });
+
+  it('masks as text what only begins like a JSON array or string', async () => {
+    for (const [body, expected] of [
+      [`[error] C:\\Users\\jane: ${mail}\n`, '[error] C:\\Users\\jane: <EMAIL_ADDRESS>\n'],
+      [`"${mail}" is unknown`, '"<EMAIL_ADDRESS>" is unknown'],
+      [`["${mail}",]`, '["<EMAIL_ADDRESS>",]'],
+    ] as const)
+      for (const cuts of [[], [1], [...Array(body.length).keys()]])
+        expect(await deliver(body, 'text', cuts)).toMatchObject({ text: expected, findings: { email_address: 1 } });
+    expect((await deliver('[a\\u0040b', 'text', [], { textMaskers: undefined })).text).toBe('[a\\u0040b');
+    await expect(deliver('[a]\ndata: {"a":1}\n\n', 'text')).rejects.toThrow('lines of an event stream');
+    await expect(deliver(`[${'x'.repeat(100)}`, 'text', [50], { maxJsonBytes: 100 })).rejects.toThrow(UnreadableBody);
+    await expect(deliver(`[\\${'x'.repeat(300_000)}`, 'text')).rejects.toThrow('is longer than');
+  });
+
+  it.each([
+    '["jane.doe\\u0040example.com",]',
+    '"jane.doe\\x40example.com',
+    '["jane.doe\\100example.com"',
+    "['jane.doe@exam\\\nple.com']".replace("['", '["'),
+    '["4111\\u{20}1111\\u{20}1111 1111"] // x',
+    '["jane.doe\\@example\\.com"],',
+    '\ufeff["jane.doe\\u0040example.com"]',
+    '[1,1e999,"jane.doe\\u0040example.com"]',
+  ])('refuses almost JSON that hides a match in its escapes: %j', async (body) => {
+    await expect(deliver(body, 'text')).rejects.toThrow('hides a match in its escapes');
   });
 
   it('refuses text in which a client could find events', async () => {
