@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
@@ -194,9 +194,16 @@ echo '{"packages":{"node_modules/node":{"version":"24.21.0"},"node_modules/a":{"
 
   describe('when it is stopped while npm runs', () => {
     const lock = () => join(root, '.cache', 'bootstrap.lock');
-    /** A zombie is dead: whether it is reaped is the host's affair. */
-    const isAlive = (pid: number) =>
-      /^[^Z]/.test(spawnSync('ps', ['-o', 'stat=', '-p', String(pid)]).stdout.toString());
+    /** A zombie is dead: whether it is reaped is the host's affair. From /proc: a slim machine has no `ps`. */
+    const isAlive = (pid: number) => {
+      try {
+        process.kill(pid, 0);
+      } catch {
+        return false;
+      }
+      const stat = existsSync('/proc/self/stat') ? readFileSync(`/proc/${pid}/stat`, 'utf8') : '';
+      return !/\) Z /.test(stat);
+    };
     /** Runs until npm and what it started are there, sends the signal, and waits for the end. */
     async function stopped(signal: NodeJS.Signals, npm: string) {
       program('npm', `echo $$ > ${root}/npm-pid\n${npm}`);
