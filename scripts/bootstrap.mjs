@@ -10,6 +10,7 @@ import { bringEnvoy, cachedEnvoy, findEnvoy, newest, oldest } from './bootstrap/
 import { withLock } from './bootstrap/lock.mjs';
 import { bringModules, modulesReady, nodePath } from './bootstrap/modules.mjs';
 import { Problem } from './bootstrap/problem.mjs';
+import { Interrupted } from './bootstrap/run.mjs';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -42,13 +43,18 @@ export async function bootstrap({ tests = false } = {}) {
 }
 
 /**
- * Runs a script's main function; a missing part becomes one clear message.
+ * Runs a script's main function; a missing part becomes one clear message, and Ctrl-C one line.
  * @param {() => Promise<number>} run returns the exit code
  */
 export async function main(run) {
   try {
     process.exitCode = await run();
   } catch (error) {
+    if (error instanceof Interrupted) {
+      process.stderr.write('Stopped; run it again to go on.\n');
+      process.exitCode = error.exitCode;
+      return;
+    }
     if (!(error instanceof Problem)) throw error;
     process.stderr.write(`\n${error.print()}\n`);
     process.exitCode = 1;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { drainTimeout, listenSection, maxRequestBytes, planKeyFiles } from './envoy/config.ts';
 import { identitySection } from './identity/config.ts';
@@ -140,6 +140,13 @@ function storePaths(store: Sections['store'], folder: string, stateDir: string):
  * `unknown` for it after a restart: a yes that no process took up stays without an end, and reads as `unknown` a day later.
  */
 export const sharesSessions = (config: Pick<Config, 'planKeyFiles'>): boolean => config.planKeyFiles !== undefined;
+
+/** A path as it is shown in a complaint: relative where it is below the current folder, else absolute. */
+export function shownPath(path: string): string {
+  const absolute = resolve(path);
+  const below = relative(process.cwd(), absolute);
+  return below === '' || below === '..' || below.startsWith(`..${sep}`) || isAbsolute(below) ? absolute : below;
+}
 
 /** Unix socket of the gateway's admin API. */
 export const adminSocket = (config: Pick<Config, 'stateDir'>): string => join(config.stateDir, 'admin.sock');

@@ -4,7 +4,7 @@ import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { httpFacts } from './checkpoint/record.ts';
 import { createCheckpoint } from './checkpoint.ts';
-import { adminSocket, type Config, environment, sharesSessions } from './config.ts';
+import { adminSocket, type Config, environment, sharesSessions, shownPath } from './config.ts';
 import { createAdminApp } from './console/admin.ts';
 import { createInternalApp } from './console/internal.ts';
 import { listenTcp, listenUnix } from './console/listen.ts';
@@ -80,7 +80,7 @@ async function start(
   // `listen.tls` names no certificate for Envoy to present: ours reaches the gateway on this machine without one.
   if (envoyBin !== undefined && config.listen.tls !== undefined)
     throw new GatewayRefused(
-      `${config.file}: listen.tls is for an Envoy elsewhere (\`sallyport serve\`). The Envoy that \`up\` runs is on this machine: leave listen.tls out, and listen.grpc on a Unix socket or the loopback.`,
+      `${shownPath(config.file)}: listen.tls is for an Envoy elsewhere (\`sallyport serve\`). The Envoy that \`up\` runs is on this machine: leave listen.tls out, and listen.grpc on a Unix socket or the loopback.`,
     );
   await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
   await chmod(config.stateDir, 0o700);
@@ -216,7 +216,7 @@ async function readTls({ listen: { tls } }: Config): Promise<GrpcTls | undefined
   if (tls === undefined) return undefined;
   const read = (file: string): Promise<Buffer> =>
     readFile(file).catch((error: NodeJS.ErrnoException) => {
-      throw new GatewayRefused(`listen.tls: ${file} cannot be read (${error.code}).`);
+      throw new GatewayRefused(`listen.tls: ${shownPath(file)} cannot be read (${error.code}).`);
     });
   return {
     ca: await read(tls.clientCa),

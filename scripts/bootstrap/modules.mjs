@@ -41,6 +41,8 @@ export async function bringModules(root) {
       const { command, args, env } = npm(root);
       const run = (...words) => capture(command, [...args, ...words, ...npmOptions], { cwd: root, env });
       let result = await run('ci');
+      // What an npm that was killed left half-written, or what another program holds open: npm ci removes it first.
+      if (result.code !== 0 && /ENOTEMPTY/.test(result.output)) result = await run('ci');
       if (lacksOtherPlatformsOnly(result, lock)) result = await run('install', '--no-save');
       if (result.missing) throw new Problem('There is no npm here.', 'Install Node.js 20 or newer together with npm.');
       if (result.code !== 0) throw installProblem(result.output);

@@ -1,8 +1,22 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 
+/** Longest that a tool may take to end after a signal, milliseconds. */
+const graceMs = 2_000;
+
+/** Somebody stopped us (Ctrl-C, SIGTERM) while a tool ran; the tool has ended. */
+export class Interrupted extends Error {
+  /** @param {NodeJS.Signals} signal */
+  constructor(signal) {
+    super(`stopped by ${signal}`);
+    this.exitCode = 128 + constants.signals[signal];
+  }
+}
+
 /**
- * Runs a tool to its end and collects what it said.
+ * Runs a tool to its end and collects what it said. It gets a process group of its own: a signal to us goes to all that the
+ * tool has started, and whatever of it is left after 2 s is killed. Only then does this reject, with Interrupted: until
+ * then the tool may still write, and the setup's lock must be held.
  * @param {string} command
  * @param {readonly string[]} args
  * @param {import('node:child_process').SpawnOptions} [options]
@@ -10,22 +24,57 @@ import { constants } from 'node:os';
  */
 export function capture(command, args, options = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     let output = '';
     const collect = (chunk) => {
       output = (output + chunk).slice(-64 * 1024);
     };
     child.stdout.on('data', collect);
     child.stderr.on('data', collect);
+    const interruption = forwardToGroup(child);
     child.on('error', (error) => {
+      interruption.over();
       if (error.code === 'ENOENT' || error.code === 'EACCES')
         resolve({ code: 127, output: error.message, missing: true });
       else reject(error);
     });
-    child.on('close', (code, signal) =>
-      resolve({ code: code ?? 128 + constants.signals[signal], output, missing: false }),
-    );
+    child.on('close', (code, signal) => {
+      const stoppedBy = interruption.over();
+      if (stoppedBy !== undefined) reject(new Interrupted(stoppedBy));
+      else resolve({ code: code ?? 128 + constants.signals[signal], output, missing: false });
+    });
   });
+}
+
+/** Sends the signals that we get to the group of `child`. `over` ends that, and says which signal came first, if any. */
+function forwardToGroup(child) {
+  let first;
+  let killer;
+  const forward = (signal) => {
+    first ??= signal;
+    signalGroup(child.pid, signal);
+    killer ??= setTimeout(() => signalGroup(child.pid, 'SIGKILL'), graceMs);
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  for (const signal of signals) process.on(signal, forward);
+  return {
+    over: () => {
+      for (const signal of signals) process.off(signal, forward);
+      clearTimeout(killer);
+      // What has closed its output and stayed behind.
+      if (first !== undefined) signalGroup(child.pid, 'SIGKILL');
+      return first;
+    },
+  };
+}
+
+function signalGroup(pid, signal) {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
 }
 
 /**

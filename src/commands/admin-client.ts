@@ -87,11 +87,14 @@ function askSocket(socketPath: string, user: string, method: string, path: strin
 const exitByCode: Readonly<Record<string, number>> = {
   session_unknown: exitCodes.notFound,
   invalid_argument: exitCodes.usage,
+  format_chosen: exitCodes.usage,
 };
 
 const remedyByCode: Readonly<Record<string, string>> = {
   session_unknown: '`sallyport sessions list` shows the ids; one that has just ended may take a second to arrive.',
   invalid_argument: 'See --help.',
+  format_chosen: 'Leave it out; `--json` prints JSON.',
+  sql_reads_only: 'If that is what you mean, say --write.',
   query_refused: 'Correct the query; `sallyport sql "SHOW TABLES"` shows what there is.',
   look_not_recorded: 'The journal takes no events: `sallyport doctor` says why.',
 };

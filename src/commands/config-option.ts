@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { relative, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, loadConfig, shownPath } from '../config.ts';
 import { CliError, exitCodes, type Io } from './cli.ts';
 
 export interface ConfigOption {
@@ -15,8 +15,7 @@ export const withConfig = (command: Command): Command =>
 /** Loads the configuration that the options name. Throws CliError that lists every problem as `file:line:column path message`. */
 export function configOf(options: ConfigOption, io: Io): Config {
   const file = resolve(options.config ?? io.env['SALLYPORT_CONFIG'] ?? 'sallyport.yaml');
-  const shown = relative(process.cwd(), file);
-  const name = shown === '' || shown.startsWith('..') ? file : shown;
+  const name = shownPath(file);
   if (!existsSync(file))
     throw new CliError(
       exitCodes.usage,

@@ -54,13 +54,14 @@ async function examine(
   env: NodeJS.ProcessEnv,
   models: readonly DirectModel[],
 ): Promise<readonly Diagnosis[]> {
-  return Promise.all([
+  const found = await Promise.all([
     envoy(config, env),
     stateFolder(config),
     ...config.identity.providers.map(({ name, issuer }) => provider(name, issuer)),
     gateway(config),
     ...models.map(wayAround),
   ]);
+  return found.flat();
 }
 
 async function envoy(config: Config, env: NodeJS.ProcessEnv): Promise<Diagnosis> {
@@ -108,22 +109,36 @@ async function provider(name: string, issuer: string): Promise<Diagnosis> {
   }
 }
 
-async function gateway(config: Config): Promise<Diagnosis> {
+/** The gateway as it says of itself, and its journal and store. */
+async function gateway(config: Config): Promise<readonly Diagnosis[]> {
   const what = 'Gateway';
   const { host, port } = config.listen.internal;
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}/readyz`;
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(requestTimeoutMs) });
-    const body = (await response.json()) as { status?: unknown; reasons?: unknown };
-    if (response.ok && body.status === 'ready') return { what, result: 'ok', detail: 'ready' };
-    return {
-      what,
-      result: 'fault',
-      detail: `not ready: ${Array.isArray(body.reasons) ? body.reasons.join('; ') : response.status}`,
-    };
+    const body = (await response.json()) as { status?: unknown; reasons?: unknown; parts?: unknown };
+    const isReady = response.ok && body.status === 'ready';
+    const why = Array.isArray(body.reasons) ? body.reasons.join('; ') : response.status;
+    return [
+      { what, result: isReady ? 'ok' : 'fault', detail: isReady ? 'ready' : `not ready: ${why}` },
+      ...part('Journal', body.parts, 'journal'),
+      ...part('Store', body.parts, 'store'),
+    ];
   } catch (error) {
-    return { what, result: 'warning', detail: `not running (${url}: ${reason(error)})` };
+    return [{ what, result: 'warning', detail: `not running (${url}: ${reason(error)})` }];
   }
+}
+
+/** One part of `/readyz`; none where the gateway does not speak of it. */
+function part(what: string, parts: unknown, name: string): readonly Diagnosis[] {
+  const status = (parts as Readonly<Record<string, unknown>> | undefined)?.[name];
+  if (typeof status !== 'object' || status === null) return [];
+  const { ready, detail, reason } = status as { ready?: unknown; detail?: unknown; reason?: unknown };
+  return [
+    ready === true
+      ? { what, result: 'ok', detail: String(detail ?? 'ready') }
+      : { what, result: 'fault', detail: String(reason ?? 'not ready') },
+  ];
 }
 
 /** Calls a model directly, without a credential: if it answers, whoever reaches it needs no gateway. */

@@ -1,5 +1,6 @@
 import type { SessionDetail } from '../console/archive.ts';
 import { type ErrorRow, errors } from '../exchange/errors.ts';
+import type { EndEvent } from '../record/events.ts';
 import { type OpenArchive, withAdmin } from './admin-client.ts';
 import { type AddCommand, examples } from './cli.ts';
 import { type ConfigOption, configOf, withConfig } from './config-option.ts';
@@ -40,12 +41,18 @@ export const explainCommand =
       );
   };
 
-const ends: Readonly<Record<string, string>> = {
+/** Every way in which a session ends. */
+const ends: Readonly<Record<EndEvent['how'], string>> = {
   complete: 'It was answered in full.',
+  denied: 'A rule denied it; no model was called.',
   answered_by_gate: 'The gateway itself answered it; no model was called.',
   client_gone: 'The caller went away before the answer was complete.',
-  model_gone: 'The model broke off its answer.',
+  interrupted: 'Its answer broke off: the caller or the model went away before the end, and Envoy does not say which.',
+  response_refused:
+    "The model's answer could not be let through; the caller got an error, or what had come until then.",
+  local_reply: 'Envoy answered in place of the model: it could not be reached, or took too long.',
   not_dispatched: 'It was admitted, but no answer of a model ever came: Envoy did not send it on.',
+  gate_failed: 'A gate failed, and nothing was let through from then on.',
   unknown: 'The gateway process ended before the answer did.',
 };
 
@@ -57,9 +64,12 @@ export function explain(session: SessionDetail): Explanation {
   const base = { session: session.session, verdict: session.verdict, code: session.code, status: session.status };
   const why = because(session);
   if (row !== undefined) return { ...base, what: row.meaning, why, fix: row.fix, fixer: row.fixer, retry: row.retry };
-  const what = session.how === '' ? 'It is still open.' : (ends[session.how] ?? `It ended as ${session.how}.`);
+  const what = session.how === '' ? 'It is still open.' : endOf(session.how);
   return { ...base, what, why, fix: '', fixer: '', retry: false };
 }
+
+const endOf = (how: string): string =>
+  Object.hasOwn(ends, how) ? ends[how as EndEvent['how']] : `It ended as ${how}.`;
 
 function because({ rules, message, verdict, masked }: SessionDetail): string {
   const decisive = rules.filter(

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Config } from '../config.ts';
+import { type Config, shownPath } from '../config.ts';
 import { parseModels } from '../models/load.ts';
 import type { Model } from '../models/model.ts';
 import { CliError, exitCodes } from './cli.ts';
@@ -12,7 +12,7 @@ export async function modelsOf({ models: { file } }: Pick<Config, 'models'>): Pr
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new CliError(
       exitCodes.usage,
-      `The registry of models ${file} cannot be read (${error.code}).`,
+      `The registry of models ${shownPath(file)} cannot be read (${error.code}).`,
       'Set models.file in the configuration.',
       error,
     );
@@ -20,7 +20,7 @@ export async function modelsOf({ models: { file } }: Pick<Config, 'models'>): Pr
   const parsed = await parseModels(text, async () => 'not-read');
   if (parsed.ok) return parsed.models;
   const lines = parsed.problems.map(
-    ({ path, line, column, message }) => `  ${file}:${line}:${column} ${path}: ${message}`,
+    ({ path, line, column, message }) => `  ${shownPath(file)}:${line}:${column} ${path ? `${path}: ` : ''}${message}`,
   );
   throw new CliError(
     exitCodes.usage,

@@ -34,8 +34,10 @@ export async function started(starting: Promise<RunningGateway>): Promise<Runnin
     if (error instanceof CliError) throw error;
     const remedy =
       error instanceof Error && 'remedy' in error && typeof error.remedy === 'string' ? error.remedy : undefined;
+    // What is wrong in its files is wrong configuration; a port that is taken is not.
+    const isRefusal = error instanceof Error && 'code' in error && error.code === 'gateway_refused';
     throw new CliError(
-      exitCodes.failed,
+      isRefusal ? exitCodes.usage : exitCodes.failed,
       `The gateway did not start: ${error instanceof Error ? error.message : String(error)}`,
       remedy ?? '`sallyport doctor` looks at each part.',
       error,

@@ -1,8 +1,13 @@
 import type { SessionDetail } from '../console/archive.ts';
+import { streamText } from './stream-text.ts';
 import { escapeControls, facts } from './text.ts';
 
-/** One session as text: who, what, verdict, rules, timings, tokens, masked counts, request and response. */
-export function showSession(session: SessionDetail): string {
+/**
+ * One session as text: who, what, verdict, rules, timings, tokens, masked counts, request and response. A stream is shown
+ * as what it says, where that can be put together, unless `raw`.
+ */
+export function showSession(session: SessionDetail, { raw }: { readonly raw: boolean }): string {
+  const response = (raw ? undefined : assembled(session)) ?? session.response;
   const { http } = session;
   const head = facts([
     ['Session', session.session],
@@ -30,8 +35,12 @@ export function showSession(session: SessionDetail): string {
     ['Found in request', counts(session.findings)],
     ['Masked', counts(session.masked)],
   ]);
-  return head + rules(session) + content('Request', session.request) + content('Response', session.response);
+  return head + rules(session) + content('Request', session.request) + content('Response', response);
 }
+
+/** What a stream says; undefined where the response is none, or cannot be put together. */
+export const assembled = ({ stream, response }: SessionDetail): string | undefined =>
+  stream && response !== undefined ? streamText(response) : undefined;
 
 function who(session: SessionDetail): string {
   if (session.subject === '') return 'nobody (refused before there was a caller)';

@@ -2,7 +2,7 @@ import type { SessionDetail, SessionSummary } from '../console/archive.ts';
 import { type OpenArchive, withAdmin } from './admin-client.ts';
 import { type AddCommand, examples, type Io, oneOf, type Program, wholeNumber } from './cli.ts';
 import { type ConfigOption, configOf, withConfig } from './config-option.ts';
-import { showSession } from './session-text.ts';
+import { assembled, showSession } from './session-text.ts';
 import { type Column, table } from './text.ts';
 
 interface ListOptions extends ConfigOption {
@@ -11,6 +11,11 @@ interface ListOptions extends ConfigOption {
   readonly model?: string;
   readonly verdict?: string;
   readonly since?: number;
+  readonly json?: boolean;
+}
+
+interface ShowOptions extends ConfigOption {
+  readonly raw?: boolean;
   readonly json?: boolean;
 }
 
@@ -57,14 +62,19 @@ function addShow({ io, action }: Program, command: Program['command'], open: Ope
   withConfig(command)
     .description('show one request: who, what, verdict, rules, timings, tokens, what was masked, request and response')
     .argument('<session>', 'id, from `sessions list` or the header x-sallyport-session')
-    .option('--json', 'print JSON')
+    .option('--raw', 'show a stream as it went over the wire, not what it says')
+    .option('--json', 'print JSON, a stream in both forms')
     .addHelpText('after', examples('sallyport sessions show 0198c2f4-1d2a-7c3b-8e4f-0123456789ab'))
     .action(
-      action(async (id: string, options: ConfigOption & { readonly json?: boolean }) => {
+      action(async (id: string, options: ShowOptions) => {
         const path = `/v1/sessions/${encodeURIComponent(id)}/show`;
         const answer = await withAdmin(configOf(options, io), io.user, open, (ask) => ask('GET', path));
         const { session } = answer as { session: SessionDetail };
-        io.stdout.write(options.json ? `${JSON.stringify(session, null, 2)}\n` : showSession(session));
+        const both = { ...session, responseText: assembled(session) };
+        const text = options.json
+          ? `${JSON.stringify(both, null, 2)}\n`
+          : showSession(session, { raw: options.raw ?? false });
+        io.stdout.write(text);
         return 0;
       }),
     );
@@ -98,8 +108,11 @@ function listText(sessions: readonly SessionSummary[], io: Io): string {
   return table(columns, rows, io.stdout.columns ?? 160);
 }
 
-const tokensText = ({ inputTokens, outputTokens }: SessionSummary) =>
-  inputTokens === undefined && outputTokens === undefined ? '' : `${inputTokens ?? '?'}+${outputTokens ?? '?'}`;
+/** As the model reported them; else what the request was estimated at, with `~`. A request that was denied used none. */
+function tokensText({ inputTokens, outputTokens, estimatedTokens, verdict }: SessionSummary): string {
+  if (inputTokens !== undefined || outputTokens !== undefined) return `${inputTokens ?? '?'}+${outputTokens ?? '?'}`;
+  return verdict === 'allow' && estimatedTokens > 0 ? `~${estimatedTokens}+?` : '';
+}
 
 const ageUnitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

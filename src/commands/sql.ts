@@ -4,6 +4,11 @@ import { type AddCommand, examples } from './cli.ts';
 import { type ConfigOption, configOf, withConfig } from './config-option.ts';
 import { table } from './text.ts';
 
+interface SqlCommandOptions extends ConfigOption {
+  readonly json?: boolean;
+  readonly write?: boolean;
+}
+
 /** `sallyport sql QUERY`. */
 export const sqlCommand =
   (open?: OpenArchive): AddCommand =>
@@ -11,11 +16,13 @@ export const sqlCommand =
     withConfig(command.command('sql'))
       .description("run the operator's own SQL on the record (ClickHouse); the query itself goes on the record")
       .argument('<query>')
+      .option('--write', 'let the query change the record (default: it may only read)')
       .option('--json', 'print JSON')
       .addHelpText('after', examples('sallyport sql "SELECT verdict, count() FROM sessions GROUP BY verdict"'))
       .action(
-        action(async (query: string, options: ConfigOption & { readonly json?: boolean }) => {
-          const ask = await withAdmin(configOf(options, io), io.user, open, (ask) => ask('POST', '/v1/sql', { query }));
+        action(async (query: string, options: SqlCommandOptions) => {
+          const question = { query, write: options.write ?? false };
+          const ask = await withAdmin(configOf(options, io), io.user, open, (ask) => ask('POST', '/v1/sql', question));
           const result = ask as SqlResult;
           if (options.json) io.stdout.write(`${JSON.stringify(toObjects(result), null, 2)}\n`);
           else if (result.columns.length > 0) io.stdout.write(toTable(result, io.stdout.columns ?? 160));

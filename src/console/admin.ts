@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { z } from 'zod';
 import { type Archive, type Look, QueryError } from './archive.ts';
+import { choosesFormat } from './sql-text.ts';
 
 const filterSchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1_000).default(20),
@@ -11,7 +12,7 @@ const filterSchema = z.strictObject({
   sinceMs: z.coerce.number().int().min(0).optional(),
 });
 
-const sqlSchema = z.strictObject({ query: z.string().min(1).max(100_000) });
+const sqlSchema = z.strictObject({ query: z.string().min(1).max(100_000), write: z.boolean().default(false) });
 
 /** Header in which the CLI names the OS user. Whoever can connect is that user or root: the socket's mode is 0600. */
 export const readerHeader = 'x-sallyport-reader';
@@ -59,11 +60,20 @@ export function createAdminApp(archive: Archive): Hono {
     });
 
   app.post('/v1/sql', async (c) => {
-    const { query } = parse(sqlSchema, await c.req.json().catch(() => undefined));
-    await record({ action: 'sql', reader: reader(c.req.header(readerHeader)), subject: query });
+    const { query, write } = parse(sqlSchema, await c.req.json().catch(() => undefined));
+    if (choosesFormat(query))
+      throw failure(
+        400,
+        'format_chosen',
+        'The query must not say FORMAT or INTO OUTFILE: it is answered as a table, or as JSON with --json.',
+      );
+    const subject = write ? `(--write) ${query}` : query;
+    await record({ action: 'sql', reader: reader(c.req.header(readerHeader)), subject });
     try {
-      return c.json(await archive.sql(query));
+      return c.json(await archive.sql(query, { write }));
     } catch (error) {
+      if (error instanceof QueryError && !write && /\(READONLY\)|readonly mode/.test(error.message))
+        throw failure(400, 'sql_reads_only', 'This query would change the record, and sql only reads.', error);
       if (error instanceof QueryError) throw failure(400, error.code, error.message, error);
       throw error;
     }

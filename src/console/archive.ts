@@ -7,8 +7,8 @@ export interface Archive {
   sessions(filter: SessionFilter): Promise<readonly SessionSummary[]>;
   /** Undefined when there is no such session. */
   session(id: string): Promise<SessionDetail | undefined>;
-  /** The operator's own SQL. Throws QueryError for one that the engine refuses. */
-  sql(query: string): Promise<SqlResult>;
+  /** The operator's own SQL, which only reads unless `write`. Throws QueryError for one that the engine refuses. */
+  sql(query: string, options: { readonly write: boolean }): Promise<SqlResult>;
   /** Puts a look on the record, durably. A look that cannot be recorded does not take place. */
   looked(look: Look): Promise<void>;
 }
@@ -42,6 +42,8 @@ export interface SessionSummary {
   readonly status: number;
   readonly inputTokens: number | undefined;
   readonly outputTokens: number | undefined;
+  /** Of the request, by its length; 0 where it could not be read. */
+  readonly estimatedTokens: number;
   /** Detector id → matches masked in what was delivered. */
   readonly masked: Readonly<Record<string, number>>;
   readonly durationMs: number | undefined;

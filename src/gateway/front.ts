@@ -35,6 +35,15 @@ export interface Front {
   readonly failed: Promise<string>;
 }
 
+/** What Envoy says of each start although it is meant so: the gateway, not a limit of connections, holds callers off. */
+const expected = /no configured limit to the number of allowed active downstream connections/;
+
+/** Puts a line of Envoy's (`warning …`, `error …`) into our log, as severe as Envoy says. */
+export function logLine(log: Pick<Log, 'debug' | 'warn' | 'error'>, line: string): void {
+  const level = expected.test(line) ? 'debug' : /^(error|critical)\b/.test(line) ? 'error' : 'warn';
+  log[level]('envoy says', { part: 'envoy', line });
+}
+
 export async function startFront(
   binary: string,
   config: Config,
@@ -48,7 +57,7 @@ export async function startFront(
     dir: config.stateDir,
     config: standaloneBootstrap(frontOptions(config, models, gate)),
     concurrency: undefined,
-    onLine: (line) => log.warn('envoy', { part: 'envoy', error: Object.assign(new Error(line), { code: 'envoy' }) }),
+    onLine: (line) => logLine(log, line),
     onExit: (why) => resolve(`Envoy ended (${why}).`),
   });
   return { envoy, failed: promise };

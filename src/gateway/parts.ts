@@ -1,5 +1,6 @@
 /** The parts that are made from files before anything listens: models, policies, identity, detectors. */
-import type { Config } from '../config.ts';
+import { resolve } from 'node:path';
+import { type Config, shownPath } from '../config.ts';
 import { selectDetectors, UnknownDetectorError } from '../detect/registry.ts';
 import type { Identifier } from '../identity/caller.ts';
 import { createIdentifier } from '../identity/oidc.ts';
@@ -38,12 +39,13 @@ interface Placed {
   readonly path?: string;
 }
 
-/** `file:line:column: path: message`, a line each. */
-const listed = (file: string, problems: readonly Placed[]): string =>
+/** `  file:line:column path: message`, a line each; `file` of a problem is relative to `base`. */
+const listed = (base: string, problems: readonly Placed[]): string =>
   problems
     .map((problem) => {
       const what = problem.path === undefined || problem.path === '' ? '' : `${problem.path}: `;
-      return `${problem.file ?? file}:${problem.line}:${problem.column}: ${what}${problem.message}`;
+      const file = shownPath(resolve(base, problem.file ?? ''));
+      return `  ${file}:${problem.line}:${problem.column} ${what}${problem.message}`;
     })
     .join('\n');
 
@@ -58,7 +60,8 @@ export const resolveDetectors: DetectorResolver = (names) => {
 
 export async function loadParts(config: Config, env: Readonly<Record<string, string | undefined>>): Promise<Parts> {
   const loaded = await loadModels(config.models.file, env);
-  if (!loaded.ok) throw new GatewayRefused(`models.yaml is wrong:\n${listed(config.models.file, loaded.problems)}`);
+  if (!loaded.ok)
+    throw new GatewayRefused(`the registry of models is wrong:\n${listed(config.models.file, loaded.problems)}`);
   const { models } = loaded;
   const policies = await openPolicySource(() =>
     loadPolicies({
@@ -71,7 +74,7 @@ export async function loadParts(config: Config, env: Readonly<Record<string, str
   if (!policies.ok)
     throw new GatewayRefused(`the policies are wrong:\n${listed(config.policies.dir, policies.problems)}`);
   const recordDetect = resolveDetectors(config.record.detect);
-  if (!recordDetect.ok) throw new GatewayRefused(`${config.file}: record.detect: ${recordDetect.problem}`);
+  if (!recordDetect.ok) throw new GatewayRefused(`${shownPath(config.file)}: record.detect: ${recordDetect.problem}`);
   const state = openSqliteState({ ...config.state, now: nowMs });
   return {
     models: createRegistry(models),

@@ -6,6 +6,7 @@ import {
   type SessionDetail,
   type SessionFilter,
   type SessionSummary,
+  type SqlResult,
 } from '../console/archive.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -25,6 +26,8 @@ export interface RecordParts {
   readonly archive: Archive;
   /** The store's state at the last look. */
   readonly health: () => Health;
+  /** Why the store did not take the last batch; undefined when it did. */
+  readonly shippingProblem: () => string | undefined;
   close(): Promise<void>;
 }
 
@@ -54,6 +57,7 @@ export async function openRecord(options: RecordOptions): Promise<RecordParts> {
     throw error;
   });
   let migrated = false;
+  let shippingProblem: string | undefined;
   let health: Health = { ok: false, error: 'starting' };
   const look = async (): Promise<void> => {
     if (!migrated) migrated = await migrate(store, log);
@@ -69,15 +73,25 @@ export async function openRecord(options: RecordOptions): Promise<RecordParts> {
       insert: async (batch) => {
         if (!migrated) migrated = await migrate(store, log);
         if (!migrated) throw new StoreError('store_unavailable', 'the tables of the store are not there yet');
-        await store.insert(batch);
+        await store.insert(batch).catch((error: unknown) => {
+          // Somebody has removed the tables: the next try makes them again.
+          if (error instanceof StoreError && error.code === 'tables_missing') migrated = false;
+          throw error;
+        });
+        shippingProblem = undefined;
       },
     },
     config: config.record.shipping,
-    onFailure: (error) => log.warn('the store did not take a batch; it is tried again', { part: 'shipper', error }),
+    onFailure: (error) => {
+      shippingProblem = problemOf(error);
+      log.warn('the store did not take a batch; it is tried again', { part: 'shipper', error });
+    },
     onDamage: (damage) =>
       log.error('a stretch of the journal is damaged; it is kept aside', { part: 'journal', ...place(damage) }),
-    onQuarantined: (file, count, error) =>
-      log.error('records that the store cannot take were put aside', { part: 'shipper', path: file, count, error }),
+    onQuarantined: (file, count, error) => {
+      shippingProblem = undefined;
+      log.error('records that the store cannot take were put aside', { part: 'shipper', path: file, count, error });
+    },
   });
   return {
     journal,
@@ -85,6 +99,7 @@ export async function openRecord(options: RecordOptions): Promise<RecordParts> {
     shipper,
     archive: archiveOf(journal, store, databaseOf(config), () => shipped(shipper)),
     health: () => health,
+    shippingProblem: () => shippingProblem,
     close: async () => {
       clearInterval(timer);
       await looking;
@@ -119,6 +134,10 @@ const place = (damage: { readonly segment: number; readonly from: number; readon
   bytes: damage.to - damage.from,
 });
 
+/** For `/readyz`, which says nothing of what is in a record: our own words, or a code. */
+const problemOf = (error: Error & { readonly code?: unknown }): string =>
+  error instanceof StoreError ? error.message : typeof error.code === 'string' ? error.code : error.name;
+
 const databaseOf = ({ store }: Config): string => (store.engine === 'clickhouse' ? store.database : 'sallyport');
 
 async function migrate(store: Store, log: Log): Promise<boolean> {
@@ -150,16 +169,12 @@ function archiveOf(
       const found = await showSession(store, id, database);
       return found === undefined ? undefined : detail(found);
     },
-    sql: async (query) => {
-      try {
-        const text = await store.sql(query, 'JSONCompact');
-        if (text.trim() === '') return { columns: [], rows: [] };
-        const { meta, data } = JSON.parse(text) as { meta: { name: string }[]; data: unknown[][] };
-        return { columns: meta.map(({ name }) => name), rows: data };
-      } catch (error) {
+    sql: async (query, { write }) => {
+      const text = await store.sql(query, { format: 'JSONCompact', write }).catch((error: unknown) => {
         if (error instanceof StoreError && error.code === 'query_failed') throw new QueryError(error.message, error);
         throw error;
-      }
+      });
+      return sqlResult(text);
     },
     looked: async ({ action, reader, subject }) => {
       recorder.event({ type: 'admin', session: newSession(), at: nowMs(), action, reader, subject });
@@ -167,6 +182,18 @@ function archiveOf(
       await settle();
     },
   };
+}
+
+/** An answer in JSONCompact; none for a statement that answers nothing. Throws QueryError for one in another form. */
+function sqlResult(text: string): SqlResult {
+  if (text.trim() === '') return { columns: [], rows: [] };
+  try {
+    const { meta, data } = JSON.parse(text) as { meta: { name: string }[]; data: unknown[][] };
+    if (data.every(Array.isArray)) return { columns: meta.map(({ name }) => name), rows: data };
+  } catch {
+    // Said below.
+  }
+  throw new QueryError('The query chooses a form of its own for its answer, which cannot be shown.');
 }
 
 function summary(row: SessionRow): SessionSummary {
@@ -184,6 +211,7 @@ function summary(row: SessionRow): SessionSummary {
     status: row.status,
     inputTokens: row.inputTokens ?? undefined,
     outputTokens: row.outputTokens ?? undefined,
+    estimatedTokens: row.estimatedTokens,
     masked: row.masked,
     durationMs: row.endedAtMs === null ? undefined : row.durationMs,
   };

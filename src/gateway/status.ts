@@ -13,9 +13,12 @@ export function internalParts(config: Config, record: RecordParts, parts: Parts)
     },
     store: () => {
       const health = record.health();
-      if (!health.ok) return { ready: false, reason: health.error };
-      const { bytes, lagMs } = record.shipper.gauges();
-      return { ready: true, detail: `ClickHouse ${health.version}, ${bytes} bytes and ${lagMs} ms behind the journal` };
+      const { bytes, lagMs, quarantined } = record.shipper.gauges();
+      const aside = quarantined === 0 ? '' : `, ${quarantined} records put aside`;
+      const behind = `${bytes} bytes and ${lagMs} ms behind the journal${aside}`;
+      const problem = health.ok ? record.shippingProblem() : health.error;
+      if (!health.ok || problem !== undefined) return { ready: false, reason: `${problem} (${behind})` };
+      return { ready: true, detail: `ClickHouse ${health.version}, ${behind}` };
     },
     policies: () => ({ ready: true, detail: parts.policies.current.revision }),
     models: () => ({ ready: true, detail: `${parts.models.list().length} active` }),

@@ -35,7 +35,7 @@ export async function loadModels(
   } catch (error) {
     return {
       ok: false,
-      problems: [{ path: '', line: 1, column: 1, message: `${file} cannot be read (${codeOf(error)})` }],
+      problems: [{ path: '', line: 1, column: 1, message: `cannot be read (${codeOf(error)})` }],
     };
   }
   return parseModels(text, async (source) => {

@@ -27,8 +27,12 @@ export interface LogFields {
   readonly count?: number;
   readonly bytes?: number;
   readonly durationMs?: number;
+  /** A line that a program of ours (Envoy) wrote; cut to 500 characters. */
+  readonly line?: string;
   readonly error?: unknown;
 }
+
+const maxLineLength = 500;
 
 const allowed: Readonly<Record<keyof LogFields, true>> = {
   part: true,
@@ -48,6 +52,7 @@ const allowed: Readonly<Record<keyof LogFields, true>> = {
   count: true,
   bytes: true,
   durationMs: true,
+  line: true,
   error: true,
 };
 
@@ -90,6 +95,7 @@ function safe(fields: LogFields | undefined): Record<string, unknown> {
   for (const [name, value] of Object.entries(fields ?? {})) {
     if (!Object.hasOwn(allowed, name) || value === undefined) continue;
     if (name === 'error') kept['error'] = describeError(value);
+    else if (name === 'line') kept['line'] = String(value).slice(0, maxLineLength);
     else if (typeof value !== 'object' && typeof value !== 'function') kept[name] = value;
   }
   return kept;

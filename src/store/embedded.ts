@@ -5,7 +5,16 @@ import type { RecordBatch } from '../record/batch.ts';
 import type { EmbeddedConfig } from './config.ts';
 import { Engine, type EngineOptions, EngineRefusal } from './engine.ts';
 import type { EngineCall } from './engine-protocol.ts';
-import { type Health, insertError, type Parameters, type Row, type Statement, type Store, StoreError } from './port.ts';
+import {
+  type Health,
+  insertError,
+  type Parameters,
+  type Row,
+  type SqlOptions,
+  type Statement,
+  type Store,
+  StoreError,
+} from './port.ts';
 import { encodeBatch, parameterText } from './rows.ts';
 import { type Dialect, migrate } from './schema.ts';
 
@@ -69,10 +78,9 @@ export class EmbeddedStore implements Store {
       .map((line) => JSON.parse(line) as Row);
   }
 
-  async sql(text: string, format = 'PrettyCompactMonoBlock'): Promise<string> {
-    return Buffer.from(
-      await this.#call({ op: 'sql', database: dialect.database, sql: text, format }, operatorTimeoutMs),
-    ).toString();
+  async sql(text: string, { format = defaultFormat, write = false }: SqlOptions = {}): Promise<string> {
+    const call = { op: 'sql', database: dialect.database, sql: text, format, write } as const;
+    return Buffer.from(await this.#call(call, operatorTimeoutMs)).toString();
   }
 
   async health(): Promise<Health> {
@@ -92,6 +100,8 @@ export class EmbeddedStore implements Store {
     }
   }
 }
+
+const defaultFormat = 'PrettyCompactMonoBlock';
 
 /** An operator's own query may take its time; the engine is not killed for it before an hour. */
 const operatorTimeoutMs = 3_600_000;

@@ -54,11 +54,12 @@ class Engine {
     return answer;
   }
 
-  async sql({ sql, format, database }: Extract<EngineRequest, { op: 'sql' }>): Promise<Uint8Array> {
+  async sql({ sql, format, database, write }: Extract<EngineRequest, { op: 'sql' }>): Promise<Uint8Array> {
     const session = this.#session();
     try {
       // Before the first migration there is no such database; then the operator's query is still answered.
       await session.queryAsync(`USE ${database}`).catch(() => {});
+      if (!write) await session.queryAsync('SET readonly = 2');
       const result = await session.queryAsync(sql, { format });
       return result.bytes();
     } finally {

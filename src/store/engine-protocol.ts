@@ -20,7 +20,7 @@ export type EngineRequest =
       readonly parameters: Readonly<Record<string, string>>;
       readonly format: string;
     }
-  /** The operator's own SQL, on a session of its own. */
+  /** The operator's own SQL, on a session of its own; reads only unless `write`. */
   | {
       readonly id: number;
       readonly op: 'sql';
@@ -28,6 +28,7 @@ export type EngineRequest =
       readonly format: string;
       /** Database of tables that are named without one. */
       readonly database: string;
+      readonly write: boolean;
     }
   | { readonly id: number; readonly op: 'close' };
 

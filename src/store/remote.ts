@@ -2,10 +2,25 @@
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
-import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import {
+  type ClickHouseClient,
+  ClickHouseError,
+  ClickHouseLogLevel,
+  type ClickHouseSettings,
+  createClient,
+} from '@clickhouse/client';
 import type { RecordBatch } from '../record/batch.ts';
 import type { ClickhouseConfig } from './config.ts';
-import { type Health, insertError, type Parameters, type Row, type Statement, type Store, StoreError } from './port.ts';
+import {
+  type Health,
+  insertError,
+  type Parameters,
+  type Row,
+  type SqlOptions,
+  type Statement,
+  type Store,
+  StoreError,
+} from './port.ts';
 import { encodeBatch } from './rows.ts';
 import { type Dialect, migrate } from './schema.ts';
 
@@ -39,6 +54,11 @@ export async function openRemote(
     ...tls,
   });
   return new RemoteStore(client, config);
+}
+
+interface Extra {
+  readonly headers: Record<string, string>;
+  readonly settings: ClickHouseSettings;
 }
 
 export class RemoteStore implements Store {
@@ -85,9 +105,10 @@ export class RemoteStore implements Store {
       .map((line) => JSON.parse(line) as Row);
   }
 
-  async sql(text: string, format = 'PrettyCompactMonoBlock'): Promise<string> {
+  async sql(text: string, { format = 'PrettyCompactMonoBlock', write = false }: SqlOptions = {}): Promise<string> {
     return this.#read(text, format, {}, this.#config.insertTimeoutMs, {
-      'X-ClickHouse-Database': this.#config.database,
+      headers: { 'X-ClickHouse-Database': this.#config.database },
+      settings: write ? {} : { readonly: '2' },
     });
   }
 
@@ -109,14 +130,14 @@ export class RemoteStore implements Store {
     format: string,
     parameters: Parameters,
     timeoutMs: number,
-    headers: Record<string, string> = {},
+    { headers, settings }: Extra = { headers: {}, settings: {} },
   ): Promise<string> {
     return this.#answered(async () => {
       const result = await this.#client.exec({
         query: `${sql.trimEnd().replace(/;$/, '')}\nFORMAT ${format}`,
         query_params: { ...parameters },
         http_headers: headers,
-        clickhouse_settings: { wait_end_of_query: 1, max_execution_time: Math.ceil(timeoutMs / 1000) },
+        clickhouse_settings: { wait_end_of_query: 1, max_execution_time: Math.ceil(timeoutMs / 1000), ...settings },
         abort_signal: AbortSignal.timeout(timeoutMs),
       });
       const parts: Buffer[] = [];

@@ -157,7 +157,17 @@ export function schemaVersions(dialect: Dialect): { readonly create: readonly st
   };
 }
 
-/** Brings the schema up to date. A schema newer than this version of the gateway is left alone. */
+const tables = ['events', 'contents', 'sessions'];
+
+const tablesPresent = ({ database }: Dialect): Statement => ({
+  name: 'tables present',
+  sql: `SELECT count() AS tables FROM system.tables WHERE database = '${database}' AND name IN (${tables.map((name) => `'${name}'`).join(', ')})`,
+});
+
+/**
+ * Brings the schema up to date. A schema newer than this version of the gateway is left alone; one whose tables somebody has
+ * removed is made anew (its versions are still there: every statement can be run again).
+ */
 export async function migrate(
   dialect: Dialect,
   run: (sql: string) => Promise<void>,
@@ -166,7 +176,9 @@ export async function migrate(
   const versions = schemaVersions(dialect);
   for (const sql of versions.create) await run(sql);
   const [row] = await read(versions.read);
-  const current = Number(row?.['version'] ?? 0);
+  const [found] = await read(tablesPresent(dialect));
+  const isWhole = Number(found?.['tables'] ?? 0) === tables.length;
+  const current = isWhole ? Number(row?.['version'] ?? 0) : 0;
   for (const migration of migrations) {
     if (migration.version <= current) continue;
     for (const sql of migration.statements(dialect)) await run(sql);

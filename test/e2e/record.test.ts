@@ -8,7 +8,7 @@ import { answerJson, DONE, delta } from './support/upstream.ts';
 
 let stack: Stack;
 beforeAll(async () => {
-  stack = await startStack({ config: { log: { level: 'debug' } } });
+  stack = await startStack({ config: { log: { level: 'debug' }, record: { shipping: { retryMinMs: 1_000 } } } });
 });
 afterAll(() => stack.close());
 
@@ -153,6 +153,30 @@ test('sessions show tells who, what, verdict, rules, timings, tokens, masked cou
   expect(shown.response).toContain('write to <EMAIL_ADDRESS>');
   expect(shown.durationMs).toBeGreaterThanOrEqual(0);
   expect(shown.gateUs).toBeGreaterThan(0);
+});
+
+test('the tables are dropped: /readyz says why the store takes nothing, and the tables come back', async () => {
+  stack.model.answer = answerJson('ok');
+  const archive = archiveClient(stack);
+  await expect(archive.sql('DROP TABLE sallyport.events')).rejects.toThrow('sql_reads_only');
+  const store = async () => {
+    const response = await fetch(`${stack.gateway.addresses['internal']}/readyz`);
+    const { parts } = (await response.json()) as { parts: { store: { ready: boolean; reason?: string } } };
+    return { status: response.status, ...parts.store };
+  };
+  expect(await store()).toMatchObject({ status: 200, ready: true });
+  await archive.sql('DROP DATABASE sallyport', { write: true });
+  const response = await post('sam', ask('hi'));
+  const session = response.headers.get('x-sallyport-session')!;
+  await response.text();
+  expect(response.status).toBe(200);
+  const failed = await eventually(async () => {
+    const found = await store();
+    return found.ready ? undefined : found;
+  }, 'a store that says what is wrong');
+  expect(failed).toMatchObject({ status: 200, reason: expect.stringMatching(/code (60|81).* behind the journal/) });
+  expect(await eventually(() => archive.show(session), 'the session in tables made again')).toMatchObject({ session });
+  expect(await store()).toMatchObject({ status: 200, ready: true });
 });
 
 test('the store process is killed: requests go on, nothing is lost or doubled, it comes back and catches up', async () => {

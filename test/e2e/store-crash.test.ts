@@ -54,14 +54,12 @@ async function write(journal: Journal, from: number, to: number): Promise<void> 
 
 /** Rows as a reader sees them, and distinct keys: they differ when something is doubled. */
 async function counted(store: EmbeddedStore): Promise<number[]> {
-  const events = await store.sql(
-    'SELECT count(), uniqExact(writer, leaf), max(leaf) + 1 FROM sallyport.events FINAL',
-    'TabSeparated',
-  );
-  const contents = await store.sql(
-    'SELECT count(), uniqExact(session, direction, seq) FROM sallyport.contents FINAL',
-    'TabSeparated',
-  );
+  const events = await store.sql('SELECT count(), uniqExact(writer, leaf), max(leaf) + 1 FROM sallyport.events FINAL', {
+    format: 'TabSeparated',
+  });
+  const contents = await store.sql('SELECT count(), uniqExact(session, direction, seq) FROM sallyport.contents FINAL', {
+    format: 'TabSeparated',
+  });
   return `${events.trim()}\t${contents.trim()}`.split('\t').map(Number);
 }
 
@@ -173,7 +171,9 @@ describe('a gateway process killed while it writes the journal', () => {
     const shipper = shipping(journal, store);
     await shipper.drained();
 
-    const text = await store.sql('SELECT leaf, session FROM sallyport.events FINAL ORDER BY leaf', 'TabSeparated');
+    const text = await store.sql('SELECT leaf, session FROM sallyport.events FINAL ORDER BY leaf', {
+      format: 'TabSeparated',
+    });
     const stored = text
       .trim()
       .split('\n')
@@ -183,16 +183,15 @@ describe('a gateway process killed while it writes the journal', () => {
     expect(missing).toEqual([]);
     expect(acknowledged.size).toBeGreaterThan(1900);
 
-    const how = await store.sql(
-      'SELECT how, count() > 0 FROM sallyport.sessions GROUP BY how ORDER BY how',
-      'TabSeparated',
-    );
+    const how = await store.sql('SELECT how, count() > 0 FROM sallyport.sessions GROUP BY how ORDER BY how', {
+      format: 'TabSeparated',
+    });
     expect(how.trim()).toBe('complete\t1\nunknown\t1');
     // A session that is complete on the record has its whole text.
     const texts = await store.sql(
       `SELECT chunks, arrayStringConcat(arrayMap(x -> x.2, arraySort(groupArray((seq, text))))) FROM sallyport.contents FINAL
        INNER JOIN sallyport.sessions USING session WHERE how = 'complete' GROUP BY session, chunks`,
-      'TabSeparated',
+      { format: 'TabSeparated' },
     );
     const complete = texts
       .trim()

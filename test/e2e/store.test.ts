@@ -91,9 +91,9 @@ describe.each([
   it('can be migrated again, and says that it is well', async () => {
     await store.migrate();
     expect(await store.health()).toMatchObject({ ok: true, version: expect.stringMatching(/^\d+\./) });
-    expect(await store.sql('SELECT version, name FROM sallyport.schema_versions FINAL', 'TabSeparated')).toBe(
-      '1\tevents, contents, sessions\n',
-    );
+    expect(
+      await store.sql('SELECT version, name FROM sallyport.schema_versions FINAL', { format: 'TabSeparated' }),
+    ).toBe('1\tevents, contents, sessions\n');
   });
 
   it('shows a session with who, what, verdict, tokens, masked counts and both texts as they were delivered', async () => {
@@ -275,6 +275,57 @@ describe.each([
     expect(failure).toMatchObject({ code: 'batch_rejected' });
     expect(String(failure)).not.toContain('tell-nobody');
   });
+});
+
+describe.each([
+  { name: 'the embedded engine', open: embedded },
+  { name: 'a ClickHouse server behind the official client', open: server },
+])('the operator of the store on $name', ({ open }) => {
+  const dir = mkdtempSync(join(tmpdir(), 'sallyport-store-'));
+  let opened: Opened;
+  let store: Store;
+
+  beforeAll(async () => {
+    opened = await open(join(dir, 'store'));
+    store = opened.store;
+    await store.migrate();
+    await store.insert(batch([request(1)]));
+  });
+  afterAll(async () => {
+    await opened.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  const count = async () =>
+    (await store.sql('SELECT count() FROM sallyport.events', { format: 'TabSeparated' })).trim();
+
+  it.each([
+    'DROP TABLE sallyport.events',
+    'TRUNCATE TABLE sallyport.events',
+    'ALTER TABLE sallyport.events DELETE WHERE 1',
+    'DROP DATABASE sallyport',
+    "INSERT INTO sallyport.schema_versions (version, name) VALUES (9, 'x')",
+    'SET readonly = 0',
+  ])('reads only: %s is refused', async (sql) => {
+    await expect(store.sql(sql)).rejects.toMatchObject({ code: 'query_failed', message: /readonly/i });
+    expect(await count()).toBe('1');
+  });
+
+  it('may choose settings of a query that reads', async () => {
+    expect(await store.sql('SELECT 1 SETTINGS max_threads = 1', { format: 'TabSeparated' })).toBe('1\n');
+  });
+
+  it.each(['TABLE sallyport.events', 'DATABASE sallyport'])(
+    'may drop a %s with --write; then inserts say that tables are missing, and the next migration brings them back',
+    async (what) => {
+      await store.sql(`DROP ${what}`, { write: true });
+      await expect(store.insert(batch([request(2)]))).rejects.toMatchObject({ code: 'tables_missing' });
+      await store.migrate();
+      await store.insert(batch([request(3)]));
+      expect(await count()).toBe('1');
+      expect(await listSessions(store, { limit: 10 })).toHaveLength(1);
+    },
+  );
 });
 
 describe('a ClickHouse server that is out of reach', () => {

@@ -41,8 +41,12 @@ TypeScript (npm install openai):
 
 What to try next:
 
-  the same with --as jane             jane is cleared for personal data: see what is masked for sam only
-  npx sallyport sessions list         both requests are on the record
+  the same with --as jane             jane is cleared for personal data: less is masked
+  "Charge 4111 1111 1111 1111"        as sam: refused, and the error has an ID
+  npx sallyport explain ID            why it was refused, and who can change that
+  npx sallyport sessions list         all of these requests are on the record
   npx sallyport sessions show ID      who, what, which rule, how long, and the texts
+  npx sallyport sql 'SELECT subject, verdict, count() FROM sessions GROUP BY ALL'
+  npx sallyport doctor                looks at each part, and for ways around the gateway
 `;
 }

@@ -9,7 +9,7 @@ export interface ArchiveClient {
   sessions(): Promise<readonly SessionSummary[]>;
   /** Undefined until the session has been shipped to the store with its end. */
   show(id: string): Promise<SessionDetail | undefined>;
-  sql(query: string): Promise<SqlResult>;
+  sql(query: string, options?: { readonly write: boolean }): Promise<SqlResult>;
 }
 
 export function archiveClient({ config }: Pick<Stack, 'config'>): ArchiveClient {
@@ -38,6 +38,7 @@ export function archiveClient({ config }: Pick<Stack, 'config'>): ArchiveClient 
       const { session } = value as { session?: SessionDetail };
       return status === 200 && session?.how !== '' ? session : undefined;
     },
-    sql: async (query) => good(await call('POST', '/v1/sql', { query })) as SqlResult,
+    sql: async (query, options = { write: false }) =>
+      good(await call('POST', '/v1/sql', { query, ...options })) as SqlResult,
   };
 }

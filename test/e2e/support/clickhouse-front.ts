@@ -49,6 +49,10 @@ export async function startFront(engine: Engine, user: string, password: string)
     }
     const format = /\bformat\s+(\w+)\s*$/i.exec(sql);
     const text = format === null ? sql : sql.slice(0, format.index);
+    if (url.searchParams.get('readonly') === '2') {
+      const asked = { sql: text, format: format?.[1] ?? 'TabSeparated', database: 'sallyport', write: false };
+      return send(request, response, Buffer.from(await engine.call({ op: 'sql', ...asked }, 60_000)));
+    }
     if (!/^\s*select\b/i.test(text)) {
       await engine.call({ op: 'run', sql: text }, 60_000);
       return send(request, response, Buffer.alloc(0));

@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -94,6 +94,52 @@ describe('the program', () => {
     const env = { ...process.env, PATH: `${join(root, 'node_modules', '.bin')}:${process.env['PATH']}` };
     const version = execFileSync(join(root, 'src', 'main.ts'), ['--version'], { encoding: 'utf8', env });
     expect(version).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('files that are wrong', () => {
+  const { folder: below, file: config } = project();
+  afterAll(() => rmSync(below, { recursive: true }));
+  const inFolder = (...args: string[]) =>
+    spawnSync(process.execPath, [join(root, 'src', 'main.ts'), ...args], {
+      encoding: 'utf8',
+      cwd: below,
+      env: { PATH: process.env['PATH'], ENVOY_BIN: process.execPath },
+    });
+  const models = (text: string) => writeFileSync(join(below, 'models.yaml'), text);
+  const model = (more = '') =>
+    `models:\n  - {name: m, version: "1", upstream: "http://127.0.0.1:9", formats: [openai-chat]${more}}\n`;
+
+  it.each(['serve', 'up'])('end %s with 2, by file, line and column: models', (command) => {
+    models(model(', colour: red'));
+    const { status, stderr } = inFolder(command, '--config', config);
+    expect(stderr).toMatch(/\n {2}models\.yaml:2:\d+ models\[0\]\.colour: is not known\n/);
+    expect(status).toBe(2);
+  });
+
+  it('end serve with 2, by file, line and column: policies', () => {
+    models(model());
+    mkdirSync(join(below, 'policies'), { recursive: true });
+    writeFileSync(join(below, 'policies', 'a.yaml'), 'kind: Wish\n');
+    const { status, stderr } = inFolder('serve', '--config', config);
+    expect(stderr).toMatch(/the policies are wrong:\n {2}policies\/a\.yaml:1:\d+ /);
+    expect(status).toBe(2);
+  });
+
+  it('are named with their whole path from another folder, by every command', () => {
+    models(model(', colour: red'));
+    for (const command of ['serve', 'doctor']) {
+      const { status, stderr } = sallyport(command, '--config', config);
+      expect(stderr).toContain(`\n  ${join(below, 'models.yaml')}:2:`);
+      expect(status).toBe(2);
+    }
+  });
+
+  it('are said to be missing once, with their path', () => {
+    rmSync(join(below, 'models.yaml'));
+    const { status, stderr } = inFolder('serve', '--config', config);
+    expect(stderr).toContain('\n  models.yaml:1:1 cannot be read (ENOENT)\n');
+    expect(status).toBe(2);
   });
 });
 
@@ -234,8 +280,8 @@ describe('envoy', () => {
 });
 
 describe('doctor', () => {
-  async function examine(upstream: string, env: NodeJS.ProcessEnv = {}) {
-    const other = project('listen: {internal: "127.0.0.1:9"}\n', upstream);
+  async function examine(upstream: string, env: NodeJS.ProcessEnv = {}, internal = '127.0.0.1:9') {
+    const other = project(`listen: {internal: "${internal}"}\n`, upstream);
     chmodSync(other.stateDir, 0o755);
     const { code, stdout } = await run([doctorCommand], ['doctor', '--json', '--config', other.file], { env });
     rmSync(other.folder, { recursive: true });
@@ -256,6 +302,28 @@ describe('doctor', () => {
       Gateway: expect.stringMatching(/^warning: not running/),
       'Way around to llama': expect.stringMatching(/^ok: .* cannot be reached from here/),
     });
+  });
+
+  it.each([
+    [
+      { ready: true, detail: 'ClickHouse 26, 0 bytes and 0 ms behind the journal' },
+      'ok: ClickHouse 26, 0 bytes and 0 ms behind the journal',
+    ],
+    [
+      { ready: false, reason: 'ClickHouse refused an insert: code 60 (9 bytes and 70 ms behind the journal)' },
+      'fault: ClickHouse refused an insert: code 60 (9 bytes and 70 ms behind the journal)',
+    ],
+  ])('tells of journal and store what the gateway says of them: %j', async (store, shown) => {
+    const parts = { journal: { ready: true, detail: 'durability delivered' }, store };
+    const gateway = createServer((_, response) =>
+      response.end(JSON.stringify({ status: 'ready', reasons: [], parts })),
+    );
+    gateway.listen(0, '127.0.0.1');
+    await once(gateway, 'listening');
+    const listen = `127.0.0.1:${(gateway.address() as AddressInfo).port}`;
+    const { found } = await examine('http://127.0.0.1:9', {}, listen);
+    gateway.close();
+    expect(found).toMatchObject({ Gateway: 'ok: ready', Journal: 'ok: durability delivered', Store: shown });
   });
 
   it.each([

@@ -1,11 +1,12 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { explainCommand } from '../../../src/commands/explain.ts';
+import { explain, explainCommand } from '../../../src/commands/explain.ts';
 import { sessionsCommand } from '../../../src/commands/sessions.ts';
 import { sqlCommand } from '../../../src/commands/sql.ts';
 import { createAdminApp } from '../../../src/console/admin.ts';
 import { type Listening, listenUnix } from '../../../src/console/listen.ts';
+import type { EndEvent } from '../../../src/record/events.ts';
 import { detail, MemoryArchive, sessionId } from '../console/archive.ts';
 import { project, run } from './run.ts';
 
@@ -81,6 +82,26 @@ describe('sessions list', () => {
     expect(stderr).toContain('It must be');
     expect(archive.looks).toEqual([]);
   });
+
+  it.each([
+    [{}, '~9+?'],
+    [{ verdict: 'deny' as const }, ''],
+    [{ estimatedTokens: 0 }, ''],
+    [{ outputTokens: 3 }, '?+3'],
+  ])('shows the estimate where the model reported no tokens: %j', async (more, shown) => {
+    await socket.close();
+    const unreported = {
+      ...detail,
+      inputTokens: undefined,
+      outputTokens: undefined,
+      masked: {},
+      durationMs: 1,
+      ...more,
+    };
+    socket = await listenUnix(createAdminApp(new MemoryArchive([unreported])), join(stateDir, 'admin.sock'));
+    const [, line = ''] = (await cli('sessions', 'list')).stdout.split('\n');
+    expect(line).toMatch(new RegExp(`complete +${shown.replaceAll(/[+?]/g, '\\$&')} +1 +0$`));
+  });
 });
 
 describe('sessions show', () => {
@@ -125,6 +146,32 @@ Response
     expect(JSON.parse((await cli('sessions', 'show', sessionId, '--json')).stdout)).toEqual(detail);
   });
 
+  describe('of a stream', () => {
+    const wire = ['She is ', '<EMAIL>']
+      .map((content) => `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\n`)
+      .join('');
+    const response = `${wire}data: [DONE]\n\n`;
+    beforeEach(async () => {
+      await socket.close();
+      socket = await listenUnix(
+        createAdminApp(new MemoryArchive([{ ...detail, response }])),
+        join(stateDir, 'admin.sock'),
+      );
+    });
+
+    it('prints what it says, and with --raw the wire form', async () => {
+      expect((await cli('sessions', 'show', sessionId)).stdout).toMatch(/\nResponse\n {2}She is <EMAIL>\n$/);
+      const { stdout } = await cli('sessions', 'show', sessionId, '--raw');
+      expect(stdout).toContain('\nResponse\n  data: {"choices"');
+      expect(stdout).not.toContain('She is <EMAIL>');
+    });
+
+    it('prints both with --json', async () => {
+      const { stdout } = await cli('sessions', 'show', sessionId, '--json');
+      expect(JSON.parse(stdout)).toMatchObject({ response, responseText: 'She is <EMAIL>' });
+    });
+  });
+
   it('ends with 4 for a session that is not there', async () => {
     const { code, stdout, stderr } = await cli('sessions', 'show', sessionId.replace('0198', '0199'));
     expect([code, stdout]).toEqual([4, '']);
@@ -155,6 +202,26 @@ describe('explain', () => {
     expect(archive.looks).toMatchObject([{ action: 'explain', reader: 'ann' }]);
   });
 
+  const ends: Record<EndEvent['how'], RegExp> = {
+    complete: /in full/,
+    denied: /rule denied/,
+    answered_by_gate: /gateway itself/,
+    client_gone: /caller went away/,
+    interrupted: /broke off: the caller or the model/,
+    response_refused: /could not be let through/,
+    local_reply: /Envoy answered/,
+    not_dispatched: /did not send it on/,
+    gate_failed: /A gate failed/,
+    unknown: /process ended before/,
+  };
+  it.each(Object.entries(ends))('has a line for an end that is %s', (how, line) => {
+    expect(explain({ ...detail, how }).what).toMatch(line);
+  });
+
+  it.each(['toString', 'something_new'])('shows an end that it does not know as it is: %s', (how) => {
+    expect(explain({ ...detail, how }).what).toBe(`It ended as ${how}.`);
+  });
+
   it('says that an answered one was answered', async () => {
     const { stdout } = await cli('explain', sessionId, '--json');
     expect(JSON.parse(stdout)).toMatchObject({
@@ -178,6 +245,37 @@ describe('sql', () => {
       ['sql', 'SELECT 1'],
       ['sql', 'SELECT 1'],
     ]);
+  });
+
+  it('only reads, unless --write says otherwise; which of both it was goes on the record', async () => {
+    const refused = await cli('sql', 'DROP TABLE events');
+    expect([refused.code, refused.stdout]).toEqual([1, '']);
+    expect(refused.stderr).toMatch(/would change the record[\s\S]*--write/);
+    expect(await cli('sql', 'DROP TABLE events', '--write')).toMatchObject({ code: 0, stderr: '' });
+    expect(archive.looks.map(({ subject }) => subject)).toEqual(['DROP TABLE events', '(--write) DROP TABLE events']);
+  });
+
+  it.each([
+    'SELECT 1 FORMAT JSON',
+    'select 1 format Vertical;',
+    'SELECT 1 -- why\nFORMAT TSV SETTINGS max_threads = 1',
+    "SELECT 1 INTO OUTFILE '/tmp/x'",
+  ])('refuses a form of the answer with 2, and says what there is instead: %s', async (query) => {
+    const { code, stdout, stderr } = await cli('sql', query);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/must not say FORMAT[\s\S]*--json/);
+    expect(archive.looks).toEqual([]);
+  });
+
+  it.each([
+    'SELECT format FROM sessions',
+    'SELECT format, count() FROM sessions GROUP BY format',
+    'SELECT * FROM sessions ORDER BY format DESC',
+    "SELECT 'x FORMAT JSON'",
+    'SELECT 1 -- FORMAT JSON',
+    "SELECT format('{} {}', a, b) FROM t",
+  ])('knows a column, a function and a text of that name from a form: %s', async (query) => {
+    expect(await cli('sql', query)).toMatchObject({ code: 0, stderr: '' });
   });
 
   it('ends with 1 and the engine’s words for a query that it refuses', async () => {

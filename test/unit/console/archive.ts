@@ -40,6 +40,7 @@ export const detail: SessionDetail = {
   tools: [],
   inputTokens: 12,
   outputTokens: 155,
+  estimatedTokens: 9,
   gateUs: 1_234,
   firstByteMs: 20.4,
   durationMs: 1_520,
@@ -71,8 +72,9 @@ export class MemoryArchive implements Archive {
     return this.#sessions.find(({ session }) => session === id);
   }
 
-  async sql(query: string) {
+  async sql(query: string, { write }: { readonly write: boolean }) {
     if (query.startsWith('SELEKT')) throw new QueryError('Syntax error at SELEKT');
+    if (query.startsWith('DROP') && !write) throw new QueryError('Code: 164. Cannot execute query. (READONLY)');
     return { columns: ['verdict', 'count()'], rows: [['allow', 12] as const, ['deny\u001b[31m', 3] as const] };
   }
 

@@ -47,6 +47,13 @@ describe('the log', () => {
     expect(last()['error']).toMatchObject({ name: 'Error', cause: { name: 'SyntaxError' } });
   });
 
+  it('keeps a line of another program as a field, up to 500 characters', () => {
+    const { log, last } = capture();
+    log.warn('envoy says', { part: 'envoy', line: 'x'.repeat(10_000) });
+    expect(last()).toMatchObject({ part: 'envoy', line: 'x'.repeat(500) });
+    expect(last()).not.toHaveProperty('error');
+  });
+
   it('keeps the message of an error that has a code', () => {
     const { log, last } = capture();
     log.error('the journal failed', { error: Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }) });

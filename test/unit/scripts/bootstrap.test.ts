@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 // The real scripts in a project of their own, with stand-ins for the programs of the host: npm, python3, envoy.
 const scripts = join(import.meta.dirname, '..', '..', '..', 'scripts');
@@ -65,14 +65,14 @@ interface Outcome {
   readonly stderr: string;
 }
 
-function bootstrap(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
-  return outcome(
-    spawn(process.execPath, [join(root, 'scripts', 'bootstrap.mjs'), ...args], {
-      env: { PATH: bin, ...env },
-      cwd: root,
-    }),
-  );
+function started(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): ChildProcess {
+  return spawn(process.execPath, [join(root, 'scripts', 'bootstrap.mjs'), ...args], {
+    env: { PATH: bin, ...env },
+    cwd: root,
+  });
 }
+
+const bootstrap = (...args: Parameters<typeof started>): Promise<Outcome> => outcome(started(...args));
 
 function outcome(child: ChildProcess): Promise<Outcome> {
   let stdout = '';
@@ -190,6 +190,67 @@ echo '{"packages":{"node_modules/node":{"version":"24.21.0"},"node_modules/a":{"
     writeFileSync(lock, JSON.stringify({ pid: 1, host: 'another-host' }));
     utimesSync(lock, new Date(Date.now() - 60_000), new Date(Date.now() - 60_000));
     expect(await bootstrap()).toMatchObject({ code: 0 });
+  });
+
+  describe('when it is stopped while npm runs', () => {
+    const lock = () => join(root, '.cache', 'bootstrap.lock');
+    /** A zombie is dead: whether it is reaped is the host's affair. From /proc: a slim machine has no `ps`. */
+    const isAlive = (pid: number) => {
+      try {
+        process.kill(pid, 0);
+      } catch {
+        return false;
+      }
+      const stat = existsSync('/proc/self/stat') ? readFileSync(`/proc/${pid}/stat`, 'utf8') : '';
+      return !/\) Z /.test(stat);
+    };
+    /** Runs until npm and what it started are there, sends the signal, and waits for the end. */
+    async function stopped(signal: NodeJS.Signals, npm: string) {
+      program('npm', `echo $$ > ${root}/npm-pid\n${npm}`);
+      const child = started();
+      const end = outcome(child);
+      await vi.waitFor(() => readFileSync(join(root, 'ready')), { timeout: 10_000 });
+      child.kill(signal);
+      const result = await end;
+      const pids = ['npm-pid', 'ready'].map((name) => Number(readFileSync(join(root, name), 'utf8')));
+      return { ...result, alive: pids.filter(isAlive) };
+    }
+
+    it.each([
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const)(
+      'by %s, waits for npm with all that it started, and only then gives up the lock',
+      async (signal, code) => {
+        const npm = `trap 'test -e ${lock()} && touch ${root}/was-locked; exit 1' INT TERM
+sleep 60 & echo $! > ${root}/ready; wait`;
+        const result = await stopped(signal, npm);
+        expect(result).toMatchObject({ code, stdout: '', alive: [] });
+        expect(result.stderr).toMatch(/Stopped; run it again to go on\.\n$/);
+        expect(existsSync(join(root, 'was-locked'))).toBe(true);
+        expect(existsSync(lock())).toBe(false);
+      },
+    );
+
+    it('kills an npm that does not listen, after 2 s', async () => {
+      const npm = `trap '' INT TERM; sleep 60 & echo $! > ${root}/ready; wait; wait`;
+      expect(await stopped('SIGINT', npm)).toMatchObject({ code: 130, alive: [] });
+      expect(existsSync(lock())).toBe(false);
+    });
+  });
+
+  it.each([
+    ['once is tried again', 1, 0],
+    ['again is a failure', 2, 1],
+  ])('npm ci that finds a folder not empty %s', async (_, failures, code) => {
+    program(
+      'npm',
+      `echo "$@" >> ${root}/npm-calls
+if [ $(wc -l < ${root}/npm-calls) -le ${failures} ]; then echo "npm error code ENOTEMPTY" >&2; exit 1; fi
+mkdir -p node_modules/node/bin && touch node_modules/node/bin/node`,
+    );
+    expect(await bootstrap()).toMatchObject({ code });
+    expect(calls('npm-calls')).toBe(2);
   });
 
   it('brings Envoy again when the cached file is not whole', async () => {
