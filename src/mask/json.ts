@@ -2,7 +2,7 @@
 import { GrowingBuffer } from '../exchange/growing-buffer.ts';
 import { lexSlice } from '../exchange/json.ts';
 import { JsonLexer } from '../exchange/json-lexer.ts';
-import { paced, type Work } from '../exchange/pace.ts';
+import { type Cancelled, paced, type Work } from '../exchange/pace.ts';
 import type { RuleNode } from '../exchange/text-rules.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { decodeUtf8 } from '../exchange/utf8.ts';
@@ -22,15 +22,17 @@ export class JsonMasker implements BodyMasker {
   private readonly rules: RuleNode;
   private readonly masks: Findings | undefined;
   private readonly maxBytes: number;
+  private readonly cancelled: Cancelled | undefined;
   private readonly usages = new UsageReader();
   private readonly body = new GrowingBuffer();
 
   /** `masks` undefined: the body is read strictly and passed as it is. */
-  constructor(rules: RuleNode, masks: Findings | undefined, maxBytes: number) {
+  constructor(rules: RuleNode, masks: Findings | undefined, maxBytes: number, cancelled?: Cancelled) {
     this.rules = rules;
     this.masks = masks;
     this.findings = masks?.counts ?? new Map();
     this.maxBytes = maxBytes;
+    this.cancelled = cancelled;
   }
 
   get usage() {
@@ -45,7 +47,7 @@ export class JsonMasker implements BodyMasker {
   }
 
   end(): Released | Promise<Released> {
-    return paced(this.rewrite());
+    return paced(this.rewrite(), this.cancelled);
   }
 
   private *rewrite(): Work<Released> {
@@ -80,7 +82,7 @@ function* applyMasks(masks: Findings, candidates: readonly Candidate[], output: 
     else if (candidate.kind !== 'name')
       settle(candidate, yield* maskedText(masks, candidate.text, candidate.treatment === 'json'));
     if (candidate.becomes !== undefined) yield* output.replace(candidate.start, candidate.end, candidate.becomes);
-    if (++count % 256 === 0) yield;
+    if (++count % 32 === 0) yield;
   }
 }
 
