@@ -107,7 +107,9 @@ export class Pacer {
     const { now, sliceMs } = this.#options;
     const began = now();
     const untilFresh = began + (this.#begun.length === 0 ? sliceMs : sliceMs / 2);
-    while (this.#fresh.length > 0 && now() < untilFresh) this.#go(this.#fresh.shift()!, untilFresh);
+    while (this.#fresh.length > 0 && now() < untilFresh)
+      // Enough for what is small; what is long makes room for the next.
+      this.#go(this.#fresh.shift()!, now() + sliceMs / 8);
     const turns = this.#begun.length;
     for (let i = 0; i < turns && (i === 0 || now() < began + sliceMs); i++)
       this.#go(this.#begun.shift()!, began + sliceMs);

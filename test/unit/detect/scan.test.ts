@@ -80,3 +80,71 @@ describe('scanning in slices', () => {
     }
   });
 });
+
+describe('the worst texts that we know of', () => {
+  /** Steps of the automaton, questions to validators, and characters of the text. */
+  function cost(text: string) {
+    let asked = 0;
+    const counting = compileAutomaton(
+      detectors.map((detector) => ({
+        ...detector,
+        ...(detector.validate === undefined
+          ? {}
+          : {
+              validate: (candidate: string) => {
+                asked++;
+                return detector.validate!(candidate);
+              },
+            }),
+      })),
+    );
+    let steps = 0;
+    const { dfa } = counting;
+    const step = dfa.step.bind(dfa);
+    dfa.step = (state, symbol) => {
+      steps++;
+      return step(state, symbol);
+    };
+    scan(counting, text);
+    return { steps: steps / text.length, asked: asked / text.length };
+  }
+
+  it.each(['1-', '4 ', '4-', '5 5 5 4 ', '0 ', '41 ', '1\n', '4111 ', 'DE89 ', 'AA12 ', 'GB82 WEST ', '1.1.1.1 '])(
+    'costs a bounded number of steps and next to no validation a character: %j',
+    (part) => {
+      const { steps, asked } = cost(part.repeat(2000));
+      expect(steps).toBeGreaterThan(0);
+      expect(steps).toBeLessThanOrEqual(40);
+      expect(asked).toBeLessThanOrEqual(0.5);
+    },
+  );
+
+  it('refuses cheaply nothing that a validator would confirm', () => {
+    let seed = 7;
+    const random = (below: number) => {
+      seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;
+      return (seed >> 8) % below;
+    };
+    const confirmed = { credit_card: 0, iban_code: 0 };
+    for (const id of ['credit_card', 'iban_code'] as const) {
+      const { refuses, validate, examples } = detectors.find((detector) => detector.id === id)!;
+      for (let i = 0; i < 20_000; i++) {
+        const example = examples[random(examples.length)]!;
+        const at = random(example.length);
+        // One digit changed, separators put in or not, and something behind it.
+        const changed = random(2) === 0 ? example : example.slice(0, at) + random(10) + example.slice(at + 1);
+        const spaced = random(2) === 0 ? changed : [...changed.replaceAll(' ', '')].join(random(2) === 0 ? ' ' : '-');
+        const folded = spaced + String(random(1000));
+        for (let length = 4; length <= folded.length; length++) {
+          if (/[ -]/.test(folded[length - 1]!)) continue;
+          const yes = validate!(folded.slice(0, length));
+          if (yes) confirmed[id]++;
+          if (refuses!(folded, length)) expect(yes).toBe(false);
+          else if (folded.length <= 64 && id === 'credit_card') expect(yes).toBe(true);
+        }
+      }
+    }
+    expect(confirmed.credit_card).toBeGreaterThan(1000);
+    expect(confirmed.iban_code).toBeGreaterThan(1000);
+  });
+});
