@@ -74,10 +74,27 @@ async function pass(stages: Stages, passage: Passage): Promise<Answer> {
   const purpose = stages.route.admit(request);
   if (purpose === 'refused') return refused(stages, passage, caller, 'path_not_admitted', '');
   if (purpose === 'list_models') return listModels(stages, passage, caller);
-  return call(stages, passage, caller);
+  return admitted(stages, passage, caller);
 }
 
-async function call(stages: Stages, passage: Passage, caller: Caller): Promise<Answer> {
+/** Large bodies take turns, and work that nobody waits for ends early. */
+async function admitted(stages: Stages, passage: Passage, caller: Caller): Promise<Answer> {
+  try {
+    const entering = stages.enter(passage.request);
+    if (entering === undefined) return refused(stages, passage, caller, 'overloaded', 'too many large bodies');
+    const leave = entering instanceof Promise ? await entering : entering;
+    try {
+      return await call(stages, passage, caller, leave);
+    } finally {
+      leave();
+    }
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'Abandoned') throw error;
+    return refused(stages, passage, caller, 'overloaded', 'abandoned: the client went away before the answer');
+  }
+}
+
+async function call(stages: Stages, passage: Passage, caller: Caller, leave: () => void): Promise<Answer> {
   const { request, session } = passage;
   const reading = stages.read(request);
   const facts = reading instanceof Promise ? await reading : reading;
@@ -86,6 +103,8 @@ async function call(stages: Stages, passage: Passage, caller: Caller): Promise<A
   if (model === undefined) return refused(stages, passage, caller, 'unknown_model', facts.value.model);
   const finding = stages.find(request, facts.value);
   const found = finding instanceof Promise ? await finding : finding;
+  // What is left is short, but may wait for the disk.
+  leave();
   const decision = stages.policy().decide({
     caller,
     request: facts.value,

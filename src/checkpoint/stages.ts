@@ -21,6 +21,8 @@ export interface GateRequest {
   readonly clientAddress: string;
   /** A mesh route names its model: `context_extensions` `sallyport.model`. */
   readonly namedModel: string | undefined;
+  /** Whether nobody waits for the answer any more: long work for it ends then. */
+  readonly cancelled?: () => boolean;
 }
 
 export type RequestHead = Pick<GateRequest, 'method' | 'path' | 'host' | 'headers' | 'clientAddress'>;
@@ -70,6 +72,8 @@ export interface Stages {
   readonly findCredential: (request: GateRequest) => FoundCredential;
   readonly identify: (token: string) => Identification | Promise<Identification>;
   readonly route: RouteStage;
+  /** A place among the bodies in work, to be given back by the call; undefined: there are too many. */
+  readonly enter: (request: GateRequest) => (() => void) | Promise<() => void> | undefined;
   readonly read: (request: GateRequest) => Reading<RequestFacts> | Promise<Reading<RequestFacts>>;
   /** Masks the request's body for the record and counts what it found. */
   readonly find: (request: GateRequest, facts: RequestFacts) => Found | Promise<Found>;

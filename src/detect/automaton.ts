@@ -17,6 +17,7 @@ interface Rule {
   /** Index in `Automaton.detectors`; -1 for a decoy, whose text is let through. */
   readonly detector: number;
   readonly validate: ((candidate: string) => boolean) | undefined;
+  readonly refuses: ((folded: string, length: number) => boolean) | undefined;
   readonly swallow: CompiledSwallow | undefined;
 }
 
@@ -71,12 +72,13 @@ export function compileAutomaton(detectors: readonly Detector[], options: Automa
     addRule(detector.pattern, detector, (classes) => ({
       detector: index,
       validate: detector.validate,
+      refuses: detector.refuses,
       swallow: swallow?.(classes),
     }));
   });
   for (const detector of detectors)
     for (const decoy of detector.decoys ?? [])
-      addRule(decoy, detector, () => ({ detector: -1, validate: undefined, swallow: undefined }));
+      addRule(decoy, detector, () => ({ detector: -1, validate: undefined, refuses: undefined, swallow: undefined }));
 
   for (const reads of nfa.reads) if (reads !== undefined) sets.push(reads);
   const { classes, count } = partition(sets);

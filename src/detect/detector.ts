@@ -23,6 +23,11 @@ export interface Detector {
   readonly decoys?: readonly string[];
   /** Confirms a candidate (Luhn, mod-97, …), given in folded characters. */
   readonly validate?: (candidate: string) => boolean;
+  /**
+   * A cheap no before `validate`: true only where that would refuse the first `length` characters of `folded`. Asked with
+   * the same text for all candidates that begin at one place, so what is worked out for it is worth keeping.
+   */
+  readonly refuses?: (folded: string, length: number) => boolean;
   /** Makes this a conclusive opener: masks at once when the pattern has matched, and swallows what follows. */
   readonly swallow?: Swallow;
   readonly doc: string;

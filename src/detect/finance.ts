@@ -1,5 +1,5 @@
 import type { Detector } from './detector.ts';
-import { isCardNumber, isIban } from './validators.ts';
+import { isCardNumber, isIban, isNoCardNumber, isNoIban } from './validators.ts';
 
 /** One separator between groups; a line may be broken there. */
 const gap = String.raw`(?:[ .\-]|\r?\n)`;
@@ -24,6 +24,7 @@ export const finance: readonly Detector[] = [
     // The fraction of a double: sixteen digits or so, and no card.
     decoys: [String.raw`\b0\.\d{13,24}\b`],
     validate: isCardNumber,
+    refuses: isNoCardNumber,
     doc: 'Payment card numbers: a known issuer range and length, and a right check digit.',
     examples: ['4111 1111 1111 1111', '378282246310005'],
     source: 'ISO/IEC 7812-1',
@@ -34,6 +35,7 @@ export const finance: readonly Detector[] = [
     pattern: String.raw`\b[A-Z]{2}\d{2}(?:[ \-]?[A-Z0-9]{4}){2,7}(?:[ \-]?[A-Z0-9]{1,3})?\b`,
     ignoreCase: true,
     validate: isIban,
+    refuses: isNoIban,
     doc: 'International bank account numbers: the length of their country, and a right checksum.',
     examples: ['DE89 3704 0044 0532 0130 00', 'GB82WEST12345698765432'],
     source: 'ISO 13616-1, SWIFT IBAN registry',

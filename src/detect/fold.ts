@@ -119,6 +119,23 @@ export function fold(text: string): string {
   return foldUnits(units, 0, text.length);
 }
 
+/** Length of the folded form of the UTF-16 units between two offsets. */
+export function foldedLength(units: Uint16Array, from: number, to: number): number {
+  let length = 0;
+  for (let at = from; at < to; ) {
+    const unit = units[at]!;
+    if (unit >= 32 && unit < 127) {
+      length++;
+      at++;
+      continue;
+    }
+    const point = pointAt(units, at, to);
+    if (symbolOf(point) !== SKIP) length++;
+    at += point > 0xffff ? 2 : 1;
+  }
+  return length;
+}
+
 let folded = Buffer.alloc(1024);
 
 /** As `fold`, of the UTF-16 units between two offsets. */
@@ -128,7 +145,12 @@ export function foldUnits(units: Uint16Array, from: number, to: number): string 
   let length = 0;
   for (let at = from; at < to; ) {
     const unit = units[at]!;
-    const point = unit < 128 ? unit : pointAt(units, at, to);
+    if (unit >= 32 && unit < 127) {
+      folded[length++] = unit;
+      at++;
+      continue;
+    }
+    const point = pointAt(units, at, to);
     const symbol = symbolOf(point);
     if (symbol !== SKIP) folded[length++] = symbol === OTHER ? OTHER_CODE : symbol;
     at += point > 0xffff ? 2 : 1;

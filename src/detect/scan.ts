@@ -1,13 +1,10 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Automaton } from './automaton.ts';
 import type { Finding } from './detector.ts';
 import { Scanner, type ScanSink } from './scanner.ts';
 import { copyUnits } from './units.ts';
 
-// Worst text measured (digits spelled out one by one): about 2 µs a character, so a slice takes 1 ms.
+/** Characters read in one step: some 0.2 ms of the worst text that was measured. */
 const SLICE_LENGTH = 512;
-/** Milliseconds of work after which `scanSliced` lets the event loop run. */
-const SLICE_MS = 2;
 
 class Findings implements ScanSink {
   readonly found: Finding[] = [];
@@ -38,20 +35,16 @@ export function scan(automaton: Automaton, text: string): Finding[] {
   return findings.found;
 }
 
-/** As `scan`, in slices: lets the event loop run every 2 ms or so. Rejects with the signal's reason when aborted. */
-export async function scanSliced(automaton: Automaton, text: string, signal?: AbortSignal): Promise<Finding[]> {
+/** As `scan`, as work that may be interrupted wherever it yields: whoever drives it decides when the event loop turns. */
+export function* scanSliced(automaton: Automaton, text: string): Generator<undefined, Finding[], undefined> {
   const findings = new Findings(automaton);
   const scanner = new Scanner(automaton, findings);
-  let sliceBegan = performance.now();
   const units = new Uint16Array(text.length);
   for (let from = 0; from < text.length; from += SLICE_LENGTH) {
     const end = Math.min(from + SLICE_LENGTH, text.length);
     copyUnits(text, from, end, units, 0);
     scanner.run(units, end, end === text.length);
-    if (performance.now() - sliceBegan < SLICE_MS) continue;
-    await setImmediate();
-    signal?.throwIfAborted();
-    sliceBegan = performance.now();
+    if (end < text.length) yield;
   }
   return findings.found;
 }

@@ -1,6 +1,6 @@
 import type { Automaton, CompiledSwallow } from './automaton.ts';
 import { ACCEPTS, ACCEPTS_AT_EDGE, DEAD, type Dfa, FINAL, OPENS } from './dfa.ts';
-import { foldUnits, SKIP, symbolOf } from './fold.ts';
+import { foldedLength, foldUnits, SKIP, symbolOf } from './fold.ts';
 import { pointAt } from './units.ts';
 
 /**
@@ -194,15 +194,16 @@ export class Scanner {
 
   #noteEdges(state: number, read: number, readEnd: number, wordFollows: number): void {
     const boundary = this.#automaton.word[read] !== wordFollows;
-    for (const { rule, right } of this.#dfa.edgesOf(state))
-      if ((right === 'boundary') === boundary) this.#note(rule, read, readEnd);
+    const edges = this.#dfa.edgesOf(state);
+    for (let i = 0; i < edges.length; i++)
+      if ((edges[i]!.right === 'boundary') === boundary) this.#note(edges[i]!.rule, read, readEnd);
   }
 
   #note(rule: number, read: number, readEnd: number): void {
     const candidates = this.#candidates;
     // A candidate that needs no confirmation beats every shorter one.
     if (candidates.length > 0 && this.#automaton.rules[rule]!.validate === undefined)
-      if (candidates.at(-2)! < readEnd) candidates.length = 0;
+      if (candidates[candidates.length - 2]! < readEnd) candidates.length = 0;
     candidates.push(rule, readEnd, read);
   }
 
@@ -217,6 +218,10 @@ export class Scanner {
     let best = -1;
     let bestEnd = 0;
     let last = 0;
+    // Folded once, from the longest candidate down: the others are its beginnings.
+    let folded = '';
+    let length = 0;
+    let foldedTo = 0;
     for (let i = candidates.length - 3; i >= 0; i -= 3) {
       const rule = candidates[i]!;
       const end = candidates[i + 1]!;
@@ -224,8 +229,16 @@ export class Scanner {
         if (end < bestEnd) break;
         continue;
       }
-      const { validate } = rules[rule]!;
-      if (validate !== undefined && !validate(foldUnits(text, this.#from, end))) continue;
+      const { validate, refuses } = rules[rule]!;
+      if (validate !== undefined) {
+        if (length === 0) {
+          folded = foldUnits(text, this.#from, end);
+          length = folded.length;
+        } else if (end < foldedTo) length -= foldedLength(text, end, foldedTo);
+        foldedTo = end;
+        if (refuses?.(folded, length)) continue;
+        if (!validate(length === folded.length ? folded : folded.slice(0, length))) continue;
+      }
       best = rule;
       bestEnd = end;
       last = candidates[i + 2]!;

@@ -50,10 +50,58 @@ export function isCardNumber(candidate: string): boolean {
   for (let i = 0; i < candidate.length; i++) {
     const value = candidate.charCodeAt(i) - 48;
     if (value < 0 || value > 9) continue;
-    if (digits < 4) issuer = issuer * 10 + value;
+    if (digits < 4) {
+      issuer = issuer * 10 + value;
+      // Most numbers are nobody's: no need to read on.
+      if (digits === 3 && issuedLengths[issuer] === 0) return false;
+    }
     digits++;
   }
   return digits <= 19 && ((issuedLengths[issuer]! >> digits) & 1) === 1 && luhn(candidate);
+}
+
+/** Longest candidate of a card number that is looked at in one pass; what is longer is left to `isCardNumber`. */
+const mostCardCharacters = 64;
+// Of the text that was asked about last, by length: how many digits, and their Luhn sums by which digits are doubled.
+const cards = {
+  text: '',
+  issuer: 0,
+  digits: new Uint8Array(mostCardCharacters + 1),
+  sums: [new Uint16Array(mostCardCharacters + 1), new Uint16Array(mostCardCharacters + 1)] as const,
+};
+
+/** Whether the beginning of a text is no card number: one pass over the text for all its beginnings. */
+export function isNoCardNumber(folded: string, length: number): boolean {
+  if (folded.length > mostCardCharacters) return false;
+  if (cards.text !== folded) readCards(folded);
+  const digits = cards.digits[length]!;
+  return (
+    digits > 19 || ((issuedLengths[cards.issuer]! >> digits) & 1) === 0 || cards.sums[digits & 1]![length]! % 10 > 0
+  );
+}
+
+function readCards(folded: string): void {
+  const { digits, sums } = cards;
+  let count = 0;
+  let even = 0;
+  let odd = 0;
+  let issuer = 0;
+  for (let i = 0; i < folded.length; i++) {
+    const value = folded.charCodeAt(i) - 48;
+    if (value >= 0 && value <= 9) {
+      if (count < 4) issuer = issuer * 10 + value;
+      const doubled = value > 4 ? value * 2 - 9 : value * 2;
+      // With an even number of digits the first is doubled, with an odd number the second.
+      even += (count & 1) === 0 ? doubled : value;
+      odd += (count & 1) === 0 ? value : doubled;
+      count++;
+    }
+    digits[i + 1] = count;
+    sums[0][i + 1] = even;
+    sums[1][i + 1] = odd;
+  }
+  cards.text = folded;
+  cards.issuer = issuer;
 }
 
 // Length of an IBAN by country: the SWIFT IBAN registry.
@@ -92,6 +140,23 @@ export function isIban(candidate: string): boolean {
     remainder = (remainder * (value > 9 ? 100 : 10) + value) % 97;
   }
   return remainder === 1;
+}
+
+const ibans = { text: '', end: -1 };
+
+/** Whether the beginning of a text is no IBAN by its length: the country says where one would end. */
+export function isNoIban(folded: string, length: number): boolean {
+  if (ibans.text !== folded) {
+    let left = ibanLengths.get(folded.slice(0, 2).toUpperCase()) ?? -1;
+    ibans.text = folded;
+    ibans.end = -1;
+    for (let i = 0; i < folded.length && left > 0; i++) {
+      const unit = folded.charCodeAt(i);
+      if (unit !== 0x20 && unit !== 0x2d && --left === 0) ibans.end = i + 1;
+    }
+  }
+  // A candidate ends in a letter or digit, never in a separator.
+  return length !== ibans.end;
 }
 
 /** A US social security number that may have been issued (SSA POMS RM 10201.035): no 000, 666, 9xx area, no zero group or serial. */

@@ -59,7 +59,7 @@ export function createAuthz(options: AuthzOptions): (call: CheckCall, reply: Che
     if (field !== undefined) return send(misconfigured(options, field, gateRequest(call.request)));
     // The checkpoint answers its own failures, so a rejection is a bug in it. Non-OK: Envoy denies with status_on_error.
     options
-      .checkpoint(gateRequest(call.request))
+      .checkpoint({ ...gateRequest(call.request), cancelled: () => cancelled })
       .then(send)
       .catch((error: unknown) => {
         options.observe.broken(error);

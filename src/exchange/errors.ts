@@ -231,6 +231,13 @@ export const errors = {
     meaning: 'This gateway is shutting down.',
     fix: 'Try again: another one takes the request.',
   },
+  overloaded: {
+    ...unavailable,
+    retryAfterSeconds: 1,
+    fixer: 'nobody (it passes)',
+    meaning: 'Too many large requests are being read at this moment.',
+    fix: 'Try again shortly.',
+  },
   model_unavailable: {
     ...unavailable,
     fixer: 'model owner',

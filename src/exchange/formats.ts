@@ -3,7 +3,7 @@ import type { Format } from './format.ts';
 import { readingJson } from './json.ts';
 import { checkRequestMedia } from './media.ts';
 import { openaiChat } from './openai-chat.ts';
-import { paced, type Work } from './pace.ts';
+import { type Cancelled, paced, type Work } from './pace.ts';
 
 /** Every model API that the gateway speaks. */
 export const formats: readonly Format[] = [openaiChat];
@@ -28,13 +28,17 @@ export interface RequestMedia {
   readonly contentEncoding: string | undefined;
 }
 
-/** Reads a request: media type, strict JSON, facts. Synchronous for small bodies, in slices for large ones. */
+/**
+ * Reads a request: media type, strict JSON, facts. Synchronous for small bodies, in slices for large ones. Throws, or
+ * rejects with, Abandoned once `cancelled` says so.
+ */
 export function readRequest(
   format: Format,
   media: RequestMedia,
   body: Uint8Array,
+  cancelled?: Cancelled,
 ): Reading<RequestFacts> | Promise<Reading<RequestFacts>> {
-  return paced(readingRequest(format, media, body));
+  return paced(readingRequest(format, media, body), cancelled);
 }
 
 function* readingRequest(format: Format, media: RequestMedia, body: Uint8Array): Work<Reading<RequestFacts>> {

@@ -59,7 +59,7 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
     yield* text.collect(message, requestText.members.get('messages')!.items);
     messages.push({ role, text: text.text() });
     words.add(messages[i]!.text);
-    if (i % sliceItems === 0) yield;
+    if (i % sliceItems === sliceItems - 1) yield;
   }
   const tools = yield* toolFacts(check, body);
   if (check.problem !== undefined) return refusal(check.problem);
@@ -136,11 +136,11 @@ function* toolFacts(check: Check, body: JsonObject): Work<{ name: string }[]> {
     const type = check.requiredText(tool, 'type', at);
     if (type !== 'function' && type !== 'custom') tools.push({ name: type });
     else tools.push({ name: functionName(check, check.object(tool[type], `${at}.${type}`), `${at}.${type}`) });
-    if (i % sliceItems === 0) yield;
+    if (i % sliceItems === sliceItems - 1) yield;
   }
   for (const [i, item] of check.optionalArray(body, 'functions', '').entries()) {
     tools.push({ name: functionName(check, check.object(item, `functions[${i}]`), `functions[${i}]`) });
-    if (i % sliceItems === 0) yield;
+    if (i % sliceItems === sliceItems - 1) yield;
   }
   return tools;
 }

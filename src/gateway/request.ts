@@ -4,6 +4,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { GateRequest, Plan, RefuseStage, Stages } from '../checkpoint/stages.ts';
 import { forwardHeaders } from '../envoy/forward.ts';
 import { formatOfRequest, modelListPaths, readRequest } from '../exchange/formats.ts';
+import { LargeBodies } from '../exchange/large-bodies.ts';
 import { refusal } from '../exchange/refusal.ts';
 import { refuseTransport } from '../exchange/transport.ts';
 import type { Identifier } from '../identity/caller.ts';
@@ -44,6 +45,7 @@ export const nowMs = (): number => Date.now();
 
 export function requestStages(parts: RequestParts): Stages {
   const { models, bodies, log } = parts;
+  const largeBodies = new LargeBodies();
   return {
     refuseTransport,
     findCredential,
@@ -67,6 +69,7 @@ export function requestStages(parts: RequestParts): Stages {
       },
       list: (admitted) => modelListPaths.get('/v1/models')!.modelList(admitted.map(({ name }) => name)),
     },
+    enter: (request) => largeBodies.enter(request.body.length, request.cancelled),
     read: (request) => {
       const format = formatOfRequest(request.method, pathOf(request));
       if (format === undefined) throw new Error('a path that was admitted has no format');
@@ -74,9 +77,9 @@ export function requestStages(parts: RequestParts): Stages {
         contentType: header(request, 'content-type'),
         contentEncoding: header(request, 'content-encoding'),
       };
-      return readRequest(format, media, request.body);
+      return readRequest(format, media, request.body, request.cancelled);
     },
-    find: (request, facts) => bodies.request(facts.format, request.body),
+    find: (request, facts) => bodies.request(facts.format, request.body, request.cancelled),
     maskText: (text) => bodies.text(text),
     policy: () => parts.policies.current,
     recorder: parts.recorder,

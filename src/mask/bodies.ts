@@ -7,6 +7,7 @@ import { detectors as known } from '../detect/registry.ts';
 import type { Format } from '../exchange/format.ts';
 import { formatById } from '../exchange/formats.ts';
 import type { Framing } from '../exchange/media.ts';
+import type { Cancelled } from '../exchange/pace.ts';
 import { createBodyMasker } from './body.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
 import { createTextMaskers } from './text.ts';
@@ -26,8 +27,8 @@ export interface MaskedRequest {
 }
 
 export interface Bodies {
-  /** Masks a request's body (JSON, read strictly before) for the record. */
-  request(format: string, body: Buffer): Promise<MaskedRequest> | MaskedRequest;
+  /** Masks a request's body (JSON, read strictly before) for the record. Abandoned once `cancelled` says so. */
+  request(format: string, body: Buffer, cancelled?: Cancelled): Promise<MaskedRequest> | MaskedRequest;
   /** Masks a short text for the record: a path, a user agent, a name that the caller chose. */
   text(text: string): string;
   /** `mask`: detector ids of the plan. Throws UnknownPlanDetector for one that this build does not have. */
@@ -66,9 +67,15 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
   };
   const recorded = maskers(recordDetect);
   return {
-    request(id, body) {
+    request(id, body, cancelled) {
       const format = formatOf(id);
-      const masker = createBodyMasker({ format, direction: 'request', framing: 'json', textMaskers: recorded });
+      const masker = createBodyMasker({
+        format,
+        direction: 'request',
+        framing: 'json',
+        textMaskers: recorded,
+        ...(cancelled === undefined ? {} : { cancelled }),
+      });
       return whole(masker, body);
     },
     text(text) {

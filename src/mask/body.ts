@@ -1,5 +1,6 @@
 import type { Format } from '../exchange/format.ts';
 import type { Framing } from '../exchange/media.ts';
+import type { Cancelled } from '../exchange/pace.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
 import { Findings } from './findings.ts';
 import { JsonMasker } from './json.ts';
@@ -18,6 +19,8 @@ export interface BodyMaskerOptions {
   readonly maxJsonBytes?: number;
   /** Longest event or line of a stream; 1 MiB by default. Beyond: UnreadableBody. */
   readonly maxEventBytes?: number;
+  /** A JSON body: whether nobody waits for it any more. `end` rejects with Abandoned then. */
+  readonly cancelled?: Cancelled;
 }
 
 /**
@@ -27,7 +30,12 @@ export interface BodyMaskerOptions {
 export function createBodyMasker(options: BodyMaskerOptions): BodyMasker {
   const { format, direction, maxJsonBytes = 16 * 1024 * 1024, maxEventBytes = 1024 * 1024 } = options;
   const masks = options.textMaskers && new Findings(options.textMaskers);
-  const json = new JsonMasker(direction === 'request' ? format.requestText : format.responseText, masks, maxJsonBytes);
+  const json = new JsonMasker(
+    direction === 'request' ? format.requestText : format.responseText,
+    masks,
+    maxJsonBytes,
+    options.cancelled,
+  );
   switch (options.framing) {
     case 'json':
       return json;

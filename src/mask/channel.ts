@@ -5,8 +5,8 @@ import { ArgumentsMasker } from './arguments.ts';
 import type { TextMasker } from './contract.ts';
 import type { Findings } from './findings.ts';
 
-/** Characters masked in one slice: 2 ms for the worst text that was measured. */
-const sliceLength = 1024;
+/** Characters masked in one step: some 0.3 ms of the worst text that was measured. */
+const sliceLength = 512;
 
 /** One text that comes in pieces, in whatever events. */
 export class Channel {

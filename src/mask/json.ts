@@ -2,7 +2,7 @@
 import { GrowingBuffer } from '../exchange/growing-buffer.ts';
 import { lexSlice } from '../exchange/json.ts';
 import { JsonLexer } from '../exchange/json-lexer.ts';
-import { paced, type Work } from '../exchange/pace.ts';
+import { type Cancelled, paced, type Work } from '../exchange/pace.ts';
 import { isStructural, type RuleNode } from '../exchange/text-rules.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { decodeUtf8 } from '../exchange/utf8.ts';
@@ -25,15 +25,17 @@ export class JsonMasker implements BodyMasker {
   private readonly rules: RuleNode;
   private readonly masks: Findings | undefined;
   private readonly maxBytes: number;
+  private readonly cancelled: Cancelled | undefined;
   private readonly usages = new UsageReader();
   private readonly body = new GrowingBuffer();
 
   /** `masks` undefined: the body is read strictly and passed as it is. */
-  constructor(rules: RuleNode, masks: Findings | undefined, maxBytes: number) {
+  constructor(rules: RuleNode, masks: Findings | undefined, maxBytes: number, cancelled?: Cancelled) {
     this.rules = rules;
     this.masks = masks;
     this.findings = masks?.counts ?? new Map();
     this.maxBytes = maxBytes;
+    this.cancelled = cancelled;
   }
 
   get usage() {
@@ -48,7 +50,7 @@ export class JsonMasker implements BodyMasker {
   }
 
   end(): Released | Promise<Released> {
-    return paced(this.rewrite());
+    return paced(this.rewrite(), this.cancelled);
   }
 
   private *rewrite(): Work<Released> {
@@ -92,7 +94,7 @@ function* applyMasks(
         clean.add(candidate.text);
     }
     if (candidate.becomes !== undefined) yield* output.replace(candidate.start, candidate.end, candidate.becomes);
-    if (++count % 256 === 0) yield;
+    if (++count % 32 === 0) yield;
   }
 }
 

@@ -107,7 +107,12 @@ test('clear personal data is in no file of the gateway, neither from requests no
   await post('sam', { ...ask('hi'), model: SECRETS[0] });
   const tools = [{ type: 'function', function: { name: '4111111111111111' } }];
   await post('jane', { ...ask('hi'), tools });
-  const structural = { reasoning_effort: SECRETS[0], service_tier: SECRETS[1], seed: 4111111111111111, user: SECRETS[3] };
+  const structural = {
+    reasoning_effort: SECRETS[0],
+    service_tier: SECRETS[1],
+    seed: 4111111111111111,
+    user: SECRETS[3],
+  };
   await post('jane', { ...ask('hi'), ...structural });
   await fetch(`${stack.url}/v1/${SECRETS[0]}`, {
     headers: { 'user-agent': `agent of ${SECRETS[0]}`, authorization: 'Bearer x' },
