@@ -23,5 +23,5 @@ EXPOSE 9443 9190
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:9191/readyz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "src/main.ts", "serve"]
+ENTRYPOINT ["node", "--max-semi-space-size=4", "src/main.ts", "serve"]
 CMD ["--config", "/etc/sallyport/sallyport.yaml"]

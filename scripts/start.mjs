@@ -5,5 +5,9 @@ import { bootstrap, main, root } from './bootstrap.mjs';
 
 await main(async () => {
   const { node, env } = await bootstrap();
-  return foreground(node, ['src/main.ts', 'up', '--demo', ...process.argv.slice(2)], { cwd: root, env });
+  // The heap flag: see the first lines of src/main.ts.
+  return foreground(node, ['--max-semi-space-size=4', 'src/main.ts', 'up', '--demo', ...process.argv.slice(2)], {
+    cwd: root,
+    env,
+  });
 });
