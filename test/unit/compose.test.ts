@@ -105,7 +105,7 @@ describe('Dockerfile', () => {
   it('runs `serve` as somebody who is not root, on Node 24, without development dependencies', () => {
     expect(lines.filter((line) => line.startsWith('FROM ')).every((line) => line.includes('node:24-slim'))).toBe(true);
     expect(last('USER')).toBe('USER node');
-    expect(last('ENTRYPOINT')).toBe('ENTRYPOINT ["node", "src/main.ts", "serve"]');
+    expect(last('ENTRYPOINT')).toBe('ENTRYPOINT ["node", "--max-semi-space-size=4", "src/main.ts", "serve"]');
     expect(read('Dockerfile')).toContain('npm ci --omit=dev --omit=optional');
   });
 
