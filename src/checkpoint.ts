@@ -61,7 +61,6 @@ async function pass(stages: Stages, passage: Passage): Promise<Answer> {
   const { request } = passage;
   if (stages.recorder.state !== 'open')
     return refused(stages, passage, undefined, 'record_unavailable', stages.recorder.state);
-  if (stages.draining()) return refused(stages, passage, undefined, 'draining', '');
   const transport = stages.refuseTransport(request);
   if (transport !== undefined)
     return refused(stages, passage, undefined, transport.code, transport.detail, transport.message);

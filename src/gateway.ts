@@ -19,27 +19,11 @@ import { gateAddress, startFront } from './gateway/front.ts';
 import { GatewayRefused, loadParts, type Parts } from './gateway/parts.ts';
 import { openRecord, type RecordParts } from './gateway/record.ts';
 import { newSession, nowMs, refuse, requestStages } from './gateway/request.ts';
+import type { RunningGateway, StartOptions } from './gateway/running.ts';
 import { internalParts } from './gateway/status.ts';
 import type { Log } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import type { JournalDisk } from './record/disk.ts';
-
-/** A gateway that is up and ready. */
-export interface RunningGateway {
-  /** What listens where: `grpc`, `public`, `internal`, `admin`, and `envoy` where we run it. */
-  readonly addresses: Readonly<Record<string, string>>;
-  /** Resolves with the reason when a part that it cannot run without has ended. */
-  readonly failed: Promise<string>;
-  /** Asks Envoy to go elsewhere, answers what still comes, lets live streams finish (drainTimeout), stops everything. */
-  close(): Promise<void>;
-}
-
-export interface StartOptions {
-  readonly log: Log;
-  /** Run this Envoy in front; undefined: for an Envoy that is already there. */
-  readonly envoyBin?: string | undefined;
-  readonly onProgress: (done: string) => void;
-}
 
 /** What a test may put in place of the machine: a disk that fails. */
 export interface GatewayExtras {
@@ -149,7 +133,6 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
       recorder,
       log,
       dispatched: (plan) => sessions.dispatched(plan),
-      draining: () => false,
     }),
   );
   const recordRefusal = edgeRecorder(gateParts);
@@ -203,7 +186,19 @@ function edgeRecorder({ parts, record: { journal } }: GateParts): (refusal: Edge
   return ({ session, code, status, detail, request }) => {
     if (journal.state !== 'open' && journal.state !== 'full') return;
     const http = httpFacts(request, maskText);
-    journal.event({ type: 'refused', session, at: nowMs(), code, status, detail, http, caller: undefined, count: 1 });
+    // An upgrade's name is the caller's own words.
+    const masked = maskText(detail.slice(0, 512));
+    journal.event({
+      type: 'refused',
+      session,
+      at: nowMs(),
+      code,
+      status,
+      detail: masked,
+      http,
+      caller: undefined,
+      count: 1,
+    });
   };
 }
 
@@ -228,9 +223,9 @@ async function readTls({ listen: { tls } }: Config): Promise<GrpcTls | undefined
 
 function authzObserver({ log, metrics }: GateParts): AuthzObserver {
   return {
-    answered: (code, status, seconds) => {
-      const verdict = code === 'ok' ? (status === 200 ? 'allow' : 'answer') : DENIALS.has(code) ? 'deny' : 'refuse';
-      metrics.request(verdict, code === 'ok' ? '' : code);
+    answered: (code, seconds) => {
+      const verdict = VERDICTS.get(code) ?? 'refuse';
+      metrics.request(verdict, verdict === 'deny' || verdict === 'refuse' ? code : '');
       metrics.gate(verdict, seconds * 1e6);
     },
     misconfigured: (field, session) =>
@@ -239,7 +234,13 @@ function authzObserver({ log, metrics }: GateParts): AuthzObserver {
   };
 }
 
-const DENIALS = new Set(['policy_denied', 'no_rule_allows', 'policy_error']);
+const VERDICTS: ReadonlyMap<string, 'allow' | 'answer' | 'deny'> = new Map([
+  ['forward', 'allow'],
+  ['ok', 'answer'],
+  ['policy_denied', 'deny'],
+  ['no_rule_allows', 'deny'],
+  ['policy_error', 'deny'],
+]);
 
 function procObserver({ log, metrics, state }: GateParts): ProcObserver {
   return {
@@ -281,7 +282,7 @@ async function startListeners(
     journalBytes: () => record.journal.gauges().bytes,
     journalOpen: () => record.journal.state === 'open',
     shipperLagMs: () => record.shipper.gauges().lagMs,
-    shipperPending: () => record.shipper.gauges().bytes,
+    shipperPending: () => record.shipper.gauges().events,
   });
   const internal = createInternalApp({
     version,

@@ -8,7 +8,6 @@ import { type AddCommand, runCli } from './commands/cli.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { envoyCommand } from './commands/envoy.ts';
 import { explainCommand } from './commands/explain.ts';
-import type { StartGateway } from './commands/gateway-contract.ts';
 import { schemaCommand } from './commands/schema.ts';
 import { serveCommand } from './commands/serve.ts';
 import { sessionsCommand } from './commands/sessions.ts';
@@ -16,6 +15,7 @@ import { sqlCommand } from './commands/sql.ts';
 import { tokenCommand } from './commands/token.ts';
 import { upCommand } from './commands/up.ts';
 import { configSchema, environment } from './config.ts';
+import type { StartGateway } from './gateway/running.ts';
 import { modelsFile } from './models/schema.ts';
 import { policyDocument } from './policy/schema.ts';
 

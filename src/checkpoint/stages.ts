@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { Reading, RequestFacts } from '../exchange/facts.ts';
 import type { Caller, Identification } from '../identity/caller.ts';
+import type { CredentialSearch } from '../identity/credential.ts';
 import type { Model } from '../models/model.ts';
 import type { PolicySet } from '../policy/decision.ts';
 import type { EndEvent, HttpFacts, Recorder } from '../record/events.ts';
@@ -69,7 +70,7 @@ export interface Stages {
   readonly refuseTransport: (
     request: GateRequest,
   ) => { readonly code: ErrorCode; readonly detail: string; readonly message?: string } | undefined;
-  readonly findCredential: (request: GateRequest) => FoundCredential;
+  readonly findCredential: (request: GateRequest) => CredentialSearch;
   readonly identify: (token: string) => Identification | Promise<Identification>;
   readonly route: RouteStage;
   /** A place among the bodies in work, to be given back by the call; undefined: there are too many. */
@@ -93,19 +94,9 @@ export interface Stages {
   readonly nowMs: () => number;
   /** Called when a yes is on its way: the session is open until the response gate ends it. */
   readonly dispatched: (plan: Plan) => void;
-  /** The gate is going down and takes nothing new. */
-  readonly draining: () => boolean;
   /** A stage threw: a bug or a dependency. Goes to the log, without the request. */
   readonly failed: (session: string, error: unknown) => void;
 }
-
-export type FoundCredential =
-  | { readonly ok: true; readonly token: string }
-  | {
-      readonly ok: false;
-      readonly code: 'token_missing' | 'token_malformed' | 'credentials_conflict' | 'credential_in_query';
-      readonly detail: string;
-    };
 
 export interface Found {
   readonly masked: Buffer;

@@ -1,5 +1,5 @@
+import type { RunningGateway } from '../gateway/running.ts';
 import type { Io } from './cli.ts';
-import type { RunningGateway } from './gateway-contract.ts';
 
 /** Ctrl-C reaches us from the terminal, from npm and from its script: what comes within this time is one. */
 const togetherMs = 500;

@@ -1,7 +1,7 @@
+import type { RunningGateway, StartGateway } from '../gateway/running.ts';
 import { createLog } from '../observe/log.ts';
 import { type AddCommand, CliError, examples, exitCodes } from './cli.ts';
 import { type ConfigOption, configOf, withConfig } from './config-option.ts';
-import type { RunningGateway, StartGateway } from './gateway-contract.ts';
 import { takeSignals, untilStopped } from './lifetime.ts';
 
 /** `sallyport serve`: the gateway for an Envoy that is already there. */

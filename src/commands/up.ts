@@ -1,10 +1,10 @@
 import { join } from 'node:path';
+import type { RunningGateway, StartGateway } from '../gateway/running.ts';
 import { createLog } from '../observe/log.ts';
 import { type AddCommand, examples } from './cli.ts';
 import { type ConfigOption, configOf, withConfig } from './config-option.ts';
 import { screen } from './demo/screen.ts';
 import { envoyBinary } from './envoy-binary.ts';
-import type { RunningGateway, StartGateway } from './gateway-contract.ts';
 import { takeSignals, untilStopped } from './lifetime.ts';
 import { createProgress } from './progress.ts';
 import { started } from './serve.ts';

@@ -32,7 +32,8 @@ export interface EdgeRefusal {
 }
 
 export interface AuthzObserver {
-  answered(code: string, status: number, seconds: number): void;
+  /** `code`: `forward` for a yes, `ok` where the gate itself answered, else a row of the error table. */
+  answered(code: 'forward' | Reply['code'], seconds: number): void;
   misconfigured(field: string, session: string): void;
   broken(error: unknown): void;
 }
@@ -49,9 +50,8 @@ export function createAuthz(options: AuthzOptions): (call: CheckCall, reply: Che
       cancelled = true;
     });
     const send = (answer: Answer): void => {
-      const status = answer.kind === 'forward' ? 200 : answer.status;
-      const code = answer.kind === 'forward' ? 'ok' : answer.code;
-      options.observe.answered(code, status, (performance.now() - started) / 1000);
+      const code = answer.kind === 'forward' ? 'forward' : answer.code;
+      options.observe.answered(code, (performance.now() - started) / 1000);
       if (cancelled && answer.kind === 'forward') options.abandoned(answer.plan.session);
       reply(null, answer.kind === 'forward' ? encodeYes(answer, options.planKeys) : encodeReply(answer));
     };

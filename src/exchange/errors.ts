@@ -224,13 +224,6 @@ export const errors = {
     meaning: 'The answer arrived without the plan that the request gate made for it, or with another one.',
     fix: 'The operator runs `sallyport envoy check`: a filter is missing, doubled, or bypassed on this route.',
   },
-  draining: {
-    ...unavailable,
-    retryAfterSeconds: 1,
-    fixer: 'nobody (it passes)',
-    meaning: 'This gateway is shutting down.',
-    fix: 'Try again: another one takes the request.',
-  },
   overloaded: {
     ...unavailable,
     retryAfterSeconds: 1,

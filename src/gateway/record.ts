@@ -113,13 +113,21 @@ export async function openRecord(options: RecordOptions): Promise<RecordParts> {
 }
 
 async function openJournalOf({ config, log, metrics, disk }: RecordOptions): Promise<Journal> {
+  let opened: Journal | undefined;
+  let counted = 0;
   const journal = await openJournal({
     ...config.record.journal,
     ...(disk === undefined ? {} : { disk }),
     sharedSessions: sharesSessions(config),
     onFailed: (error) => log.error('the journal failed; nothing passes until a restart', { part: 'journal', error }),
-    onSync: (tookMs) => metrics.commit(tookMs * 1000, 0),
+    onSync: (tookMs) => {
+      const leaves = opened?.gauges().nextLeaf ?? counted;
+      metrics.commit(tookMs * 1000, leaves - counted);
+      counted = leaves;
+    },
   });
+  opened = journal;
+  counted = journal.gauges().nextLeaf;
   const { cut, damage, abandonedWriter, unended } = journal.recovered;
   if (cut !== undefined) log.warn('a torn tail of the journal was cut', { part: 'journal', bytes: cut.bytes });
   for (const one of damage) log.error('a stretch of the journal is damaged', { part: 'journal', ...place(one) });

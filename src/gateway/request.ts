@@ -1,6 +1,7 @@
 /** The stages of the request gate, made from the config's parts. */
 import { randomFillSync } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
+import { pathOf } from '../checkpoint/record.ts';
 import type { GateRequest, Plan, RefuseStage, Stages } from '../checkpoint/stages.ts';
 import { forwardHeaders } from '../envoy/forward.ts';
 import { formatOfRequest, modelListPaths, readRequest } from '../exchange/formats.ts';
@@ -23,7 +24,6 @@ export interface RequestParts {
   readonly recorder: Recorder;
   readonly log: Log;
   readonly dispatched: (plan: Plan) => void;
-  readonly draining: () => boolean;
 }
 
 export const refuse: RefuseStage = (about) => refusal(about);
@@ -53,17 +53,17 @@ export function requestStages(parts: RequestParts): Stages {
     route: {
       models: () => models.list(),
       admit: (request) => {
-        const path = pathOf(request);
+        const path = pathOf(request.path);
         if (request.method === 'GET' && modelListPaths.has(path)) return 'list_models';
         return formatOfRequest(request.method, path) === undefined ? 'refused' : 'call';
       },
       pick: (request, modelField) => {
         const match = models.match({
           host: hostOf(request),
-          path: pathOf(request),
+          path: pathOf(request.path),
           modelField,
           named: request.namedModel,
-          format: formatOfRequest(request.method, pathOf(request))?.id,
+          format: formatOfRequest(request.method, pathOf(request.path))?.id,
         });
         return match.ok ? match.model : undefined;
       },
@@ -71,7 +71,7 @@ export function requestStages(parts: RequestParts): Stages {
     },
     enter: (request) => largeBodies.enter(request.body.length, request.cancelled),
     read: (request) => {
-      const format = formatOfRequest(request.method, pathOf(request));
+      const format = formatOfRequest(request.method, pathOf(request.path));
       if (format === undefined) throw new Error('a path that was admitted has no format');
       const media = {
         contentType: header(request, 'content-type'),
@@ -88,14 +88,8 @@ export function requestStages(parts: RequestParts): Stages {
     newSession,
     nowMs,
     dispatched: parts.dispatched,
-    draining: parts.draining,
-    failed: (session, error) => log.error('the request gate failed; the caller got 503', { session, error }),
+    failed: (session, error) => log.error('a stage of the request gate failed; nothing passed', { session, error }),
   };
-}
-
-function pathOf({ path }: GateRequest): string {
-  const query = path.indexOf('?');
-  return query < 0 ? path : path.slice(0, query);
 }
 
 /** Host without port, lower case; IPv6 literals keep their brackets. */

@@ -29,6 +29,8 @@ export interface ShipperOptions {
 /** How far the store is behind. */
 export interface ShippingGauges {
   readonly bytes: number;
+  /** Events that the store does not have yet. */
+  readonly events: number;
   /** Age of the oldest record that the store does not have, in milliseconds; 0 when it has all. */
   readonly lagMs: number;
   readonly records: number;
@@ -73,7 +75,8 @@ export class Shipper {
 
   gauges(): ShippingGauges {
     const lagMs = this.#behindSince === undefined ? 0 : Math.max(0, this.#now() - this.#behindSince);
-    return { ...this.#counts, bytes: this.#behindBytes(), lagMs };
+    const events = Math.max(0, this.#options.journal.gauges().nextLeaf - this.#position.nextLeaf);
+    return { ...this.#counts, bytes: this.#behindBytes(), events, lagMs };
   }
 
   /** Resolves once everything that is synced now is in the store; waits through an outage. */

@@ -212,3 +212,28 @@ test('the store process is killed: requests go on, nothing is lost or doubled, i
   );
   expect(counted).toEqual([50, 50]);
 });
+
+test('/metrics counts what happened: yes, answers of the gate, refusals, events on disk and in the store', async () => {
+  stack.model.answer = answerJson('ok');
+  await (await post('sam', ask('hi'))).text();
+  const authorization = `Bearer ${await stack.token('sam')}`;
+  await (await fetch(`${stack.url}/v1/models`, { headers: { authorization } })).text();
+  await (await fetch(`${stack.url}/v1/models`)).text();
+  const text = await eventually(async () => {
+    const now = await (await fetch(`${stack.gateway.addresses['internal']}/metrics`)).text();
+    return /^sallyport_shipper_pending_events 0$/m.test(now) ? now : undefined;
+  }, 'nothing pending');
+  const value = (series: string) =>
+    Number(
+      text
+        .split('\n')
+        .find((line) => line.startsWith(`${series} `))
+        ?.split(' ')[1],
+    );
+  expect(value('sallyport_requests_total{verdict="allow",code=""}')).toBeGreaterThan(0);
+  expect(value('sallyport_requests_total{verdict="answer",code=""}')).toBe(1);
+  expect(value('sallyport_requests_total{verdict="refuse",code="token_missing"}')).toBe(1);
+  const onDisk = (await stack.journal()).filter(({ kind }) => kind === 'event').length;
+  expect(value('sallyport_journal_events_total')).toBeGreaterThan(0);
+  expect(value('sallyport_journal_events_total')).toBeLessThanOrEqual(onDisk);
+});

@@ -2,9 +2,9 @@
 
 import { once } from 'node:events';
 import { runCli } from '../../../src/commands/cli.ts';
-import type { StartGateway } from '../../../src/commands/gateway-contract.ts';
 import { serveCommand } from '../../../src/commands/serve.ts';
 import { upCommand } from '../../../src/commands/up.ts';
+import type { StartGateway } from '../../../src/gateway/running.ts';
 
 const mode = process.env['MODE'] ?? '';
 

@@ -33,7 +33,6 @@ function gate(places: LargeBodies) {
     nowMs: () => 0,
     maskText: (text: string) => text,
     recorder: { state: 'open', event: (event: object) => events.push(event) },
-    draining: () => false,
     refuseTransport: () => undefined,
     findCredential: () => ({ ok: true, token: 't' }),
     identify: () => ({ ok: true, caller: { subject: 'jane', issuer: 'i', groups: [], claims: {} } }),
