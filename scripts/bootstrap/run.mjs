@@ -24,6 +24,8 @@ export class Interrupted extends Error {
  */
 export function capture(command, args, options = {}) {
   return new Promise((resolve, reject) => {
+    // Before the tool: it may run, and a signal may come, before spawn() has returned.
+    const interruption = forwardToGroup(() => child.pid);
     const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     let output = '';
     const collect = (chunk) => {
@@ -31,7 +33,6 @@ export function capture(command, args, options = {}) {
     };
     child.stdout.on('data', collect);
     child.stderr.on('data', collect);
-    const interruption = forwardToGroup(child);
     child.on('error', (error) => {
       interruption.over();
       if (error.code === 'ENOENT' || error.code === 'EACCES')
@@ -46,14 +47,14 @@ export function capture(command, args, options = {}) {
   });
 }
 
-/** Sends the signals that we get to the group of `child`. `over` ends that, and says which signal came first, if any. */
-function forwardToGroup(child) {
+/** Sends the signals that we get to the group of the tool, whose `pid` is known once it has been started. `over` ends that, and says which signal came first, if any. */
+function forwardToGroup(pid) {
   let first;
   let killer;
   const forward = (signal) => {
     first ??= signal;
-    signalGroup(child.pid, signal);
-    killer ??= setTimeout(() => signalGroup(child.pid, 'SIGKILL'), graceMs);
+    signalGroup(pid(), signal);
+    killer ??= setTimeout(() => signalGroup(pid(), 'SIGKILL'), graceMs);
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, forward);
@@ -62,7 +63,7 @@ function forwardToGroup(child) {
       for (const signal of signals) process.off(signal, forward);
       clearTimeout(killer);
       // What has closed its output and stayed behind.
-      if (first !== undefined) signalGroup(child.pid, 'SIGKILL');
+      if (first !== undefined) signalGroup(pid(), 'SIGKILL');
       return first;
     },
   };
@@ -87,10 +88,10 @@ function signalGroup(pid, signal) {
  */
 export function foreground(command, args, options = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: 'inherit', ...options });
     const forward = (signal) => child.kill(signal);
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
     for (const signal of signals) process.on(signal, forward);
+    const child = spawn(command, args, { stdio: 'inherit', ...options });
     child.on('error', reject);
     child.on('close', (code, signal) => {
       for (const name of signals) process.off(name, forward);
