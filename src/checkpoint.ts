@@ -65,8 +65,10 @@ async function pass(stages: Stages, passage: Passage): Promise<Answer> {
   if (transport !== undefined)
     return refused(stages, passage, undefined, transport.code, transport.detail, transport.message);
   const credential = stages.findCredential(request);
-  if (!credential.ok) return refused(stages, passage, undefined, credential.code, credential.detail);
-  const identified = stages.identify(credential.token);
+  if (!credential.ok && credential.code !== 'token_missing')
+    return refused(stages, passage, undefined, credential.code, credential.detail);
+  const token = credential.ok ? credential.token : undefined;
+  const identified = stages.identify({ token, peer: request.peer, jwtAuthn: request.jwtAuthn });
   const identity = identified instanceof Promise ? await identified : identified;
   if (!identity.ok) return refused(stages, passage, undefined, identity.reason, identity.detail);
   const { caller } = identity;

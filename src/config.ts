@@ -21,7 +21,15 @@ export const configSchema = z.strictObject({
   publicUrl: z
     .url({ protocol: /^https?$/ })
     .default('http://127.0.0.1:9190')
-    .describe('How people reach the public listener, in links that are sent to them.'),
+    .describe(
+      'How people and programs reach the public listener; also `iss` of the tokens that the gateway issues. No slash at its end.',
+    ),
+  modelsUrl: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe(
+      'How callers reach the models through Envoy, told to `sallyport login` and `sallyport proxy`. Default: `listen.envoy`, where `sallyport up` runs Envoy.',
+    ),
   identity: identitySection,
   models: modelsSection.prefault({}),
   policies: policiesSection.prefault({}),
@@ -100,6 +108,7 @@ function withPaths(sections: Sections, folder: string): Sections {
   return {
     ...sections,
     stateDir,
+    identity: identityPaths(sections.identity, folder),
     models: { ...sections.models, file: resolve(folder, sections.models.file) },
     policies: { ...sections.policies, dir: resolve(folder, sections.policies.dir) },
     state: { ...sections.state, file: resolve(stateDir, sections.state.file) },
@@ -118,6 +127,39 @@ function withPaths(sections: Sections, folder: string): Sections {
         },
       }),
     },
+  };
+}
+
+function identityPaths(identity: Sections['identity'], folder: string): Sections['identity'] {
+  const at = <K extends string>(object: { readonly [key in K]?: string | undefined }, ...names: readonly K[]) =>
+    Object.fromEntries(
+      names.flatMap((name) => (object[name] === undefined ? [] : [[name, resolve(folder, object[name])]])),
+    );
+  return {
+    ...identity,
+    providers: identity.providers.map((provider) => {
+      const { keys, groups, login } = provider;
+      const { graph, google } = groups;
+      return {
+        ...provider,
+        keys: { ...keys, ...at(keys, 'file', 'caFile', 'bearerTokenFile') },
+        groups: {
+          ...groups,
+          ...(graph && {
+            graph: { ...graph, clientSecret: { ...graph.clientSecret, ...at(graph.clientSecret, 'file') } },
+          }),
+          ...(google && { google: { ...google, ...at(google, 'serviceAccountFile') } }),
+        },
+        ...(login?.clientSecret && {
+          login: { ...login, clientSecret: { ...login.clientSecret, ...at(login.clientSecret, 'file') } },
+        }),
+      };
+    }),
+    saml: identity.saml.map((saml) => ({
+      ...saml,
+      idp: { ...saml.idp, ...at(saml.idp, 'metadataFile') },
+      ...at(saml, 'decryptionKeyFile', 'decryptionCertFile'),
+    })),
   };
 }
 

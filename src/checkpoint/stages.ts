@@ -1,7 +1,7 @@
 /** What the request gate works on and with: the request, the stages as values, the plan and the answer. */
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { Reading, RequestFacts } from '../exchange/facts.ts';
-import type { Caller, Identification } from '../identity/caller.ts';
+import type { Caller, Identification, Proof } from '../identity/caller.ts';
 import type { CredentialSearch } from '../identity/credential.ts';
 import type { Model } from '../models/model.ts';
 import type { PolicySet } from '../policy/decision.ts';
@@ -22,6 +22,10 @@ export interface GateRequest {
   readonly clientAddress: string;
   /** A mesh route names its model: `context_extensions` `sallyport.model`. */
   readonly namedModel: string | undefined;
+  /** URI of the mTLS peer that Envoy verified (`attributes.source.principal`), empty without. */
+  readonly peer: string;
+  /** Dynamic metadata of Envoy's `jwt_authn` filter (`attributes.metadata_context`), decoded when it is asked for. */
+  readonly jwtAuthn: (() => Readonly<Record<string, unknown>>) | undefined;
   /** Whether nobody waits for the answer any more: long work for it ends then. */
   readonly cancelled?: () => boolean;
 }
@@ -71,7 +75,7 @@ export interface Stages {
     request: GateRequest,
   ) => { readonly code: ErrorCode; readonly detail: string; readonly message?: string } | undefined;
   readonly findCredential: (request: GateRequest) => CredentialSearch;
-  readonly identify: (token: string) => Identification | Promise<Identification>;
+  readonly identify: (proof: Proof) => Identification | Promise<Identification>;
   readonly route: RouteStage;
   /** A place among the bodies in work, to be given back by the call; undefined: there are too many. */
   readonly enter: (request: GateRequest) => (() => void) | Promise<() => void> | undefined;

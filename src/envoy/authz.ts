@@ -119,5 +119,7 @@ export function gateRequest(check: CheckRequest): GateRequest {
     body: check.body,
     clientAddress: check.sourceAddress,
     namedModel: check.contextExtensions.get('sallyport.model'),
+    peer: check.sourcePrincipal,
+    jwtAuthn: undefined,
   };
 }

@@ -90,6 +90,21 @@ export const errors = {
     meaning: 'The token has expired.',
     fix: 'Get a new access token and send the request again.',
   },
+  token_revoked: {
+    ...unauthorized,
+    bearer: 'invalid_token',
+    meaning: 'The token, or all that its owner held, has been taken back.',
+    fix: 'Sign in again; if that is refused too, talk to whoever runs the gateway.',
+  },
+  groups_unavailable: {
+    ...unauthorized,
+    retry: true,
+    retryAfterSeconds: 5,
+    bearer: 'invalid_token',
+    fixer: 'operator',
+    meaning: "The caller's groups cannot be read, and without them no rule can be decided.",
+    fix: 'Try again; if it stays, the operator looks at why the provider does not tell them (`sallyport explain SESSION`).',
+  },
   token_not_yet_valid: {
     ...unauthorized,
     bearer: 'invalid_token',
@@ -131,6 +146,12 @@ export const errors = {
     fixer: 'operator',
     meaning: "The identity provider's keys cannot be fetched, so the token cannot be checked.",
     fix: 'Try again; if it stays, the operator checks that the gateway reaches the provider.',
+  },
+  state_unavailable: {
+    ...unavailable,
+    fixer: 'operator',
+    meaning: 'The control state cannot be read, so it is not known whether the token has been taken back.',
+    fix: 'Try again; the operator looks at the state store.',
   },
   invalid_json: {
     ...badRequest,

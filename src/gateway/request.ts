@@ -49,7 +49,7 @@ export function requestStages(parts: RequestParts): Stages {
   return {
     refuseTransport,
     findCredential,
-    identify: (token) => parts.identifier.identify(token),
+    identify: (proof) => parts.identifier.identify(proof),
     route: {
       models: () => models.list(),
       admit: (request) => {

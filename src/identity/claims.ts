@@ -1,6 +1,6 @@
-import type { Caller, IdentityRefusal } from './caller.ts';
-import type { ProviderConfig } from './config.ts';
-import { type OpenedToken, refuse } from './token.ts';
+import { type Caller, type IdentityRefusal, refuse } from './caller.ts';
+import type { ProviderConfig, TeamConfig } from './config.ts';
+import type { OpenedToken } from './token.ts';
 
 /** 9999-12-31T23:59:59Z; a date beyond it is a mistake or an attack, not a date. */
 const lastSecond = 253_402_300_799;
@@ -9,7 +9,6 @@ const maxGroups = 1000;
 const maxKidLength = 512;
 
 type Claims = Readonly<Record<string, unknown>>;
-export type Team = { readonly name: string; readonly groups: readonly string[] };
 
 /**
  * The JOSE header (RFC 7515 §4). Keys in the token itself (`jwk`, `jku`, `x5u`, `x5c`) are never looked at: keys come from
@@ -133,8 +132,12 @@ function isService(claims: Claims): boolean {
 }
 
 /** Who the (verified and checked) claims speak of. */
-export function readCaller(claims: Claims, provider: ProviderConfig, teams: readonly Team[]): Caller | IdentityRefusal {
-  const groups = readGroups(claims, provider.groupsClaim);
+export function readCaller(
+  claims: Claims,
+  provider: ProviderConfig,
+  teams: readonly TeamConfig[],
+): Caller | IdentityRefusal {
+  const groups = readGroups(claims, provider.groups.claims[0] ?? 'groups');
   if (groups === undefined)
     return refuse('token_invalid', 'the groups claim is incomplete, too long, or not a list of strings');
   const email = claimAt(claims, provider.emailClaim);
@@ -147,6 +150,9 @@ export function readCaller(claims: Claims, provider: ProviderConfig, teams: read
     groups,
     team: teams.find((team) => team.groups.some((group) => groups.includes(group)))?.name,
     claims: Object.freeze(claims),
+    proof: 'token',
+    tokenId: typeof claims['jti'] === 'string' ? claims['jti'] : undefined,
+    issuedAtMs: (claims['iat'] as number) * 1000,
     expiresAtMs: ((claims['exp'] as number) + provider.leewaySeconds) * 1000,
   });
 }

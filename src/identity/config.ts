@@ -1,135 +1,58 @@
 import { z } from 'zod';
+import { jwtAuthnSection, peersSection } from './config/mesh.ts';
+import { oidcProvider } from './config/oidc.ts';
+import { samlProvider } from './config/saml.ts';
+import { tokensSection } from './config/tokens.ts';
 
-/** Asymmetric signature algorithms only (RFC 7518 §3.1, RFC 8037, RFC 9864): a shared secret would let every verifier sign. */
-const algorithm = z.enum([
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-]);
-
-const loopback = new Set(['127.0.0.1', '[::1]', 'localhost']);
-
-/** True for https, and for http on this machine: keys fetched in the clear elsewhere are anybody's keys. */
-export function isSafeUrl(text: string): boolean {
-  const url = URL.parse(text);
-  if (url === null || url.username !== '' || url.password !== '' || url.hash !== '') return false;
-  return url.protocol === 'https:' || (url.protocol === 'http:' && loopback.has(url.hostname));
-}
-
-const safeUrl = z
-  .string()
-  .refine(isSafeUrl, 'must be an https URL (http only on the loopback), without user or fragment');
-
-const claimPath = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]);
-
-const keys = z
+const team = z
   .strictObject({
-    refreshAfterSeconds: z
-      .int()
-      .min(1)
-      .default(600)
+    name: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be lower case letters, digits, - and _, 63 at most')
+      .describe('Name of the team: `caller.team`, `team` in models.yaml, and the folder of its policies.'),
+    groups: z.array(z.string().min(1)).default([]).describe('Groups whose members are in this team. Default: none.'),
+    subjects: z
+      .array(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}\/.+$/s, 'must be <provider>/<subject>'))
+      .default([])
       .describe(
-        'Seconds after which signing keys are fetched again, in the background. Default 600: a withdrawn key is noticed within ten minutes.',
+        'Callers who are in this team whatever their groups, each `<provider>/<subject>`; mTLS peers: `mesh/<SPIFFE id>`. Default: none.',
       ),
-    maxAgeSeconds: z
-      .int()
-      .min(1)
-      .default(3600)
-      .describe(
-        'Seconds that keys may be used without a successful fetch; after that every token of the provider is refused. Default 3600: an outage of the provider of up to an hour stops nobody.',
-      ),
-    cooldownSeconds: z
-      .int()
-      .min(1)
-      .default(30)
-      .describe(
-        'Seconds between two fetches for the sake of an unknown key id. Default 30: made-up key ids cannot make the gateway flood the provider.',
-      ),
-    timeoutMs: z
-      .int()
-      .min(1)
-      .default(5000)
-      .describe('Milliseconds that one fetch may take, body included. Default 5000.'),
-    maxBytes: z
-      .int()
-      .min(1024)
-      .default(262_144)
-      .describe('Longest discovery document or key set in bytes. Default 262144 (256 KiB).'),
   })
-  .refine((k) => k.refreshAfterSeconds <= k.maxAgeSeconds, 'refreshAfterSeconds must not be above maxAgeSeconds');
+  .refine((t) => t.groups.length + t.subjects.length > 0, 'must have groups or subjects');
 
-const provider = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be lower case letters, digits, - and _, 63 at most')
-    .describe('Name of the provider on the record and in rules (`caller.provider`). Required.'),
-  issuer: safeUrl.describe(
-    'The `iss` claim, compared character by character; discovery is read below it. Required: without it any issuer would do.',
-  ),
-  audience: z
-    .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
-    .describe(
-      'Accepted `aud` values; a token needs one of them. Required: without it a token meant for another service would do.',
-    ),
-  algorithms: z
-    .array(algorithm)
-    .min(1)
-    .describe('Accepted signature algorithms, asymmetric ones only. Required: the token must not choose.'),
-  tokenType: z
-    .enum(['at+jwt', 'JWT'])
-    .default('at+jwt')
-    .describe(
-      'The `typ` header of access tokens. Default `at+jwt` (RFC 9068). `JWT` also takes `JWT` or none, for providers that do not set it (Keycloak by default, Entra ID, Auth0); ID, refresh and logout tokens are then refused by their claims.',
-    ),
-  jwksUri: safeUrl.optional().describe('Where the signing keys are. Default: as discovery says.'),
-  groupsClaim: claimPath
-    .default('groups')
-    .describe(
-      'Claim that holds the groups: a name, a dotted path (`realm_access.roles`), or a list of names where a name has dots itself. Default `groups`.',
-    ),
-  emailClaim: claimPath
-    .default('email')
-    .describe('Claim that holds the e-mail address; ignored when `email_verified` is false. Default `email`.'),
-  leewaySeconds: z
-    .int()
-    .min(0)
-    .max(300)
-    .default(30)
-    .describe('Clock difference in seconds that `exp`, `nbf` and `iat` tolerate. Default 30, at most 300.'),
-  keys: keys.prefault({}).describe('How signing keys are fetched and kept.'),
-});
+/** Names of providers that are not in the config: mTLS peers, and none of anybody else's. */
+export const meshProvider = 'mesh';
 
-const team = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be lower case letters, digits, - and _, 63 at most')
-    .describe('Name of the team: `caller.team`, `team` in models.yaml, and the folder of its policies.'),
-  groups: z.array(z.string().min(1)).min(1).describe('Groups whose members are in this team.'),
-});
-
-function refuseRepeats(ctx: z.RefinementCtx, values: readonly string[], path: string, what: string): void {
-  values.forEach((value, index) => {
-    if (values.indexOf(value) !== index)
-      ctx.addIssue({ code: 'custom', path: [path, index], message: `${what} "${value}" is there twice` });
-  });
+function refuseRepeats(
+  ctx: z.RefinementCtx,
+  values: readonly (readonly [path: readonly (string | number)[], value: string])[],
+  what: string,
+): void {
+  const seen = new Set<string>();
+  for (const [path, value] of values) {
+    if (seen.has(value))
+      ctx.addIssue({ code: 'custom', path: [...path], message: `${what} "${value}" is there twice` });
+    seen.add(value);
+  }
 }
 
 /** The `identity:` section. The gateway refuses to start without a provider that names issuer, audience and algorithms. */
 export const identitySection = z
   .strictObject({
-    providers: z.array(provider).min(1).describe('OpenID providers whose access tokens are accepted; one at least.'),
+    providers: z
+      .array(oidcProvider)
+      .default([])
+      .describe('OpenID providers whose tokens are accepted. One here or in `saml` at least.'),
+    saml: z.array(samlProvider).default([]).describe('SAML 2.0 identity providers. Default: none.'),
+    tokens: tokensSection
+      .prefault({})
+      .describe('Short-lived credentials that the gateway issues for the tokens and assertions of others.'),
+    peers: peersSection.prefault({}).describe('Workloads that Envoy has identified by mTLS.'),
+    jwtAuthn: jwtAuthnSection.prefault({}).describe('Identities that Envoy’s own jwt_authn filter has verified.'),
     teams: z
       .array(team)
       .default([])
-      .describe('Which groups make which team. The first team with a group of the caller is theirs. Default: none.'),
+      .describe('Which groups and callers make which team. The first team that fits is the caller’s. Default: none.'),
     tokenCacheEntries: z
       .int()
       .min(1)
@@ -138,27 +61,38 @@ export const identitySection = z
       .describe('Verified tokens kept (by hash) until they expire. Default 10000, about 20 MB when full.'),
   })
   .superRefine((section, ctx) => {
+    const names = [
+      ...section.providers.map((p, i) => [['providers', i, 'name'], p.name] as const),
+      ...section.saml.map((p, i) => [['saml', i, 'name'], p.name] as const),
+    ];
+    refuseRepeats(ctx, [[[], meshProvider], ...names], 'the name');
     refuseRepeats(
       ctx,
-      section.providers.map((p) => p.name),
-      'providers',
-      'the name',
-    );
-    refuseRepeats(
-      ctx,
-      section.providers.map((p) => p.issuer),
-      'providers',
+      [
+        ...section.providers.map((p, i) => [['providers', i, 'issuer'], p.issuer] as const),
+        ...section.saml.map((p, i) => [['saml', i, 'entityId'], p.entityId] as const),
+      ],
       'the issuer',
     );
     refuseRepeats(
       ctx,
-      section.teams.map((t) => t.name),
-      'teams',
+      section.teams.map((t, i) => [['teams', i, 'name'], t.name]),
       'the name',
     );
+    if (names.length === 0)
+      ctx.addIssue({ code: 'custom', path: ['providers'], message: 'must have a provider (or one in `saml`)' });
+    const known = new Set(section.providers.map((p) => p.name));
+    section.jwtAuthn.providers.forEach((name, i) => {
+      if (!known.has(name))
+        ctx.addIssue({ code: 'custom', path: ['jwtAuthn', 'providers', i], message: `there is no provider ${name}` });
+    });
+    if (section.jwtAuthn.enabled && section.jwtAuthn.providers.length === 0)
+      ctx.addIssue({ code: 'custom', path: ['jwtAuthn', 'providers'], message: 'must name a provider' });
   });
 
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
 export type IdentityConfig = DeepReadonly<z.output<typeof identitySection>>;
 export type ProviderConfig = IdentityConfig['providers'][number];
+export type SamlConfig = IdentityConfig['saml'][number];
+export type TeamConfig = IdentityConfig['teams'][number];

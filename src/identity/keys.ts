@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { createLocalJWKSet, type JSONWebKeySet } from 'jose';
-import { isSafeUrl, type ProviderConfig } from './config.ts';
+import { isSafeUrl } from './config/values.ts';
+import type { ProviderConfig } from './config.ts';
 
 export type Fetch = typeof globalThis.fetch;
 type KeyFinder = ReturnType<typeof createLocalJWKSet>;

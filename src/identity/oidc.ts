@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto';
 import { type CryptoKey, compactVerify, errors } from 'jose';
 import { RecentlyUsed } from './cache.ts';
-import type { Identification, Identifier, IdentityRefusal } from './caller.ts';
+import { type Identification, type Identifier, type IdentityRefusal, refuse } from './caller.ts';
 import { checkClaims, checkHeader, readCaller } from './claims.ts';
 import type { IdentityConfig, ProviderConfig } from './config.ts';
 import { type Fetch, type KeySet, ProviderKeys } from './keys.ts';
-import { maxTokenLength, type OpenedToken, openToken, refuse } from './token.ts';
+import { maxTokenLength, type OpenedToken, openToken } from './token.ts';
 
 export interface IdentifierOptions {
   readonly fetch: Fetch;
@@ -53,7 +53,8 @@ export function createIdentifier(config: IdentityConfig, options: IdentifierOpti
   };
 
   return {
-    identify(token) {
+    identify({ token }) {
+      if (token === undefined) return refuse('token_missing', '');
       if (token.length > maxTokenLength) return refuse('token_malformed', `longer than ${maxTokenLength} bytes`);
       const digest = digestOf(token);
       const known = verified.get(digest);

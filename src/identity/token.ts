@@ -1,4 +1,4 @@
-import type { IdentityRefusal } from './caller.ts';
+import { type IdentityRefusal, refuse } from './caller.ts';
 
 /** Longest credential that is looked at, in characters (a JWT is ASCII: bytes). */
 export const maxTokenLength = 16_384;
@@ -9,10 +9,6 @@ export interface OpenedToken {
   readonly ok: true;
   readonly header: Readonly<Record<string, unknown>>;
   readonly claims: Readonly<Record<string, unknown>>;
-}
-
-export function refuse(reason: IdentityRefusal['reason'], detail: string): IdentityRefusal {
-  return { ok: false, reason, detail };
 }
 
 /**

@@ -3,7 +3,7 @@ export interface SessionCaller {
   readonly provider: string;
   readonly subject: string;
   readonly email: string | undefined;
-  readonly kind: 'person' | 'service';
+  readonly kind: 'person' | 'service' | 'peer';
   readonly groups: readonly string[];
   readonly team: string | undefined;
 }

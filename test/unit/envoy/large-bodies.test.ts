@@ -22,6 +22,8 @@ const request: GateRequest = {
   body,
   clientAddress: '127.0.0.1',
   namedModel: undefined,
+  peer: '',
+  jwtAuthn: undefined,
 };
 
 /** A gate that reads bodies, and then knows no model. */

@@ -16,7 +16,7 @@ test('a provider needs a name, an issuer, an audience and algorithms, and has de
     providers: [
       {
         tokenType: 'at+jwt',
-        groupsClaim: 'groups',
+        groups: { source: 'claim', claims: ['groups'], required: true },
         emailClaim: 'email',
         leewaySeconds: 30,
         keys: { cooldownSeconds: 30, maxAgeSeconds: 3600 },
@@ -58,13 +58,13 @@ describe('the gateway refuses to start', () => {
   test('without any provider, with two of one name or issuer, or with two teams of one name', () => {
     expect(problemsOf({ providers: [] })).toHaveLength(1);
     expect(problemsOf({ providers: [good, good] })).toEqual([
-      'providers.1: the name "corp" is there twice',
-      'providers.1: the issuer "https://id.example.com" is there twice',
+      'providers.1.name: the name "corp" is there twice',
+      'providers.1.issuer: the issuer "https://id.example.com" is there twice',
     ]);
     const teams = [
       { name: 'a', groups: ['x'] },
       { name: 'a', groups: ['y'] },
     ];
-    expect(problemsOf({ providers: [good], teams })).toEqual(['teams.1: the name "a" is there twice']);
+    expect(problemsOf({ providers: [good], teams })).toEqual(['teams.1.name: the name "a" is there twice']);
   });
 });

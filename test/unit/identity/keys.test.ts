@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Identifier } from '../../../src/identity/caller.ts';
 import { createIdentifier } from '../../../src/identity/oidc.ts';
-import { configFor, epoch, json, makeKey, type SigningKey, TestProvider, tokenOf } from './provider.ts';
+import { bearer, configFor, epoch, json, makeKey, type SigningKey, TestProvider, tokenOf } from './provider.ts';
 
 let key: SigningKey;
 let other: SigningKey;
@@ -26,7 +26,7 @@ function identifierWith(overrides: Record<string, unknown> = {}): Identifier {
 
 async function outcome(identifier: Identifier, parts: { key?: SigningKey; sub?: string } = {}): Promise<string> {
   const claims = { sub: parts.sub ?? 'jane', exp: nowMs / 1000 + 600, iat: nowMs / 1000 };
-  const answer = await identifier.identify(await tokenOf(provider, { key: parts.key ?? key, claims }));
+  const answer = await identifier.identify(bearer(await tokenOf(provider, { key: parts.key ?? key, claims })));
   return answer.ok ? 'ok' : answer.reason;
 }
 
@@ -70,13 +70,13 @@ describe('signing keys', () => {
   test('are used through an outage, and no longer than maxAgeSeconds', async () => {
     const identifier = identifierWith();
     const token = await tokenOf(provider, { key, claims: { exp: epoch / 1000 + 86_400 } });
-    expect(await identifier.identify(token)).toMatchObject({ ok: true });
+    expect(await identifier.identify(bearer(token))).toMatchObject({ ok: true });
     provider.answers['/jwks'] = (_req, res) => res.writeHead(500).end();
     nowMs += 3_599_000;
-    expect(await identifier.identify(token)).toMatchObject({ ok: true });
+    expect(await identifier.identify(bearer(token))).toMatchObject({ ok: true });
     await expect.poll(() => provider.keyFetches).toBe(2);
     nowMs += 1_000;
-    expect(await identifier.identify(token)).toMatchObject({ ok: false, reason: 'keys_unavailable' });
+    expect(await identifier.identify(bearer(token))).toMatchObject({ ok: false, reason: 'keys_unavailable' });
     expect(await outcome(identifier)).toBe('keys_unavailable');
   });
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Caller, Identification, Identifier } from '../../../src/identity/caller.ts';
 import { createIdentifier } from '../../../src/identity/oidc.ts';
-import { configFor, epoch, makeKey, type SigningKey, TestProvider, tokenOf } from './provider.ts';
+import { bearer, configFor, epoch, makeKey, type SigningKey, TestProvider, tokenOf } from './provider.ts';
 
 let key: SigningKey;
 let provider: TestProvider;
@@ -24,7 +24,7 @@ function callerOf(answer: Identification): Caller {
 
 async function identified(claims: Record<string, unknown>, overrides = {}, more = {}): Promise<Caller> {
   const identifier = createIdentifier(configFor(provider, overrides, more), options);
-  return callerOf(await identifier.identify(await tokenOf(provider, { key, claims })));
+  return callerOf(await identifier.identify(bearer(await tokenOf(provider, { key, claims }))));
 }
 
 describe('a good access token', () => {
@@ -56,7 +56,7 @@ describe('a good access token', () => {
     ['nothing', 'roles', {}, []],
     ['an inherited name', 'constructor.name', {}, []],
   ])('has its groups read from %s', async (_what, groupsClaim, claims, expected) => {
-    expect((await identified(claims, { groupsClaim })).groups).toEqual(expected);
+    expect((await identified(claims, { groups: { claims: [groupsClaim] } })).groups).toEqual(expected);
   });
 
   test.each([
@@ -69,7 +69,7 @@ describe('a good access token', () => {
     ['a pointer to elsewhere (Entra ID overage)', { groups: undefined, _claim_names: { groups: 'src1' } }],
   ])('is refused when its groups are %s, since a rule may deny by group', async (_what, claims) => {
     const identifier = createIdentifier(configFor(provider), options);
-    const answer = await identifier.identify(await tokenOf(provider, { key, claims }));
+    const answer = await identifier.identify(bearer(await tokenOf(provider, { key, claims })));
     expect(answer).toMatchObject({ ok: false, reason: 'token_invalid' });
   });
 
@@ -107,11 +107,11 @@ describe('a good access token', () => {
       const both = configFor(provider);
       const second = { ...configFor(other).providers[0]!, name: 'partner' };
       const identifier = createIdentifier({ ...both, providers: [...both.providers, second] }, options);
-      const ours = callerOf(await identifier.identify(await tokenOf(provider, { key })));
-      const theirs = callerOf(await identifier.identify(await tokenOf(other, { key: otherKey })));
+      const ours = callerOf(await identifier.identify(bearer(await tokenOf(provider, { key }))));
+      const theirs = callerOf(await identifier.identify(bearer(await tokenOf(other, { key: otherKey }))));
       expect([ours.subject, theirs.subject]).toEqual(['jane', 'jane']);
       expect([ours.provider, theirs.provider]).toEqual(['corp', 'partner']);
-      const crossed = await identifier.identify(await tokenOf(provider, { key: otherKey }));
+      const crossed = await identifier.identify(bearer(await tokenOf(provider, { key: otherKey })));
       expect(crossed).toMatchObject({ ok: false, reason: 'token_invalid' });
     } finally {
       await other.stop();
@@ -127,22 +127,22 @@ describe('a token that was verified before', () => {
 
   test('is answered synchronously, with the same caller', async () => {
     const token = await tokenOf(provider, { key });
-    const first = await identifier.identify(token);
-    expect(identifier.identify(token)).toBe(first);
+    const first = await identifier.identify(bearer(token));
+    expect(identifier.identify(bearer(token))).toBe(first);
   });
 
   test('is refused the moment it expires', async () => {
     const token = await tokenOf(provider, { key });
-    const caller = callerOf(await identifier.identify(token));
+    const caller = callerOf(await identifier.identify(bearer(token)));
     nowMs = caller.expiresAtMs - 1;
-    expect(await identifier.identify(token)).toMatchObject({ ok: true });
+    expect(await identifier.identify(bearer(token))).toMatchObject({ ok: true });
     nowMs = caller.expiresAtMs;
-    expect(identifier.identify(token)).toMatchObject({ ok: false, reason: 'token_expired' });
+    expect(identifier.identify(bearer(token))).toMatchObject({ ok: false, reason: 'token_expired' });
   });
 
   test('is not asked for twice at once', async () => {
     const token = await tokenOf(provider, { key });
-    const answers = await Promise.all([identifier.identify(token), identifier.identify(token)]);
+    const answers = await Promise.all([identifier.identify(bearer(token)), identifier.identify(bearer(token))]);
     expect(answers[0]).toBe(answers[1]);
     expect(provider.keyFetches).toBe(1);
   });
@@ -150,25 +150,25 @@ describe('a token that was verified before', () => {
   test('is forgotten when the cache is full, and verified again', async () => {
     const small = createIdentifier(configFor(provider, {}, { tokenCacheEntries: 1 }), options);
     const [one, two] = [await tokenOf(provider, { key }), await tokenOf(provider, { key, claims: { sub: 'sam' } })];
-    await small.identify(one);
-    await small.identify(two);
-    expect(small.identify(two)).not.toBeInstanceOf(Promise);
-    expect(small.identify(one)).toBeInstanceOf(Promise);
+    await small.identify(bearer(one));
+    await small.identify(bearer(two));
+    expect(small.identify(bearer(two))).not.toBeInstanceOf(Promise);
+    expect(small.identify(bearer(one))).toBeInstanceOf(Promise);
   });
 
   test('is refused once its key was withdrawn by the provider', async () => {
     const token = await tokenOf(provider, { key });
-    await identifier.identify(token);
+    await identifier.identify(bearer(token));
     provider.keys = [(await makeKey('second')).publicJwk];
     nowMs += 300_000;
     await fetchedInBackground(identifier, token, 1);
     nowMs += 310_000;
     await fetchedInBackground(identifier, token, 2);
-    expect(await identifier.identify(token)).toMatchObject({ ok: false, reason: 'token_invalid' });
+    expect(await identifier.identify(bearer(token))).toMatchObject({ ok: false, reason: 'token_invalid' });
   });
 
   async function fetchedInBackground(of: Identifier, token: string, fetches: number): Promise<void> {
-    await of.identify(token);
+    await of.identify(bearer(token));
     await expect.poll(() => provider.keyFetches).toBe(fetches);
   }
 });

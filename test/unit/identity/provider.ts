@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
+import type { Proof } from '../../../src/identity/caller.ts';
 import { type IdentityConfig, identitySection } from '../../../src/identity/config.ts';
 
 export const epoch = Date.UTC(2026, 0, 15, 12, 0, 0);
@@ -76,6 +77,9 @@ export function configFor(
     ...more,
   });
 }
+
+/** What a request with nothing but a token brings. */
+export const bearer = (token: string): Proof => ({ token, peer: '', jwtAuthn: undefined });
 
 export const atEpoch = Math.floor(epoch / 1000);
 

@@ -6,6 +6,7 @@ import { createIdentifier } from '../../../src/identity/oidc.ts';
 import {
   atEpoch,
   audience,
+  bearer,
   configFor,
   encode,
   epoch,
@@ -31,7 +32,7 @@ beforeAll(async () => {
 afterAll(() => provider.stop());
 
 async function reasonFor(token: string, by: Identifier = identifier): Promise<string> {
-  const answer = await by.identify(token);
+  const answer = await by.identify(bearer(token));
   if (answer.ok) return 'ok';
   if (token !== '') expect(answer.detail).not.toContain(token.slice(0, 40));
   expect(answer.detail.length).toBeLessThan(200);

@@ -18,6 +18,9 @@ export function caller(overrides: Partial<Caller> = {}): Caller {
     groups: ['ml-eng'],
     team: 'ml-platform',
     claims: { sub: 'jane', level: 3, score: 0.5, org: { unit: 'research', constructor: 'x' }, tags: ['a', 1] },
+    proof: 'token',
+    tokenId: undefined,
+    issuedAtMs: nowMs - 60_000,
     expiresAtMs: nowMs + 60_000,
     ...overrides,
   };
