@@ -35,8 +35,14 @@ export interface StateStore {
   list(prefix: string, page: { readonly after?: string; readonly limit: number }): Promise<readonly StoredDocument[]>;
   /** Removes `limit` expired documents at most from the disk; says how many. */
   deleteExpired(limit: number): Promise<number>;
+  /** Whether it can be used, for `/readyz`; costs next to nothing. */
+  health(): StateHealth;
   close(): Promise<void>;
 }
+
+export type StateHealth =
+  | { readonly ready: true; readonly detail: string }
+  | { readonly ready: false; readonly reason: string };
 
 /** The store cannot be read or written. */
 export class StateUnavailable extends Error {
