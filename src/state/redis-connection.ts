@@ -251,7 +251,7 @@ function within<T>(ms: number, work: Promise<T>): Promise<T> {
 const isRefusal = (error: unknown): boolean =>
   error instanceof RedisUnfit ||
   error instanceof StateUnavailable ||
-  (error instanceof ErrorReply && refusals.some(([pattern]) => pattern.test(error.message))) ||
+  refusals.some(([pattern]) => pattern.test(replyOf(error))) ||
   /^(CERT_|ERR_TLS|ERR_SSL|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(codeOf(error));
 
 /** What the server says to us, as told to the operator. Never its own words: they may quote what we sent. */
@@ -259,16 +259,25 @@ const refusals: readonly (readonly [RegExp, string])[] = [
   [/^WRONGPASS/, 'it refuses the user or the password (WRONGPASS)'],
   [/^NOAUTH/, 'it asks for a password (NOAUTH)'],
   [/^ERR .*without any password configured/, 'it asks for no password, but one is configured'],
-  [/^NOPERM/, 'the user lacks a permission (NOPERM)'],
+  [/^NOPERM|^ERR The user executing the script can't/, 'the user lacks a permission (NOPERM)'],
   [/^ERR .*DB index/, 'it does not have this database'],
   [/^ERR .*unknown command/i, 'it lacks a command that is needed'],
   [/^MOVED/, 'it is a node of a Redis Cluster that does not have our keys (MOVED)'],
 ];
 
+/** What the server answered, if that is the error. Redis 6 wraps the errors in a script as `ERR Error running script (…): @user_script: 1: -OOM …`. */
+function replyOf(error: unknown): string {
+  if (!(error instanceof ErrorReply)) return '';
+  const inner = /^ERR Error running script .*?@user_script: ?\d+: (?:@user_script: ?\d+: )?-?(.*)$/s.exec(
+    error.message,
+  )?.[1];
+  if (inner === undefined) return error.message;
+  return /^[A-Z]+ /.test(inner) ? inner : `ERR ${inner}`;
+}
+
 /** After these the connection is of no more use: no answer, a primary that became a replica, a slot that moved away, … */
 const endsSession = (error: unknown): error is Error =>
-  error instanceof NoAnswer ||
-  (error instanceof ErrorReply && /^(READONLY|NOAUTH|MOVED|MASTERDOWN|CLUSTERDOWN)\b/.test(error.message));
+  error instanceof NoAnswer || /^(READONLY|NOAUTH|MOVED|MASTERDOWN|CLUSTERDOWN)\b/.test(replyOf(error));
 
 function unavailable(error: unknown): StateUnavailable {
   if (error instanceof StateUnavailable) return error;
@@ -277,9 +286,10 @@ function unavailable(error: unknown): StateUnavailable {
 
 function describe(error: unknown): string {
   if (error instanceof RedisUnfit || error instanceof NoAnswer) return error.message;
-  if (error instanceof ErrorReply) {
-    const known = refusals.find(([pattern]) => pattern.test(error.message));
-    return known?.[1] ?? `it answers with an error (${/^[A-Z]+\b/.exec(error.message)?.[0] ?? 'unknown'})`;
+  const reply = replyOf(error);
+  if (reply !== '') {
+    const known = refusals.find(([pattern]) => pattern.test(reply));
+    return known?.[1] ?? `it answers with an error (${/^[A-Z]+\b/.exec(reply)?.[0] ?? 'unknown'})`;
   }
   const code = codeOf(error);
   return code === '' ? 'the connection was lost' : `out of reach (${code})`;

@@ -50,8 +50,9 @@ end
 const sources = {
   /** layout → the layout that is there, ours if there was none */
   claim: `
-    redis.call('SET', KEYS[5], ARGV[1], 'NX')
-    return redis.call('GET', KEYS[5])`,
+    local layout = redis.call('GET', KEYS[5])
+    if not layout then redis.call('SET', KEYS[5], ARGV[1]) end
+    return layout or ARGV[1]`,
   /** key, value, expires, now → 1 when it was put */
   putIfAbsent: `
     if live(ARGV[1], ARGV[4]) then return 0 end
