@@ -28,7 +28,7 @@ const redis = z
     engine: z
       .literal('redis')
       .describe(
-        'A Redis (6 or newer) or Valkey primary that all replicas share. See operations.md: what it must be set to, and what a failover may lose.',
+        'A Redis (6 or newer) or Valkey primary that all replicas share. [operations.md](operations.md#control-state) has what it must be set to, and what a failover may lose.',
       ),
     url: z
       .url({ protocol: /^rediss?$/ })
@@ -85,7 +85,9 @@ const redis = z
   });
 
 /** The `state:` section: control state, what replicas must agree on (approvals, grants, replay and revocation lists). */
-export const stateSection = z.discriminatedUnion('engine', [sqlite, redis]);
+export const stateSection = z
+  .discriminatedUnion('engine', [sqlite, redis])
+  .describe('Control state: what gateways must agree on, such as replay lists, revocations and logins under way.');
 
 export type StateConfig = Readonly<z.output<typeof stateSection>>;
 export type RedisConfig = Extract<StateConfig, { engine: 'redis' }>;

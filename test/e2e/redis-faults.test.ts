@@ -1,6 +1,8 @@
 /** Control state in a real Redis that fails: the gate is told at once, nothing queues, and it goes on when Redis does. */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { createClient } from 'redis';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -298,8 +300,9 @@ suite('Redis that fails (skipped where REDIS_SERVER_BIN names none: `npm test` b
 
   describe('a user and a password', () => {
     /** What docs/operations.md tells the operator to give. */
-    const acl =
-      'on >right ~{test:}* resetchannels -@all +info +select +eval +evalsha +time +get +set +hget +hset +hdel +zadd +zrem +zrangebylex +zrangebyscore';
+    const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'operations.md'), 'utf8');
+    const [, documented = ''] = /^ACL SETUSER sallyport (.*)$/m.exec(page) ?? [];
+    const acl = documented.replace('PASSWORD', 'right').replace('{sallyport:}', '{test:}');
     const secret = (password: string | undefined) => async () => ({ password, ca: undefined });
     const user = async (rules = acl) => (await raw()).aclSetUser('gate', rules.split(' '));
 
