@@ -1,5 +1,7 @@
+import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createClient, ErrorReply } from 'redis';
+import { createClient } from 'redis';
+import { endsSession, isRefusal, NoAnswer, RedisUnfit, unavailable } from './redis-errors.ts';
 import { redisScripts } from './redis-scripts.ts';
 import { StateUnavailable } from './store.ts';
 
@@ -24,9 +26,6 @@ export interface RedisConnectionOptions {
   /** The same on every connection, before anything else uses it; throws RedisUnfit for a server that must not be used. */
   readonly prepare: (client: RedisClient) => Promise<void>;
 }
-
-/** The server answers, but must not be used as it is. The message is for the operator and holds nothing secret. */
-export class RedisUnfit extends Error {}
 
 export type RedisClient = ReturnType<typeof newClient>;
 
@@ -195,16 +194,22 @@ function newClient({ url, username, database, timeoutMs }: RedisConnectionOption
   const address = { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || 6379) };
   // We make each connection ourselves, so that each server is inspected before it is used.
   const socket = { ...address, connectTimeout: timeoutMs, reconnectStrategy: false } as const;
+  const tls = {
+    tls: true,
+    minVersion: 'TLSv1.2',
+    // RFC 6066, section 3: a server name is never an address.
+    ...(isIP(address.host) === 0 && { servername: address.host }),
+    ...(ca !== undefined && { ca }),
+  } as const;
   return createClient({
     RESP: 2,
-    socket:
-      protocol === 'rediss:'
-        ? { ...socket, tls: true, servername: address.host, minVersion: 'TLSv1.2', ...(ca !== undefined && { ca }) }
-        : socket,
+    socket: protocol === 'rediss:' ? { ...socket, ...tls } : socket,
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     database,
     disableOfflineQueue: true,
+    // Its own timeout ends with the writing; ours does not.
+    commandOptions: { timeout: 0 },
     disableClientInfo: true,
     maintNotifications: 'disabled',
     scripts: redisScripts,
@@ -228,8 +233,6 @@ async function inspect(client: RedisClient): Promise<string> {
   return `${version}, append-only file ${facts.get('aof_enabled') === '1' ? 'on' : 'off: a restart of it may lose state'}`;
 }
 
-class NoAnswer extends Error {}
-
 /**
  * The outcome of `work`, or NoAnswer after `ms`. When the timer itself is late, our own event loop was busy and an answer
  * may be there unread: then it is read first, and the wait goes on for half of `ms`, once.
@@ -246,53 +249,3 @@ function within<T>(ms: number, work: Promise<T>): Promise<T> {
     work.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
-
-/** The server, its certificate or our own files say no: trying again soon does not help. */
-const isRefusal = (error: unknown): boolean =>
-  error instanceof RedisUnfit ||
-  error instanceof StateUnavailable ||
-  refusals.some(([pattern]) => pattern.test(replyOf(error))) ||
-  /^(CERT_|ERR_TLS|ERR_SSL|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(codeOf(error));
-
-/** What the server says to us, as told to the operator. Never its own words: they may quote what we sent. */
-const refusals: readonly (readonly [RegExp, string])[] = [
-  [/^WRONGPASS/, 'it refuses the user or the password (WRONGPASS)'],
-  [/^NOAUTH/, 'it asks for a password (NOAUTH)'],
-  [/^ERR .*without any password configured/, 'it asks for no password, but one is configured'],
-  [/^NOPERM|^ERR The user executing the script can't/, 'the user lacks a permission (NOPERM)'],
-  [/^ERR .*DB index/, 'it does not have this database'],
-  [/^ERR .*unknown command/i, 'it lacks a command that is needed'],
-  [/^MOVED/, 'it is a node of a Redis Cluster that does not have our keys (MOVED)'],
-];
-
-/** What the server answered, if that is the error. Redis 6 wraps the errors in a script as `ERR Error running script (…): @user_script: 1: -OOM …`. */
-function replyOf(error: unknown): string {
-  if (!(error instanceof ErrorReply)) return '';
-  const inner = /^ERR Error running script .*?@user_script: ?\d+: (?:@user_script: ?\d+: )?-?(.*)$/s.exec(
-    error.message,
-  )?.[1];
-  if (inner === undefined) return error.message;
-  return /^[A-Z]+ /.test(inner) ? inner : `ERR ${inner}`;
-}
-
-/** After these the connection is of no more use: no answer, a primary that became a replica, a slot that moved away, … */
-const endsSession = (error: unknown): error is Error =>
-  error instanceof NoAnswer || /^(READONLY|NOAUTH|MOVED|MASTERDOWN|CLUSTERDOWN)\b/.test(replyOf(error));
-
-function unavailable(error: unknown): StateUnavailable {
-  if (error instanceof StateUnavailable) return error;
-  return new StateUnavailable(`Redis: ${describe(error)}`, { cause: error });
-}
-
-function describe(error: unknown): string {
-  if (error instanceof RedisUnfit || error instanceof NoAnswer) return error.message;
-  const reply = replyOf(error);
-  if (reply !== '') {
-    const known = refusals.find(([pattern]) => pattern.test(reply));
-    return known?.[1] ?? `it answers with an error (${/^[A-Z]+\b/.exec(reply)?.[0] ?? 'unknown'})`;
-  }
-  const code = codeOf(error);
-  return code === '' ? 'the connection was lost' : `out of reach (${code})`;
-}
-
-const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '');

@@ -1,4 +1,5 @@
-import { RedisConnection, type RedisConnectionOptions, RedisUnfit } from './redis-connection.ts';
+import { RedisConnection, type RedisConnectionOptions } from './redis-connection.ts';
+import { RedisUnfit } from './redis-errors.ts';
 import { redisKeys } from './redis-scripts.ts';
 import {
   checkExpiry,

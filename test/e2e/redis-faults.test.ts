@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
+import { inspect } from 'node:util';
 import { createClient } from 'redis';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openRedisState, type RedisStateOptions } from '../../src/state/redis.ts';
@@ -205,6 +206,20 @@ suite('Redis that fails (skipped where REDIS_SERVER_BIN names none: `npm test` b
         expect(ms).toBeLessThan(5_000);
       },
     );
+
+    test('with a server that repeats the password in its error, which goes no further', async () => {
+      const answer = '-ERR unknown command `AUTH`, with args beginning with: `gate` `hunter2`\r\n';
+      const port = await listening(
+        createServer((socket) => socket.on('error', () => {}).on('data', () => socket.write(answer))),
+      );
+      const error = await open({
+        url: `redis://127.0.0.1:${port}`,
+        username: 'gate',
+        secrets: async () => ({ password: 'hunter2', ca: undefined }),
+      }).catch((reason: unknown) => reason);
+      expect(error).toMatchObject({ message: 'Redis: it lacks a command that is needed' });
+      expect(inspect(error, { depth: 10 })).not.toContain('hunter2');
+    });
 
     test('with nobody there, after trying for as long as it was told', async () => {
       await server.kill();

@@ -1,10 +1,13 @@
 /** Control state in a real Redis: the contract, many clients at once, and the layout. Faults: redis-faults.test.ts. */
+import fc from 'fast-check';
 import { createClient } from 'redis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createMemoryState } from '../../src/state/memory.ts';
 import { openRedisState, type RedisStateOptions } from '../../src/state/redis.ts';
 import type { StateStore } from '../../src/state/store.ts';
 import { type RedisServer, redisBinary, startRedis } from '../support/redis-server.ts';
 import { stateContract } from '../unit/state/contract.ts';
+import { expectSameAnswers, steps } from '../unit/state/same-answers.ts';
 
 const suite = describe.skipIf(redisBinary === undefined);
 
@@ -44,6 +47,22 @@ suite('Redis (skipped where REDIS_SERVER_BIN names none: `npm test` brings it)',
   };
 
   stateContract('the store in Redis', (now) => open({ now }));
+
+  test('whatever is done to them, Redis and memory answer alike', async () => {
+    let runs = 0;
+    await fc.assert(
+      fc.asyncProperty(steps, async (all) => {
+        runs += 1;
+        const clock = { nowMs: 1_000 };
+        const now = () => clock.nowMs;
+        const redis = await open({ now, prefix: `alike-${runs}:` });
+        await expectSameAnswers([createMemoryState({ now }), redis], clock, all);
+        await redis.close();
+      }),
+      { numRuns: 200 },
+    );
+    expect(runs).toBeGreaterThanOrEqual(200);
+  });
 
   describe('two gateways at once', () => {
     test('of 100 puts of one key by two clients, exactly one puts', async () => {
@@ -230,7 +249,12 @@ suite('Redis (skipped where REDIS_SERVER_BIN names none: `npm test` brings it)',
       const value = `ä\u{1f600}€\u{10ffff}`.repeat(170_000);
       const keys = Array.from({ length: 6 }, (_, i) => `big/${i}`);
       for (const key of keys) await store.putIfAbsent(key, value);
+      const client = await raw();
+      await client.configResetStat();
       const listed = await store.list('big/', { limit: 100 });
+      // 13 MB in answers of 4 MiB and a document at most: Redis is not held for long.
+      const calls = /cmdstat_evalsha:calls=(\d+)/.exec(await client.info('commandstats'))?.[1];
+      expect(Number(calls)).toBeGreaterThanOrEqual(3);
       expect(listed.map(({ key }) => key)).toEqual(keys);
       for (const document of listed) expect(document.value === value).toBe(true);
       expect((await store.get('big/3'))!.value === value).toBe(true);
