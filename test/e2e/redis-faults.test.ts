@@ -1,86 +1,21 @@
 /** Control state in a real Redis that fails: the gate is told at once, nothing queues, and it goes on when Redis does. */
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Server } from 'node:net';
-import { join } from 'node:path';
-import { createServer as createTlsServer } from 'node:tls';
+import { createServer } from 'node:net';
 import { inspect } from 'node:util';
-import { createClient } from 'redis';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { openRedisState, type RedisStateOptions } from '../../src/state/redis.ts';
-import { type StateStore, StateUnavailable } from '../../src/state/store.ts';
-import { faultyPath, type RedisServer, redisBinary, startRedis } from '../support/redis-server.ts';
-import { createAuthority } from './support/certificates.ts';
+import { describe, expect, test, vi } from 'vitest';
+import { redisBinary } from '../support/redis-server.ts';
+import { redisCases } from './support/redis-cases.ts';
 
 const suite = describe.skipIf(redisBinary === undefined);
-const nobody = { password: undefined, ca: undefined };
 
 suite('Redis that fails (skipped where REDIS_SERVER_BIN names none: `npm test` brings it)', () => {
-  let server: RedisServer;
-  const cleanups: (() => Promise<void> | void)[] = [];
-  beforeAll(async () => {
-    server = await startRedis();
-  });
-  afterAll(() => server?.stop());
-  afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-    await server.restart();
-  });
-
-  const open = async (options: Partial<RedisStateOptions> = {}): Promise<StateStore> => {
-    const store = await openRedisState({
-      url: server.url,
-      username: undefined,
-      database: 0,
-      prefix: 'test:',
-      timeoutMs: 2_000,
-      patienceMs: 0,
-      secrets: async () => nobody,
-      now: Date.now,
-      ...options,
-    });
-    cleanups.push(() => store.close());
-    return store;
-  };
-  const raw = async (url = server.url) => {
-    const client = await createClient({ url, RESP: 2 }).connect();
-    client.on('error', () => {});
-    cleanups.push(() => client.destroy());
-    return client;
-  };
-  const path = async () => {
-    const faulty = await faultyPath(server.port);
-    cleanups.push(() => faulty.close());
-    return faulty;
-  };
-  const listening = async (it: Server) => {
-    it.listen(0, '127.0.0.1');
-    await once(it, 'listening');
-    cleanups.push(() => void it.close());
-    return (it.address() as AddressInfo).port;
-  };
-  const ready = (store: StateStore) =>
-    vi.waitFor(() => expect(store.health()).toMatchObject({ ready: true }), { timeout: 15_000 });
-  const notReady = (store: StateStore, reason: RegExp) =>
-    vi.waitFor(() => expect(store.health()).toMatchObject({ ready: false, reason: expect.stringMatching(reason) }), {
-      timeout: 15_000,
-    });
-  /** How it fails, and after how many milliseconds. */
-  const failure = async (work: Promise<unknown>): Promise<{ message: string; ms: number }> => {
-    const begun = performance.now();
-    const error: unknown = await work.then(
-      (value) => value,
-      (reason: unknown) => reason,
-    );
-    expect(error).toBeInstanceOf(StateUnavailable);
-    return { message: (error as Error).message, ms: performance.now() - begun };
-  };
+  const cases = redisCases();
+  const { open, raw, path, listening, ready, notReady, failure } = cases;
 
   describe('a server that goes away', () => {
     test('makes every operation unavailable at once, and serves again when it is back', async () => {
       const store = await open();
       await store.putIfAbsent('a', '1');
-      await server.kill();
+      await cases.server.kill();
       await notReady(store, /lost|ECONN/);
       const operations = [
         store.get('a'),
@@ -91,7 +26,7 @@ suite('Redis that fails (skipped where REDIS_SERVER_BIN names none: `npm test` b
         store.deleteExpired(10),
       ];
       for (const { ms } of await Promise.all(operations.map(failure))) expect(ms).toBeLessThan(500);
-      await server.restart();
+      await cases.server.restart();
       await ready(store);
       expect(await store.putIfAbsent('a', '2')).toBe(true);
     });
@@ -101,13 +36,13 @@ suite('Redis that fails (skipped where REDIS_SERVER_BIN names none: `npm test` b
       const store = await open({ url: faulty.url, timeoutMs: 30_000 });
       faulty.stall(true);
       const waiting = failure(store.putIfAbsent('a', '1'));
-      await server.kill();
+      await cases.server.kill();
       expect((await waiting).ms).toBeLessThan(10_000);
     });
 
     test('and is not back when the store is closed, does not keep it', async () => {
       const store = await open();
-      await server.kill();
+      await cases.server.kill();
       await notReady(store, /./);
       await store.close();
       expect(store.health()).toEqual({ ready: false, reason: 'the state store is closed' });
@@ -116,7 +51,7 @@ suite('Redis that fails (skipped where REDIS_SERVER_BIN names none: `npm test` b
     test('with the scripts and the state gone after it, takes new state', async () => {
       const store = await open();
       await store.putIfAbsent('a', '1');
-      await server.restart();
+      await cases.server.restart();
       await ready(store);
       const puts = await Promise.all(Array.from({ length: 10 }, () => store.putIfAbsent('a', '2')));
       expect(puts.filter(Boolean)).toHaveLength(1);
@@ -222,16 +157,16 @@ suite('Redis that fails (skipped where REDIS_SERVER_BIN names none: `npm test` b
     });
 
     test('with nobody there, after trying for as long as it was told', async () => {
-      await server.kill();
+      await cases.server.kill();
       const { message, ms } = await failure(open({ patienceMs: 600 }));
       expect(message).toBe('Redis: out of reach (ECONNREFUSED)');
       expect(ms).toBeGreaterThan(300);
     });
 
     test('but waits for a server that is still starting', async () => {
-      await server.kill();
+      await cases.server.kill();
       const store = open({ patienceMs: 15_000 });
-      await server.restart();
+      await cases.server.restart();
       expect(await (await store).putIfAbsent('a', '1')).toBe(true);
     });
 
@@ -310,115 +245,6 @@ suite('Redis that fails (skipped where REDIS_SERVER_BIN names none: `npm test` b
       expect(await other.remove('a', version)).toBe(true);
       expect(await other.list('', { limit: 10 })).toEqual([]);
       await (await raw()).configSet('maxmemory', '0');
-    });
-  });
-
-  describe('a user and a password', () => {
-    /** What docs/operations.md tells the operator to give. */
-    const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'operations.md'), 'utf8');
-    const [, documented = ''] = /^ACL SETUSER sallyport (.*)$/m.exec(page) ?? [];
-    const acl = documented.replace('PASSWORD', 'right').replace('{sallyport:}', '{test:}');
-    const secret = (password: string | undefined) => async () => ({ password, ca: undefined });
-    const user = async (rules = acl) => (await raw()).aclSetUser('gate', rules.split(' '));
-
-    test('with the rights of the documentation can do everything', async () => {
-      await user();
-      const store = await open({ username: 'gate', secrets: secret('right') });
-      expect(await store.putIfAbsent('a', '1', { expiresAtMs: Date.now() + 60_000 })).toBe(true);
-      const { version } = (await store.get('a'))!;
-      expect(await store.replace('a', version, '2')).toMatchObject({ ok: true });
-      expect(await store.list('', { limit: 10 })).toHaveLength(1);
-      expect(await store.remove('a', (await store.get('a'))!.version)).toBe(true);
-      expect(await store.deleteExpired(10)).toBe(0);
-      expect(store.health()).toMatchObject({ ready: true, detail: expect.stringMatching(/^(Redis|Valkey) \d/) });
-    });
-
-    test.each<[string, string, string | undefined, string, string]>([
-      ['the password is wrong', 'gate', 'wrong', acl, 'it refuses the user or the password (WRONGPASS)'],
-      ['the user is unknown', 'other', 'right', acl, 'it refuses the user or the password (WRONGPASS)'],
-      ['it may not ask for the role', 'gate', 'right', `${acl} -info`, 'the user lacks a permission (NOPERM)'],
-      ['it may not write', 'gate', 'right', `${acl} -set`, 'the user lacks a permission (NOPERM)'],
-      ['it may not run scripts', 'gate', 'right', `${acl} -evalsha -eval`, 'the user lacks a permission (NOPERM)'],
-    ])(
-      'are refused at once where %s, and the password is told to nobody',
-      async (_, username, password, rules, message) => {
-        await user(rules);
-        const result = await failure(open({ username, secrets: secret(password), patienceMs: 60_000 }));
-        expect(result.message).toBe(`Redis: ${message}`);
-        expect(result.ms).toBeLessThan(5_000);
-        expect(result.message).not.toContain(password);
-      },
-    );
-
-    test('are needed where the server asks for them', async () => {
-      await (await raw()).configSet('requirepass', 'right');
-      const { message } = await failure(open({ patienceMs: 60_000 }));
-      expect(message).toBe('Redis: it asks for a password (NOAUTH)');
-      await open({ secrets: secret('right') });
-    });
-
-    test('may change: the new one is taken for the next connection', async () => {
-      const client = await raw();
-      await client.configSet('requirepass', 'first');
-      let password = 'first';
-      const store = await open({ secrets: async () => ({ password, ca: undefined }) });
-      await client.configSet('requirepass', 'second');
-      await client.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes']);
-      await notReady(store, /WRONGPASS/);
-      password = 'second';
-      await ready(store);
-      expect(await store.putIfAbsent('a', '1')).toBe(true);
-    });
-
-    test('whose file cannot be read makes a new connection fail, with the option’s name', async () => {
-      let isThere = true;
-      const secrets = async () => {
-        if (!isThere) throw new StateUnavailable('state.passwordFile cannot be read (ENOENT)');
-        return nobody;
-      };
-      const store = await open({ secrets });
-      isThere = false;
-      await server.restart();
-      await notReady(store, /state\.passwordFile cannot be read \(ENOENT\)/);
-    });
-  });
-
-  describe('TLS', () => {
-    const authority = createAuthority('test CA');
-    /** TLS in front of the server: not every build of Redis has its own. */
-    const tls = async (names: readonly string[], by = authority) => {
-      const { cert, key } = by.issue('redis', { dns: names });
-      const front = createTlsServer({ cert, key }, (incoming) => {
-        const outgoing = connect(server.port, '127.0.0.1');
-        incoming.on('error', () => outgoing.destroy()).pipe(outgoing);
-        outgoing.on('error', () => incoming.destroy()).pipe(incoming);
-      });
-      front.on('tlsClientError', () => {});
-      return listening(front);
-    };
-    const trusting = (ca: string | undefined) => async () => ({ password: undefined, ca });
-
-    test('is used with rediss://, and the certificate is checked against caFile', async () => {
-      const port = await tls(['localhost']);
-      const store = await open({ url: `rediss://localhost:${port}`, secrets: trusting(authority.cert) });
-      expect(await store.putIfAbsent('a', '1')).toBe(true);
-      await store.close();
-    });
-
-    test.each<[string, readonly string[], string | undefined, RegExp]>([
-      ['of an authority that we do not know', ['localhost'], undefined, /UNABLE_TO|SELF_SIGNED/],
-      ['of another authority', ['localhost'], createAuthority('test CA').cert, /UNABLE_TO|SELF_SIGNED|CERT_/],
-      ['for another name', ['redis.example.com'], authority.cert, /ERR_TLS_CERT_ALTNAME_INVALID/],
-    ])('with a certificate %s is refused', async (_, names, ca, reason) => {
-      const port = await tls(names);
-      const options = { url: `rediss://localhost:${port}`, secrets: trusting(ca), patienceMs: 60_000 };
-      expect((await failure(open(options))).message).toMatch(reason);
-    });
-
-    test('is not left out where the server speaks none, and not added where it speaks nothing else', async () => {
-      await failure(open({ url: `rediss://localhost:${server.port}`, secrets: trusting(authority.cert) }));
-      const port = await tls(['localhost']);
-      await failure(open({ url: `redis://localhost:${port}` }));
     });
   });
 });
