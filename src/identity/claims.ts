@@ -1,7 +1,7 @@
 import { type Caller, type IdentityRefusal, refuse } from './caller.ts';
 import { claimAt } from './claim-path.ts';
 import type { ProviderConfig, TeamConfig } from './config.ts';
-import { readClaimGroups } from './groups/claims.ts';
+import { overageProblem, readClaimGroups } from './groups/claims.ts';
 import { mapGroups } from './groups/mapping.ts';
 import { isPlainText } from './plain-text.ts';
 import type { OpenedToken } from './token.ts';
@@ -100,7 +100,8 @@ export function readCaller(
   teams: readonly TeamConfig[],
 ): Caller | IdentityRefusal {
   const found = readClaimGroups(claims, provider.groups.claims);
-  if (found.problem !== undefined) return refuse('token_invalid', found.problem);
+  const problem = found.problem ?? (found.overage ? overageProblem : undefined);
+  if (problem !== undefined) return refuse('token_invalid', problem);
   const groups = mapGroups(found.groups, provider.groups);
   const email = claimAt(claims, provider.emailClaim);
   return Object.freeze({
