@@ -147,7 +147,9 @@ const written = z.strictObject({
     ),
   emailClaim: claimPath
     .optional()
-    .describe('Claim that holds the e-mail address; ignored when `email_verified` is false. Default `email`.'),
+    .describe(
+      'Claim that holds the e-mail address; ignored when `email_verified` is false. Default `email`, or as the preset says.',
+    ),
   kind: z
     .enum(['auto', 'person', 'service'])
     .optional()
@@ -185,7 +187,7 @@ export const oidcProvider = written.transform((section, ctx) => {
     tokenType: section.tokenType ?? preset.tokenType ?? 'at+jwt',
     requiredClaims: { ...preset.requiredClaims, ...section.requiredClaims },
     subjectClaim: section.subjectClaim ?? preset.subjectClaim ?? 'sub',
-    emailClaim: section.emailClaim ?? preset.emailClaim ?? 'email',
+    emailClaims: section.emailClaim === undefined ? (preset.emailClaims ?? ['email']) : [section.emailClaim],
     kind: section.kind ?? preset.kind ?? 'auto',
     groups,
   };

@@ -8,7 +8,8 @@ export interface Preset {
   readonly algorithms?: readonly z.output<typeof algorithm>[];
   readonly tokenType?: 'at+jwt' | 'JWT' | 'id_token';
   readonly subjectClaim?: ClaimPath;
-  readonly emailClaim?: ClaimPath;
+  /** The first that holds an address counts. */
+  readonly emailClaims?: readonly ClaimPath[];
   readonly kind?: 'auto' | 'person' | 'service';
   readonly requiredClaims?: Readonly<Record<string, true | string | number | boolean>>;
   readonly groups?: Partial<GroupsConfig>;
@@ -18,14 +19,15 @@ export const presetNames = ['generic', 'okta', 'entra', 'google', 'keycloak', 'k
 
 export const presets: Readonly<Record<(typeof presetNames)[number], Preset>> = {
   generic: {},
-  // https://developer.okta.com/docs/api/openapi/okta-oauth/guides/overview/: RS256, no typ, `cid` for the client.
-  okta: { algorithms: ['RS256'], tokenType: 'JWT', emailClaim: 'sub', groups: { claims: ['groups'] } },
+  // https://developer.okta.com/docs/api/openapi/okta-oauth/guides/overview/: RS256, no typ, `cid` for the client. `sub` of an
+  // access token is the person's login, mostly an address (or the client's id); of an ID token the user's id.
+  okta: { algorithms: ['RS256'], tokenType: 'JWT', emailClaims: ['sub', 'email'], groups: { claims: ['groups'] } },
   // https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference: `sub` is pairwise, `oid` is not.
   entra: {
     algorithms: ['RS256'],
     tokenType: 'JWT',
     subjectClaim: 'oid',
-    emailClaim: 'preferred_username',
+    emailClaims: ['preferred_username'],
     requiredClaims: { tid: true, ver: '2.0' },
     groups: { source: 'entra', claims: ['groups', 'roles'] },
   },
