@@ -135,7 +135,8 @@ function checkParty({ claims }: ReadToken, provider: ProviderConfig): IdentityRe
   const named = partyClaims.filter((name) => claims[name] !== undefined).map((name) => claims[name]);
   const isIdToken = provider.tokenType === 'id_token';
   if (listed !== undefined) {
-    if (named.length === 0 && !isIdToken) return refuse('token_invalid', 'the token does not say for which client it is');
+    if (named.length === 0 && !isIdToken)
+      return refuse('token_invalid', 'the token does not say for which client it is');
     if (!named.every((party) => (listed as readonly unknown[]).includes(party)))
       return refuse('token_invalid', 'the client is not an authorized party');
   }
@@ -160,7 +161,9 @@ export function holdsRequired(claims: Claims, name: string, wanted: ProviderConf
 }
 
 function checkRequired({ claims }: ReadToken, provider: ProviderConfig): IdentityRefusal | undefined {
-  const missing = Object.entries(provider.requiredClaims).find(([name, wanted]) => !holdsRequired(claims, name, wanted));
+  const missing = Object.entries(provider.requiredClaims).find(
+    ([name, wanted]) => !holdsRequired(claims, name, wanted),
+  );
   return missing === undefined
     ? undefined
     : refuse('token_invalid', `the required claim ${missing[0]} is missing or has another value`);
@@ -170,6 +173,9 @@ function checkRequired({ claims }: ReadToken, provider: ProviderConfig): Identit
 function checkSubject({ claims }: ReadToken, provider: ProviderConfig): IdentityRefusal | undefined {
   const path = provider.subjectClaim;
   if (!isPlainText(claimAt(claims, path), maxSubjectLength))
-    return refuse('token_invalid', `${typeof path === 'string' ? path : path.join(' > ')} is missing or not a short plain string`);
+    return refuse(
+      'token_invalid',
+      `${typeof path === 'string' ? path : path.join(' > ')} is missing or not a short plain string`,
+    );
   return undefined;
 }

@@ -53,11 +53,12 @@ function isService(claims: Claims): boolean {
   return [clientId, olderClientId].some((id) => typeof id === 'string' && username === `service-account-${id}`);
 }
 
-/** The first of the claims that holds an address, unless the provider says that addresses are not verified. */
+/** Unless the provider says that it is not verified. ID tokens have it in `email` (OpenID Connect Core §5.1), too. */
 function emailOf(claims: Claims, provider: ProviderConfig): string | undefined {
   const verified = claims['email_verified'];
   if (verified === false || verified === 'false') return undefined;
-  return provider.emailClaims
+  const paths = provider.tokenType === 'id_token' ? [provider.emailClaim, 'email'] : [provider.emailClaim];
+  return paths
     .map((path) => claimAt(claims, path))
     .find((value): value is string => isPlainText(value, maxEmailLength) && /^[^\s@]+@[^\s@]+$/.test(value));
 }

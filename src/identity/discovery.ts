@@ -9,7 +9,11 @@ type Document = Readonly<Record<string, unknown>>;
  * Asks the provider for its document (OpenID Connect Discovery §4). Rejects with HttpProblem. What it names is not known to
  * be safe: see `endpointIn`.
  */
-export async function discover(provider: ProviderConfig, http: Http, headers: Record<string, string> = {}): Promise<Document> {
+export async function discover(
+  provider: ProviderConfig,
+  http: Http,
+  headers: Record<string, string> = {},
+): Promise<Document> {
   const { issuer, keys } = provider;
   const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
   const document = objectIn(await askFor(http, url, keys, headers), 'the discovery document');

@@ -3,7 +3,7 @@ import { createLocalJWKSet, type JSONWebKeySet } from 'jose';
 import type { ProviderConfig } from './config.ts';
 import { objectIn } from './discovery.ts';
 import type { Http } from './http.ts';
-import { KeysUnavailable, type KeySource, keySource, problemIn } from './key-source.ts';
+import { type KeySource, KeysUnavailable, keySource, problemIn } from './key-source.ts';
 
 type KeyFinder = ReturnType<typeof createLocalJWKSet>;
 

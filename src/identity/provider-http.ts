@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { ProviderConfig } from './config.ts';
+import { hostsOfGroups } from './groups/hosts.ts';
 import { createHttp, type Http } from './http.ts';
 
 /** Hosts that the operator wrote down for a provider's discovery and keys. */
@@ -7,16 +8,15 @@ export const hostsOf = (provider: Pick<ProviderConfig, 'issuer' | 'jwksUri'>): r
   [provider.issuer, provider.jwksUri ?? provider.issuer].map((url) => new URL(url).hostname);
 
 /**
- * The client that asks a provider. What its discovery document names is asked, too, but not on addresses of this machine or
+ * The client that asks a provider, and the APIs that know its groups. What its discovery document names is asked, too, but not on addresses of this machine or
  * its networks, unless the operator wrote that host down or allows private addresses.
  *
- * @param moreHosts Other hosts that the operator wrote down (the APIs that know the groups).
  * @throws Error when `keys.caFile` cannot be read.
  */
-export function providerHttp(provider: ProviderConfig, moreHosts: readonly string[] = []): Http {
+export function providerHttp(provider: ProviderConfig): Http {
   const { caFile, allowPrivateAddresses } = provider.keys;
   return createHttp({
-    trustedHosts: [...hostsOf(provider), ...moreHosts],
+    trustedHosts: [...hostsOf(provider), ...hostsOfGroups(provider)],
     allowPrivateAddresses,
     ...(caFile === undefined ? {} : { ca: readFileSync(caFile, 'utf8') }),
   });

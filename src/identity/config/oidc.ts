@@ -148,7 +148,7 @@ const written = z.strictObject({
   emailClaim: claimPath
     .optional()
     .describe(
-      'Claim that holds the e-mail address; ignored when `email_verified` is false. Default `email`, or as the preset says.',
+      'Claim that holds the e-mail address; ignored when `email_verified` is false, or what it holds is no address. ID tokens may also have it in `email`. Default `email`, or as the preset says.',
     ),
   kind: z
     .enum(['auto', 'person', 'service'])
@@ -187,7 +187,7 @@ export const oidcProvider = written.transform((section, ctx) => {
     tokenType: section.tokenType ?? preset.tokenType ?? 'at+jwt',
     requiredClaims: { ...preset.requiredClaims, ...section.requiredClaims },
     subjectClaim: section.subjectClaim ?? preset.subjectClaim ?? 'sub',
-    emailClaims: section.emailClaim === undefined ? (preset.emailClaims ?? ['email']) : [section.emailClaim],
+    emailClaim: section.emailClaim ?? preset.emailClaim ?? 'email',
     kind: section.kind ?? preset.kind ?? 'auto',
     groups,
   };

@@ -8,8 +8,7 @@ export interface Preset {
   readonly algorithms?: readonly z.output<typeof algorithm>[];
   readonly tokenType?: 'at+jwt' | 'JWT' | 'id_token';
   readonly subjectClaim?: ClaimPath;
-  /** The first that holds an address counts. */
-  readonly emailClaims?: readonly ClaimPath[];
+  readonly emailClaim?: ClaimPath;
   readonly kind?: 'auto' | 'person' | 'service';
   readonly requiredClaims?: Readonly<Record<string, true | string | number | boolean>>;
   readonly groups?: Partial<GroupsConfig>;
@@ -20,14 +19,14 @@ export const presetNames = ['generic', 'okta', 'entra', 'google', 'keycloak', 'k
 export const presets: Readonly<Record<(typeof presetNames)[number], Preset>> = {
   generic: {},
   // https://developer.okta.com/docs/api/openapi/okta-oauth/guides/overview/: RS256, no typ, `cid` for the client. `sub` of an
-  // access token is the person's login, mostly an address (or the client's id); of an ID token the user's id.
-  okta: { algorithms: ['RS256'], tokenType: 'JWT', emailClaims: ['sub', 'email'], groups: { claims: ['groups'] } },
+  // access token is the person's login, mostly an address (or the client's id); in ID tokens it is `email`.
+  okta: { algorithms: ['RS256'], tokenType: 'JWT', emailClaim: 'sub', groups: { claims: ['groups'] } },
   // https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference: `sub` is pairwise, `oid` is not.
   entra: {
     algorithms: ['RS256'],
     tokenType: 'JWT',
     subjectClaim: 'oid',
-    emailClaims: ['preferred_username'],
+    emailClaim: 'preferred_username',
     requiredClaims: { tid: true, ver: '2.0' },
     groups: { source: 'entra', claims: ['groups', 'roles'] },
   },
