@@ -1,143 +1,22 @@
-/** Identities that the gate takes from Envoy: what is printed for them, and what `envoy check` says of them. */
 import { describe, expect, it } from 'vitest';
-import { parseAllDocuments, stringify } from 'yaml';
-import { standaloneBootstrap, type VerifiedByEnvoy } from '../../../src/envoy/bootstrap.ts';
-import { checkEnvoyConfig } from '../../../src/envoy/check.ts';
-import { defaultPrintOptions, type PrintOptions } from '../../../src/envoy/print/options.ts';
-import { type PrintTarget, printEnvoy, printTargets } from '../../../src/envoy/print.ts';
-
-// biome-ignore lint/suspicious/noExplicitAny: configurations are read and changed at any depth here
-type Tree = any;
-
-const NAMESPACE = 'envoy.filters.http.jwt_authn';
-const both: VerifiedByEnvoy = { peers: true, jwtAuthn: true };
-const neither: VerifiedByEnvoy = { peers: false, jwtAuthn: false };
-const jwtProviders = [
-  { issuer: 'https://login.example.com', audiences: ['sallyport'], jwksUri: 'https://login.example.com/keys' },
-  { issuer: 'https://ci.example.com', audiences: ['sallyport', 'models'], jwksUri: undefined },
-];
-
-function options(target: PrintTarget, verifiedByEnvoy: VerifiedByEnvoy, context: 'gateway' | 'sidecar' = 'gateway') {
-  const base = defaultPrintOptions(target === 'envoy-gateway' ? 'envoy-gateway' : 'istio');
-  return { ...base, verifiedByEnvoy, jwtProviders, mesh: { ...base.mesh, context } } satisfies PrintOptions;
-}
-const print = (target: PrintTarget, verified = both, context: 'gateway' | 'sidecar' = 'gateway'): string =>
-  printEnvoy(target, options(target, verified, context));
-const objects = (text: string): Tree[] => parseAllDocuments(text).map((document) => document.toJS());
-const ofKind = (text: string, kind: string): readonly Tree[] => objects(text).filter((one) => one.kind === kind);
-
-const findings = (text: string, verifiedByEnvoy?: VerifiedByEnvoy) => {
-  const checked = checkEnvoyConfig(text, verifiedByEnvoy === undefined ? {} : { verifiedByEnvoy });
-  if ('error' in checked) throw new Error(checked.error);
-  return checked.findings;
-};
-const rules = (text: string, verifiedByEnvoy?: VerifiedByEnvoy): readonly string[] =>
-  findings(text, verifiedByEnvoy).map(({ severity, rule }) => `${severity} ${rule}`);
-
-const provider = { issuer: 'https://login.example.com', payload_in_metadata: 'payload' };
-const jwtAuthn = (over: object = {}): Tree => ({
-  name: NAMESPACE,
-  typed_config: {
-    '@type': 'type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication',
-    providers: { login: provider },
-    rules: [{ match: { prefix: '/' }, requires: { provider_name: 'login' } }],
-    ...over,
-  },
-});
-/** The standalone bootstrap, with jwt_authn where it belongs. */
-function bootstrap(verified: VerifiedByEnvoy = both): Tree {
-  const { standalone, ...rest } = options('standalone', verified);
-  const tree: Tree = structuredClone(standaloneBootstrap({ ...rest, ...standalone }));
-  if (verified.jwtAuthn) filters(tree).unshift(jwtAuthn());
-  return tree;
-}
-const listener = (tree: Tree): Tree => tree.static_resources.listeners[0];
-const hcm = (tree: Tree): Tree => listener(tree).filter_chains[0].filters[0].typed_config;
-const filters = (tree: Tree): Tree[] => hcm(tree).http_filters;
-const authz = (tree: Tree): Tree =>
-  filters(tree).find(({ name }) => name === 'envoy.filters.http.ext_authz').typed_config;
-const filter = (name: string, message: string, config: object): Tree => ({
-  name: `envoy.filters.http.${name}`,
-  typed_config: { '@type': `type.googleapis.com/envoy.extensions.filters.http.${message}`, ...config },
-});
-
-describe('what is printed', () => {
-  it.each(printTargets)('asks %s for nothing where the gateway takes no identity from Envoy', (target) => {
-    const text = print(target, neither);
-    for (const part of ['metadata_context_namespaces', 'include_peer_certificate', 'jwt', 'clientValidation'])
-      expect(text).not.toContain(part);
-  });
-
-  it.each(printTargets)(
-    'asks %s for both, says what is needed beside it, and has no finding but what it cannot print',
-    (target) => {
-      const text = print(target);
-      expect(text).toContain('include_peer_certificate');
-      expect(text).toContain('metadata_context_namespaces');
-      expect(text).toContain('identity.peers:');
-      expect(text).toContain('identity.jwtAuthn:');
-      expect(text).toContain('extract_only_without_validation');
-      const found = rules(text, both);
-      expect(found).toEqual(target === 'standalone' ? ['breaks identity.jwt_authn_missing'] : []);
-    },
-  );
-
-  it('standalone: exactly what was asked for', () => {
-    expect(authz(bootstrap(neither))).not.toHaveProperty('include_peer_certificate');
-    expect(authz(bootstrap({ peers: true, jwtAuthn: false }))).toMatchObject({ include_peer_certificate: true });
-    expect(authz(bootstrap({ peers: true, jwtAuthn: false }))).not.toHaveProperty('metadata_context_namespaces');
-    expect(authz(bootstrap({ peers: false, jwtAuthn: true }))).toMatchObject({
-      metadata_context_namespaces: [NAMESPACE],
-    });
-    expect(authz(bootstrap({ peers: false, jwtAuthn: true }))).not.toHaveProperty('include_peer_certificate');
-  });
-
-  it('Istio: the tokens are verified where the gates are, and taken away', () => {
-    const [atGateway] = ofKind(print('istio'), 'RequestAuthentication');
-    expect(atGateway).toMatchObject({
-      metadata: { namespace: 'istio-ingress' },
-      spec: {
-        selector: { matchLabels: { istio: 'ingress' } },
-        jwtRules: [
-          {
-            issuer: 'https://login.example.com',
-            audiences: ['sallyport'],
-            jwksUri: 'https://login.example.com/keys',
-            forwardOriginalToken: false,
-          },
-          { issuer: 'https://ci.example.com', audiences: ['sallyport', 'models'], forwardOriginalToken: false },
-        ],
-      },
-    });
-    expect(atGateway.spec.jwtRules[1]).not.toHaveProperty('jwksUri');
-    const [inSidecar] = ofKind(print('istio', both, 'sidecar'), 'RequestAuthentication');
-    expect(inSidecar).toMatchObject({
-      metadata: { namespace: 'models' },
-      spec: { selector: { matchLabels: { app: 'llama' } } },
-    });
-  });
-
-  it('Istio: in a sidecar whoever calls must have a certificate', () => {
-    const strict = ofKind(print('istio', both, 'sidecar'), 'PeerAuthentication').find(
-      ({ metadata }) => metadata.namespace === 'models',
-    );
-    expect(strict?.spec).toEqual({ selector: { matchLabels: { app: 'llama' } }, mtls: { mode: 'STRICT' } });
-    expect(print('istio', both, 'sidecar')).toContain('Never allow the SPIFFE id of a gateway');
-  });
-
-  it('Envoy Gateway: jwt_authn comes first, clients show certificates, and the patch asks for both', () => {
-    const text = print('envoy-gateway');
-    expect(ofKind(text, 'EnvoyProxy')[0].spec.filterOrder).toEqual([
-      { name: NAMESPACE, before: 'envoy.filters.http.ext_authz' },
-    ]);
-    expect(ofKind(text, 'ClientTrafficPolicy')[0].spec.tls.clientValidation).toMatchObject({ optional: true });
-    const patched = ofKind(text, 'EnvoyPatchPolicy')[0].spec.jsonPatches.map(({ operation }: Tree) => operation);
-    expect(patched).toContainEqual(expect.objectContaining({ path: 'include_peer_certificate', value: true }));
-    expect(patched).toContainEqual(
-      expect.objectContaining({ path: 'metadata_context_namespaces', value: [NAMESPACE] }),
-    );
-  });
-});
+import { stringify } from 'yaml';
+import type { VerifiedByEnvoy } from '../../../src/envoy/bootstrap.ts';
+import {
+  bootstrap,
+  both,
+  filter,
+  filters,
+  hcm,
+  jwtAuthn,
+  listener,
+  NAMESPACE,
+  neither,
+  objects,
+  print,
+  provider,
+  rules,
+  type Tree,
+} from './verified-by-envoy.ts';
 
 describe('what the gateway takes and Envoy does not send', () => {
   it('is not asked where nobody says what the gateway takes', () => {
