@@ -1,11 +1,14 @@
 import { type Caller, type IdentityRefusal, refuse } from './caller.ts';
+import { claimAt } from './claim-path.ts';
 import type { ProviderConfig, TeamConfig } from './config.ts';
+import { readClaimGroups } from './groups/claims.ts';
+import { mapGroups } from './groups/mapping.ts';
+import { isPlainText } from './plain-text.ts';
 import type { OpenedToken } from './token.ts';
 
 /** 9999-12-31T23:59:59Z; a date beyond it is a mistake or an attack, not a date. */
 const lastSecond = 253_402_300_799;
 const maxSubjectLength = 1024;
-const maxGroups = 1000;
 const maxKidLength = 512;
 
 type Claims = Readonly<Record<string, unknown>>;
@@ -80,47 +83,6 @@ function isAccessTokenByType(header: Claims): boolean {
   return typeof typ === 'string' && /^(application\/)?at\+jwt$/i.test(typ);
 }
 
-/** A non-empty string without control characters: it ends up in headers, logs and terminals. */
-function isPlainText(value: unknown, maxLength: number): value is string {
-  return (
-    typeof value === 'string' &&
-    value.length > 0 &&
-    value.length <= maxLength &&
-    value.isWellFormed() &&
-    !/\p{Cc}/u.test(value)
-  );
-}
-
-/** Follows a path of names through objects; own properties only. */
-function claimAt(claims: Claims, path: string | readonly string[]): unknown {
-  const names = typeof path === 'string' ? (Object.hasOwn(claims, path) ? [path] : path.split('.')) : path;
-  let value: unknown = claims;
-  for (const name of names) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, name))
-      return undefined;
-    value = (value as Claims)[name];
-  }
-  return value;
-}
-
-/**
- * Groups, or undefined when the claim has a shape that cannot be trusted to be complete: a rule that denies by group must
- * not be passed by a claim that we failed to read. Entra ID sends `_claim_names` instead of more than 200 groups.
- */
-function readGroups(claims: Claims, path: string | readonly string[]): readonly string[] | undefined {
-  const value = claimAt(claims, path);
-  if (value === undefined) {
-    const first = typeof path === 'string' ? path : path[0];
-    const elsewhere = claims['_claim_names'];
-    const overage = typeof elsewhere === 'object' && elsewhere !== null && first !== undefined && first in elsewhere;
-    return overage || claims['hasgroups'] === true ? undefined : [];
-  }
-  const groups = typeof value === 'string' ? [value] : value;
-  if (!Array.isArray(groups) || groups.length > maxGroups || !groups.every((g) => isPlainText(g, maxSubjectLength)))
-    return undefined;
-  return Object.freeze([...new Set(groups as string[])]);
-}
-
 /**
  * A token that a service got for itself (client credentials): RFC 9068 §5 makes `sub` the client's id; Auth0 says `gty`,
  * Entra ID `idtyp`; Keycloak names the user `service-account-<client>`.
@@ -137,9 +99,9 @@ export function readCaller(
   provider: ProviderConfig,
   teams: readonly TeamConfig[],
 ): Caller | IdentityRefusal {
-  const groups = readGroups(claims, provider.groups.claims[0] ?? 'groups');
-  if (groups === undefined)
-    return refuse('token_invalid', 'the groups claim is incomplete, too long, or not a list of strings');
+  const found = readClaimGroups(claims, provider.groups.claims);
+  if (found.problem !== undefined) return refuse('token_invalid', found.problem);
+  const groups = mapGroups(found.groups, provider.groups);
   const email = claimAt(claims, provider.emailClaim);
   return Object.freeze({
     provider: provider.name,
