@@ -22,7 +22,7 @@ const identity = z.strictObject({
   kind: z.enum(['person', 'service', 'peer']),
   email: z.string().optional(),
   groups: z.array(z.string()),
-  claims: z.record(z.string(), z.unknown()),
+  claims: z.custom<Caller['claims']>((value) => typeof value === 'object' && value !== null && !Array.isArray(value)),
   issuedAtMs: z.number().min(0),
   /** What was exchanged. */
   proof: z.enum(['token', 'saml']),
@@ -30,8 +30,7 @@ const identity = z.strictObject({
 const reference = z.strictObject({ v: z.literal(1), ref: z.string().regex(/^[A-Za-z0-9_-]{43}\/\d{1,15}$/) });
 
 type Read = z.output<typeof identity>;
-export type Identity = Readonly<Omit<Read, 'groups' | 'claims'>> &
-  Pick<Caller, 'groups' | 'claims'>;
+export type Identity = Readonly<Omit<Read, 'groups' | 'claims'>> & Pick<Caller, 'groups' | 'claims'>;
 
 export function identityOf(caller: Caller): Identity {
   const { provider, issuer, subject, kind, email, groups, claims, issuedAtMs, proof } = caller;

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { compactVerify, SignJWT } from 'jose';
 import { type Caller, type Identification, type IdentityRefusal, refuse } from '../caller.ts';
+import type { IdentityState } from '../state.ts';
 import { maxTokenLength, type OpenedToken, openToken } from '../token.ts';
 import { Identities, type Identity, identityOf, maxEmbeddedLength } from './identity.ts';
 import type { IssuedToken, TokenIssuer } from './issued.ts';
 import { type IssuedKeys, maxTokenMs } from './keys.ts';
-import type { IdentityState } from '../state.ts';
 
 export interface TokenIssuerOptions {
   readonly keys: IssuedKeys;
@@ -37,7 +37,7 @@ const assertionReusedMs = 30_000;
  * `jwks` reject as the control state does.
  */
 export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
-  const { keys, now, issuer, audience } = options;
+  const { keys, now, issuer } = options;
   const identities = new Identities(options.state);
   const assertions = new WeakMap<Caller, Map<string, Assertion>>();
 
