@@ -1,9 +1,14 @@
 /** The parts that are made from files before anything listens: models, policies, identity, detectors. */
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Config, shownPath } from '../config.ts';
 import { selectDetectors, UnknownDetectorError } from '../detect/registry.ts';
 import type { Identifier } from '../identity/caller.ts';
-import { createIdentifier } from '../identity/oidc.ts';
+import type { ProviderConfig } from '../identity/config.ts';
+import { discover, endpointIn } from '../identity/discovery.ts';
+import { createGroupsReader } from '../identity/groups/reader.ts';
+import { createIdentifier } from '../identity/identifier.ts';
+import { providerHttp } from '../identity/provider-http.ts';
 import { type Bodies, createBodies } from '../mask/bodies.ts';
 import { loadModels } from '../models/load.ts';
 import { createRegistry, type Registry } from '../models/registry.ts';
@@ -79,9 +84,23 @@ export async function loadParts(config: Config, env: Readonly<Record<string, str
   return {
     models: createRegistry(models),
     policies: policies.source,
-    identifier: createIdentifier(config.identity, { fetch, now: nowMs }),
+    identifier: openIdentifier(config, env),
     bodies: createBodies(recordDetect.ids),
     state,
     close: () => state.close(),
   };
+}
+
+function openIdentifier(config: Config, env: Readonly<Record<string, string | undefined>>): Identifier {
+  const readSecret = async ({ file, env: name = '' }: { file?: string | undefined; env?: string | undefined }) => {
+    const secret = file === undefined ? env[name] : await readFile(file, 'utf8');
+    if (secret === undefined) throw new Error(`the environment variable ${name} is not set`);
+    return secret.replace(/\r?\n$/, '');
+  };
+  const groupsOf = (provider: ProviderConfig) => {
+    const http = providerHttp(provider);
+    const userinfoEndpoint = async () => endpointIn(await discover(provider, http), 'userinfo_endpoint');
+    return createGroupsReader(provider, { http, now: nowMs, readSecret, userinfoEndpoint });
+  };
+  return createIdentifier(config.identity, { now: nowMs, httpFor: providerHttp, groupsOf });
 }

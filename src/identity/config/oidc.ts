@@ -147,7 +147,9 @@ const written = z.strictObject({
     ),
   emailClaim: claimPath
     .optional()
-    .describe('Claim that holds the e-mail address; ignored when `email_verified` is false. Default `email`.'),
+    .describe(
+      'Claim that holds the e-mail address; ignored when `email_verified` is false, or what it holds is no address. ID tokens may also have it in `email`. Default `email`, or as the preset says.',
+    ),
   kind: z
     .enum(['auto', 'person', 'service'])
     .optional()

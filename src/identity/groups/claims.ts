@@ -9,13 +9,17 @@ const maxInClaim = 1000;
 /** Longest group in characters: names of directories (a DN) are long. */
 export const maxGroupLength = 1024;
 
-/** What claims say of groups. `problem`: why that is not all that they should say; `groups` are those that could be read. */
+/** What claims say of groups. */
 export interface ClaimGroups {
+  /** Those that could be read, without repeats. */
   readonly groups: readonly string[];
+  /** Which claim could not be read, and why; undefined: all could. */
   readonly problem: string | undefined;
-  /** The claims say that there are more groups, and that they must be asked for elsewhere. */
+  /** The claims say that there are more groups, which must be asked for elsewhere. */
   readonly overage: boolean;
 }
+
+export const overageProblem = 'the claims say that there are more groups than they hold (overage)';
 
 /**
  * Reads every claim that holds groups. A claim that is missing holds none; one of another shape than a string or a list of
@@ -34,9 +38,7 @@ export function readClaimGroups(claims: Claims, paths: readonly ClaimPath[]): Cl
       problem ??= `${nameOf(path)} holds what is not a short plain string`;
     else groups.push(...(listed as string[]));
   }
-  const overage = saysThereAreMore(claims, paths);
-  if (overage) problem ??= 'the token says that there are more groups than it holds (overage)';
-  return { groups: [...new Set(groups)], problem, overage };
+  return { groups: [...new Set(groups)], problem, overage: saysThereAreMore(claims, paths) };
 }
 
 /** Whether a path ends at what is not an object, so that what it should lead to cannot be known to be absent. */
