@@ -141,7 +141,8 @@ interface CredentialBase extends Base {
     | 'admin'
     /** Somebody asks who they are. */
     | 'whoami';
-  readonly caller: SessionCaller | undefined;
+  /** An operator who takes things back names provider and subject only. */
+  readonly caller: SessionCaller | Pick<SessionCaller, 'provider' | 'subject'> | undefined;
   /** `jti` of the token, or empty. */
   readonly tokenId: string;
   /** Epoch milliseconds; 0 where there is none. */

@@ -33,8 +33,8 @@ const assertionSeconds = 120;
 const assertionReusedMs = 30_000;
 
 /**
- * Issues and verifies the gateway's own tokens (ES256, RFC 9068), and the assertions that tell a model who calls it. All but
- * `jwks` reject as the control state does.
+ * Issues and verifies the gateway's own tokens (ES256, RFC 9068), and the assertions that tell a model who calls it. `issue`
+ * and `assertion` reject as the control state does.
  */
 export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
   const { keys, now, issuer } = options;
@@ -59,7 +59,7 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
     issuer,
     jwks: () => keys.jwks(),
     issue: (caller) => issue(options, identities, sign, caller),
-    verify: (token, opened) => verify(options, identities, token, opened),
+    verify: (token, opened) => verify(options, identities, token, opened).catch(unlessLost),
     assertion(caller, to) {
       let ofCaller = assertions.get(caller);
       if (ofCaller === undefined) {
@@ -79,6 +79,13 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
 interface Assertion {
   readonly token: Promise<string>;
   readonly expiresAtMs: number;
+}
+
+/** The state is where keys of other replicas, and large identities, are. */
+function unlessLost(error: unknown): IdentityRefusal {
+  if (error instanceof Error && 'code' in error && error.code === 'state_unavailable')
+    return refuse('state_unavailable', 'what verifies the token is in the control state, which cannot be read');
+  throw error;
 }
 
 /** 128 random bits: not to be guessed, so that nobody takes back what is not theirs. */
