@@ -7,18 +7,13 @@ import { claimAt } from './claim-path.ts';
 import type { ProviderConfig } from './config.ts';
 import { dateAt } from './dates.ts';
 import { isPlainText } from './plain-text.ts';
+import type { ReadToken } from './token.ts';
 import { checkType } from './token-type.ts';
 
 const maxKidLength = 512;
 const maxSubjectLength = 1024;
 
 type Claims = Readonly<Record<string, unknown>>;
-
-/** A token that can be read. Without a header where Envoy has verified it and tells only its claims. */
-export interface ReadToken {
-  readonly header: Claims | undefined;
-  readonly claims: Claims;
-}
 
 export type StaticCheckName =
   | 'algorithm'

@@ -1,5 +1,5 @@
 /** Where the text of a provider's key set comes from: the network, or a file. */
-import { open, readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import type { ProviderConfig } from './config.ts';
 import { askFor, discover, endpointIn } from './discovery.ts';
 import { type Http, HttpProblem } from './http.ts';
@@ -59,14 +59,12 @@ async function bearerOf(provider: ProviderConfig): Promise<Record<string, string
 
 async function readBounded(file: string, maxBytes: number): Promise<string> {
   try {
-    await using handle = await open(file, 'r');
-    const { size } = await handle.stat();
-    if (size > maxBytes) throw new KeysUnavailable(`keys.file is longer than ${maxBytes} bytes`);
-    return await handle.readFile('utf8');
+    const { size } = await stat(file);
+    if (size <= maxBytes) return await readFile(file, 'utf8');
   } catch (error) {
-    if (error instanceof KeysUnavailable) throw error;
     throw new KeysUnavailable(`keys.file cannot be read (${codeOf(error)})`, { cause: error });
   }
+  throw new KeysUnavailable(`keys.file is longer than ${maxBytes} bytes`);
 }
 
 const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException).code ?? 'error');

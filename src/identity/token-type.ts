@@ -1,7 +1,7 @@
 /** Tells access tokens from ID, refresh and logout tokens: each is good for one purpose, and signed by the same keys. */
 import { type IdentityRefusal, refuse } from './caller.ts';
-import type { ReadToken } from './checks.ts';
 import type { ProviderConfig } from './config.ts';
+import type { ReadToken } from './token.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
 
