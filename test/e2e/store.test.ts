@@ -92,8 +92,25 @@ describe.each([
     await store.migrate();
     expect(await store.health()).toMatchObject({ ok: true, version: expect.stringMatching(/^\d+\./) });
     expect(
-      await store.sql('SELECT version, name FROM sallyport.schema_versions FINAL', { format: 'TabSeparated' }),
-    ).toBe('1\tevents, contents, sessions\n');
+      await store.sql('SELECT version, name FROM sallyport.schema_versions FINAL ORDER BY version', {
+        format: 'TabSeparated',
+      }),
+    ).toBe('1\tevents, contents, sessions\n2\tcredentials\n');
+  });
+
+  it('keeps credentials in the log, out of the sessions', async () => {
+    const { caller } = request(900);
+    const given: RecordEvent = {
+      ...{ type: 'credential', session: sessionId(900), at: startMs, action: 'issued', grant: 'token_exchange', caller },
+      ...{ tokenId: 'jti-900', expiresAtMs: startMs + 900_000, code: '', detail: '', clientAddress: '192.0.2.7' },
+      ...{ by: '', count: 1 },
+    };
+    await store.insert(batch([given]));
+    const columns = 'fields.action, fields.caller.subject, credential.grant, credential.tokenId, credential.expiresAtMs';
+    expect(
+      await store.sql(`SELECT ${columns} FROM sallyport.events FINAL WHERE type = 'credential'`, { format: 'TabSeparated' }),
+    ).toBe(`issued\tjane\ttoken_exchange\tjti-900\t${startMs + 900_000}\n`);
+    expect(await showSession(store, sessionId(900))).toBeUndefined();
   });
 
   it('shows a session with who, what, verdict, tokens, masked counts and both texts as they were delivered', async () => {
