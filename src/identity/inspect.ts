@@ -152,7 +152,7 @@ async function inspectSignature(
   const checked = await verifySignature(token, provider);
   const keys = await provider.keys.current();
   const failed = checked.ok ? undefined : checked.failed;
-  const refusal = checked.ok ? undefined : refuse(checked.reason, checked.detail);
+  const refusal = checked.ok ? undefined : checked.refusal;
   const said = explainKeys(header, provider.config, keys?.keyIds, provider.keys.problem);
   if (failed === 'keys' || failed === 'key') {
     findings.add('key', refusal, failed === 'keys' ? said.unavailable : said.unknown);

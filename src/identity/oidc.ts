@@ -71,7 +71,7 @@ async function verifySigned(
   { teams }: About,
 ): Promise<Verification> {
   const signature = await verifySignature(token, provider);
-  if (!signature.ok) return signature;
+  if (!signature.ok) return signature.refusal;
   const groups = await groupsOf(opened.claims, provider.config, provider.groups, token);
   return finish(opened.claims, provider, groups, { teams, proof: 'token', generation: signature.generation });
 }

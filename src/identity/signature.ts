@@ -6,7 +6,7 @@ import type { KeySet, ProviderKeys } from './keys.ts';
 /** `failed`: how far it got. To the caller, a key that is not there and a signature that does not fit are the same. */
 export type SignatureCheck =
   | { readonly ok: true; readonly generation: number }
-  | (IdentityRefusal & { readonly failed: 'keys' | 'key' | 'signature' });
+  | { readonly ok: false; readonly failed: 'keys' | 'key' | 'signature'; readonly refusal: IdentityRefusal };
 
 /** Candidates tried when a token names no key id, or one that several keys share. */
 const maxCandidates = 4;
@@ -16,22 +16,23 @@ export async function verifySignature(
   token: string,
   { config, keys }: { readonly config: ProviderConfig; readonly keys: ProviderKeys },
 ): Promise<SignatureCheck> {
-  const unavailable = (): SignatureCheck => ({
-    ...refuse('keys_unavailable', `no signing keys of ${config.name}: ${keys.problem}`),
-    failed: 'keys',
+  const fail = (failed: 'keys' | 'key' | 'signature', detail: string): SignatureCheck => ({
+    ok: false,
+    failed,
+    refusal: refuse(failed === 'keys' ? 'keys_unavailable' : 'token_invalid', detail),
   });
+  const unavailable = () => fail('keys', `no signing keys of ${config.name}: ${keys.problem}`);
+  const forged = () => fail('signature', 'the signature does not verify');
   const current = await keys.current();
   if (current === undefined) return unavailable();
   const outcome = await tryKeys(token, current, config);
   if (outcome === 'good') return { ok: true, generation: current.generation };
-  if (outcome === 'bad') return { ...refuse('token_invalid', 'the signature does not verify'), failed: 'signature' };
+  if (outcome === 'bad') return forged();
   const newer = await keys.newer(current);
   const again = newer === undefined ? 'no_key' : await tryKeys(token, newer, config);
   if (newer !== undefined && again === 'good') return { ok: true, generation: newer.generation };
-  if (again === 'bad') return { ...refuse('token_invalid', 'the signature does not verify'), failed: 'signature' };
-  return keys.usable()
-    ? { ...refuse('token_invalid', 'no key of the provider verifies it'), failed: 'key' }
-    : unavailable();
+  if (again === 'bad') return forged();
+  return keys.usable() ? fail('key', 'no key of the provider verifies it') : unavailable();
 }
 
 type Outcome = 'good' | 'bad' | 'no_key';
