@@ -17,7 +17,7 @@ export interface Examiner {
 export interface ExaminerOptions {
   /** Milliseconds for one message, once it is its turn. Default 5000. */
   readonly timeoutMs?: number;
-  /** Messages that may wait. Default 100, about a second of work; more are refused at once. */
+  /** Messages that may wait, each 20 to 50 ms of work as IdPs write them. Default 100; more are refused at once. */
   readonly maxWaiting?: number;
 }
 
