@@ -3,6 +3,7 @@ import {
   constants,
   createCipheriv,
   createHash,
+  createHmac,
   createPublicKey,
   publicEncrypt,
   randomBytes,
@@ -104,6 +105,10 @@ export interface Signing {
   /** URI. Default SHA-256. */
   readonly digest?: string;
   readonly transforms?: readonly string[];
+  /** Of the signature's elements; empty: none. Default `ds`. */
+  readonly prefix?: string;
+  /** InclusiveNamespaces, as OpenSAML writes them. */
+  readonly inclusive?: readonly string[];
 }
 
 const more = 'http://www.w3.org/2001/04/xmldsig-more#';
@@ -137,6 +142,7 @@ export function sign(xml: string, id: string, { key, cert, ...signing }: Signing
   signer.addReference({
     xpath: at,
     digestAlgorithm: digest,
+    inclusiveNamespacesPrefixList: [...(signing.inclusive ?? [])],
     transforms: [
       ...(signing.transforms ?? [
         'http://www.w3.org/2000/09/xmldsig#enveloped-signature',
@@ -145,7 +151,7 @@ export function sign(xml: string, id: string, { key, cert, ...signing }: Signing
     ],
   });
   signer.computeSignature(xml, {
-    prefix: 'ds',
+    prefix: signing.prefix ?? 'ds',
     location: { reference: `${at}/*[local-name(.)='Issuer']`, action: 'after' },
   });
   return signer.getSignedXml();
@@ -153,6 +159,7 @@ export function sign(xml: string, id: string, { key, cert, ...signing }: Signing
 
 function signWith(algorithm: string, key: string, data: Buffer): Buffer {
   const hash = hashOf(algorithm);
+  if (algorithm.includes('hmac')) return createHmac(hash, key).update(data).digest();
   if (algorithm.includes('ecdsa')) return signBytes(hash, data, { key, dsaEncoding: 'ieee-p1363' });
   if (!algorithm.includes('MGF1')) return signBytes(hash, data, key);
   const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_DIGEST: saltLength } = constants;
