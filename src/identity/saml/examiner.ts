@@ -17,7 +17,7 @@ export interface Examiner {
 export interface ExaminerOptions {
   /** Milliseconds for one message, once it is its turn. Default 5000. */
   readonly timeoutMs?: number;
-  /** Messages that may wait. Default 100, about a second of work; more are refused at once. */
+  /** Messages that may wait, each 20 to 50 ms of work as IdPs write them. Default 100; more are refused at once. */
   readonly maxWaiting?: number;
 }
 
@@ -26,7 +26,7 @@ interface Waiting {
   readonly done: (value: unknown) => void;
 }
 
-const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const script = new URL(`./worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url);
 
 export function createExaminer({ timeoutMs = 5000, maxWaiting = 100 }: ExaminerOptions = {}): Examiner {
   const waiting: Waiting[] = [];
@@ -37,7 +37,7 @@ export function createExaminer({ timeoutMs = 5000, maxWaiting = 100 }: ExaminerO
   let id = 0;
 
   const start = (): Worker => {
-    const started = new Worker(new URL(`./worker.${extension}`, import.meta.url), {
+    const started = new Worker(script, {
       resourceLimits: { maxOldGenerationSizeMb: 256 },
       env: {},
       execArgv: [],

@@ -31,7 +31,7 @@ const xmlNamespace = 'http://www.w3.org/XML/1998/namespace';
 const xmlnsNamespace = 'http://www.w3.org/2000/xmlns/';
 
 /** Controls, and what some parsers take for line ends or byte order marks (XML 1.0 §2.2, XML 1.1 §2.11). */
-const oddCharacter = /[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]|\p{Cs}/u;
+const oddCharacter = /(?![\t\n])\p{Cc}|[\u2028\u2029\ufeff\ufffe\uffff]|\p{Cs}/u;
 const declaration =
   /<\?xml version=(["'])1\.0\1(?: encoding=(["'])[Uu][Tt][Ff]-8\2)?(?: standalone=(["'])(?:yes|no)\3)? ?\?>/y;
 const openTag = /<([A-Za-z_][\w.-]*)(?::([A-Za-z_][\w.-]*))?/y;
