@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { samlProvider } from '../../../../src/identity/config/saml.ts';
 import { createHttp } from '../../../../src/identity/http.ts';
 import { createExaminer, type Examiner } from '../../../../src/identity/saml/examiner.ts';
@@ -12,7 +12,8 @@ const two = makeCertificate('ec');
 const hourMs = 3_600_000;
 
 let server: Server;
-let examiner: Examiner;
+const examiner: Examiner = createExaminer();
+afterAll(() => examiner.close());
 let fetches = 0;
 let answer: () => readonly [status: number, body: string];
 let nowMs = startMs;
@@ -27,12 +28,10 @@ beforeEach(async () => {
     res.writeHead(status, { location: 'http://127.0.0.1:1/' }).end(body);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  examiner = createExaminer();
 });
 afterEach(async () => {
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
-  await examiner.close();
 });
 
 const sourceOf = (idp: object, readFile: (path: string) => Promise<string> = () => Promise.reject(new Error('none'))) =>
