@@ -116,6 +116,9 @@ export const rsaSha256 = `${more}rsa-sha256`;
 export const sha256 = 'http://www.w3.org/2001/04/xmlenc#sha256';
 const hashOf = (uri: string): string => /sha(1|256|384|512)/.exec(uri)?.[0] ?? 'sha256';
 
+/** xml-crypto writes InclusiveNamespaces into each transform, OpenSAML only where it means something. */
+const stray = /<InclusiveNamespaces [^>]*enveloped-signature"[^>]*>(<\/InclusiveNamespaces>)?/g;
+
 /** Signs the element with that ID, enveloped, right behind its Issuer. */
 export function sign(xml: string, id: string, { key, cert, ...signing }: Signing): string {
   const algorithm =
@@ -132,7 +135,8 @@ export function sign(xml: string, id: string, { key, cert, ...signing }: Signing
     verifySignature = (): never => {
       throw new Error('it only signs');
     };
-    getSignature = (text: unknown): string => signWith(algorithm, key, Buffer.from(String(text))).toString('base64');
+    getSignature = (text: unknown): string =>
+      signWith(algorithm, key, Buffer.from(String(text).replace(stray, ''))).toString('base64');
   };
   signer.HashAlgorithms[digest] = class {
     getAlgorithmName = () => digest;
@@ -154,7 +158,7 @@ export function sign(xml: string, id: string, { key, cert, ...signing }: Signing
     prefix: signing.prefix ?? 'ds',
     location: { reference: `${at}/*[local-name(.)='Issuer']`, action: 'after' },
   });
-  return signer.getSignedXml();
+  return signer.getSignedXml().replace(stray, '');
 }
 
 function signWith(algorithm: string, key: string, data: Buffer): Buffer {
