@@ -69,6 +69,17 @@ describe('a token that the gateway issued', () => {
   });
 });
 
+test('/readyz tells of the providers’ keys and of the control state', async () => {
+  await call(await stack.token('sam'));
+  const response = await fetch(`${stack.gateway.addresses['internal']}/readyz`);
+  const { parts } = (await response.json()) as { parts: Record<string, object> };
+  expect([response.status, parts['keys'], parts['state']]).toEqual([
+    200,
+    { ready: true, detail: 'of 1 provider(s)' },
+    { ready: true },
+  ]);
+});
+
 describe('who calls, told to the model', () => {
   test('is signed by the gateway, for that model, and what the client sent does not arrive', async () => {
     const forged = 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJkZW1vL3Jvb3QifQ.';

@@ -336,8 +336,20 @@ describe('GET /oauth/whoami', () => {
       401,
       expect.stringContaining(challenge),
     ]);
-    expect(await jsonOf(response)).toMatchObject({ error: { code } });
+    expect(await jsonOf(response)).toMatchObject({ error: { code }, error_description: expect.stringMatching(/./) });
     expect(gateway.record.credentials).toMatchObject([{ action: 'refused', grant: 'whoami', code }]);
+  });
+
+  it('knows nobody once it cannot be known who was taken back', async () => {
+    const gateway = await startOauth();
+    const own = await issued(gateway);
+    gateway.state.isLost = true;
+    gateway.pass(31_000);
+    const response = await gateway.get('/oauth/whoami', bearer(own));
+    expect([response.status, await jsonOf(response)]).toEqual([
+      503,
+      expect.objectContaining({ error: expect.objectContaining({ code: 'state_unavailable' }) }),
+    ]);
   });
 
   it('takes no credential from the query', async () => {
