@@ -5,6 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import { refuse } from '../caller.ts';
 import type { Examined, Job, MessageJob, MetadataJob, MetadataRead } from './examine.ts';
+import type { Answer, Call } from './worker.ts';
 
 export interface Examiner {
   /** Reads a message; refuses it when too many wait, or it cannot be read in time. Never rejects. */
@@ -43,7 +44,7 @@ export function createExaminer({ timeoutMs = 5000, maxWaiting = 100 }: ExaminerO
       execArgv: [],
     });
     started.unref();
-    started.on('message', (answer: { readonly id: number; readonly value: unknown }) => {
+    started.on('message', (answer: Answer) => {
       if (answer.id === id && started === worker) finish(answer.value);
     });
     started.on('error', () => lose(started));
@@ -72,7 +73,7 @@ export function createExaminer({ timeoutMs = 5000, maxWaiting = 100 }: ExaminerO
     // While somebody waits for it, it keeps the process.
     worker.ref();
     id += 1;
-    worker.postMessage({ id, job: current.job });
+    worker.postMessage({ id, job: current.job } satisfies Call);
     timer = setTimeout(() => {
       const slow = worker;
       if (slow === undefined) return;

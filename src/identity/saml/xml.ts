@@ -37,7 +37,8 @@ const declaration =
 const openTag = /<([A-Za-z_][\w.-]*)(?::([A-Za-z_][\w.-]*))?/y;
 const attribute = /[ \t\n]+([A-Za-z_][\w.-]*)(?::([A-Za-z_][\w.-]*))?[ \t\n]*=[ \t\n]*(?:"([^"<]*)"|'([^'<]*)')/y;
 const tagEnd = /[ \t\n]*(\/?)>/y;
-const closeTag = /<\/([A-Za-z_][\w.:-]*)[ \t\n]*>/y;
+/** White space before the > is XML, and xmldom stumbles over it. */
+const closeTag = /<\/([A-Za-z_][\w.:-]*)>/y;
 const reference = /&([^;]{0,9};)?/g;
 const blank = /^[ \t\n\r]*$/;
 const named: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };

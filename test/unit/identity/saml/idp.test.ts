@@ -62,7 +62,7 @@ describe('metadata from a URL', () => {
     answer = () => [200, metadataOf([two.cert])];
     nowMs += 1;
     expect(await source.current()).toMatchObject(keyOf(one.cert));
-    await expect.poll(() => source.current()).toMatchObject(keyOf(two.cert));
+    await expect.poll(() => source.current(), { timeout: 10_000 }).toMatchObject(keyOf(two.cert));
     expect(fetches).toBe(2);
   });
 

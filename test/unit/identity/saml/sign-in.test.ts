@@ -1,6 +1,9 @@
 /** With another implementation on the other side: samlify reads our metadata and requests, and writes what we read. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
-import { readForm, type SamlIdpOptions, startSamlIdp } from '../../../support/saml-idp.ts';
+import { readForm, type SamlIdpOptions, signInByBrowser, startSamlIdp } from '../../../support/saml-idp.ts';
 import { acs, audience, makeCertificate, startWorld, tokenEndpoint } from '../../../support/saml-world.ts';
 
 const people = {
@@ -98,5 +101,31 @@ describe('a sign-in with another implementation', () => {
     });
     clock.nowMs += 1_000;
     expect(await world.provider.finish(second.samlResponse, second.requestId)).toMatchObject({ ok: true });
+  });
+
+  test('a browser is led from here to the IdP and back', async () => {
+    const posted: URLSearchParams[] = [];
+    const server = createServer(async (req, res) => {
+      posted.push(new URLSearchParams(await text(req)));
+      res.writeHead(303, { location: '/done' }).end(`${req.method} ${req.url}`);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    closing.push(() => new Promise((resolve) => void server.close(() => resolve())));
+    const publicUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const idp = await startSamlIdp({ people, serviceProvider: async () => world.provider.metadata() });
+    closing.push(() => idp.close());
+    const world = await startWorld({
+      config: { entityId: idp.entityId, idp: { metadataUrl: idp.metadataUrl } },
+      parts: { publicUrl, now: Date.now },
+    });
+    closing.push(() => world.close());
+    const begun = await world.provider.begin('state-2');
+    if ('ok' in begun) throw new Error(begun.detail);
+    const answer = await signInByBrowser(begun.url);
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/done']);
+    expect(await answer.text()).toBe('POST /saml/corp/acs');
+    const [form] = posted;
+    expect(form?.get('RelayState')).toBe('state-2');
+    expect(await world.provider.finish(form?.get('SAMLResponse') ?? '', begun.requestId)).toMatchObject({ ok: true });
   });
 });
