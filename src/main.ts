@@ -8,6 +8,7 @@ import { type AddCommand, runCli } from './commands/cli.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { envoyCommand } from './commands/envoy.ts';
 import { explainCommand } from './commands/explain.ts';
+import { revokeCommand } from './commands/revoke.ts';
 import { schemaCommand } from './commands/schema.ts';
 import { serveCommand } from './commands/serve.ts';
 import { sessionsCommand } from './commands/sessions.ts';
@@ -31,6 +32,7 @@ const commands: readonly AddCommand[] = [
   sessionsCommand(open),
   explainCommand(open),
   sqlCommand(open),
+  revokeCommand,
   envoyCommand,
   doctorCommand,
   schemaCommand({ config: configSchema, models: modelsFile, policies: policyDocument }),

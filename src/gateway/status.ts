@@ -20,7 +20,21 @@ export function internalParts(config: Config, record: RecordParts, parts: Parts)
       if (!health.ok || problem !== undefined) return { ready: false, reason: `${problem} (${behind})` };
       return { ready: true, detail: `ClickHouse ${health.version}, ${behind}` };
     },
-    state: () => parts.state.health(),
+    keys: () => {
+      const all = parts.identity.identifier.keys();
+      const bad = all.filter(({ usable }) => !usable);
+      const named = bad.map(({ provider, problem }) => `${provider}: ${problem === '' ? 'not fetched yet' : problem}`);
+      return bad.length === 0
+        ? { ready: true, detail: `of ${all.length} provider(s)` }
+        : { ready: false, reason: named.join('; ') };
+    },
+    // Not ready when the gate closes for it, not sooner: a blink of a shared store must not take every replica out of service.
+    state: () => {
+      const health = parts.state.health();
+      const problem = parts.identity.revocations.problem();
+      const detail = health.ready ? health.detail : health.reason;
+      return problem === undefined ? { ready: true, detail } : { ready: false, reason: `${problem} (${detail})` };
+    },
     policies: () => ({ ready: true, detail: parts.policies.current.revision }),
     models: () => ({ ready: true, detail: `${parts.models.list().length} active` }),
   };

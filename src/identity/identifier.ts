@@ -41,6 +41,8 @@ export interface TokenIdentifier extends Identifier {
    * else. Our own tokens are not exchanged. Never rejects.
    */
   verifySubjectToken(token: string, type: SubjectTokenType): Promise<Identification>;
+  /** Whether each provider's keys may be used now, for `/readyz`; fetches them in the background when they are due. */
+  keys(): readonly { readonly provider: string; readonly usable: boolean; readonly problem: string }[];
 }
 
 /**
@@ -74,6 +76,12 @@ export function createIdentifier(config: IdentityConfig, parts: IdentifierParts)
       const answer = byPayload ?? (peer === '' ? undefined : peerOf(peer));
       return answer === undefined ? refuse('token_missing', '') : unlessTakenBack(answer);
     },
+    keys: () =>
+      [...providers.values()].map(({ config: { name }, keys }) => ({
+        provider: name,
+        usable: keys.usable(),
+        problem: keys.problem,
+      })),
     async verifySubjectToken(token, type) {
       if (token.length > maxTokenLength) return refuse('token_malformed', `longer than ${maxTokenLength} bytes`);
       const opened = openToken(token);

@@ -149,7 +149,7 @@ async function inspectSignature(
   provider: OidcProvider,
   findings: Findings,
 ): Promise<void> {
-  const checked = await verifySignature(token, provider);
+  const checked = await verifySignature(token, header['kid'], provider);
   const keys = await provider.keys.current();
   const failed = checked.ok ? undefined : checked.failed;
   const refusal = checked.ok ? undefined : checked.refusal;
