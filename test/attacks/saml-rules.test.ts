@@ -1,6 +1,6 @@
 /** attacks.md, "SAML": well signed, but for another, or at another time. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { acs, audience, requestId, startMs, startWorld, tokenEndpoint, type World } from '../support/saml-world.ts';
+import { acs, audience, startMs, startWorld, tokenEndpoint, type World } from '../support/saml-world.ts';
 import { type MessageFacts, toBase64 } from '../support/saml-xml.ts';
 import { refusal, refusals } from './support/saml-refusals.ts';
 
