@@ -163,6 +163,33 @@ describe('XML that parsers read differently', () => {
       /^it is nested deeper than 64/,
     ],
     [
+      'more than 5000 elements',
+      () => changed('</saml:AttributeStatement>', `${'<saml:AttributeValue/>'.repeat(5000)}$&`),
+      'token_malformed',
+      /^there are too many elements/,
+    ],
+    [
+      'more than 64 attributes',
+      () => changed('<saml:Subject>', `<saml:Subject${Array.from({ length: 65 }, (_, i) => ` a${i}=""`).join('')}>`),
+      'token_malformed',
+      /^an element has too many attributes/,
+    ],
+    [
+      'a namespace that canonical XML would repeat in every element',
+      () => changed('<saml:Subject>', `<saml:Subject xmlns:a="${'a'.repeat(257)}">`),
+      'token_malformed',
+      /^a namespace is too long/,
+    ],
+    [
+      'more than 100 namespaces',
+      () => {
+        const declared = (from: number) => Array.from({ length: 50 }, (_, i) => ` xmlns:n${from + i}="urn:n"`).join('');
+        return changed('<saml:Subject>', `<saml:Subject${declared(0)}><a${declared(50)}/>`);
+      },
+      'token_malformed',
+      /^there are too many namespaces/,
+    ],
+    [
       'another encoding declared',
       () => `<?xml version="1.0" encoding="UTF-7"?>${world.response()}`,
       'token_malformed',

@@ -1,6 +1,5 @@
 /** One SAML 2.0 identity provider of `identity.saml`. */
 import { z } from 'zod';
-import { type GroupsConfig, groupsDefaults } from './groups.ts';
 import { isSafeUrl, providerName, safeUrl } from './values.ts';
 
 const idp = z
@@ -100,12 +99,3 @@ export const samlProvider = z
     message: 'needs both decryptionKeyFile and decryptionCertFile, or neither',
   })
   .refine((s) => s.idp.metadataUrl === undefined || isSafeUrl(s.idp.metadataUrl), 'metadataUrl is not safe');
-
-/** The groups part of a SAML provider in the shape that mapping takes. */
-export const groupsOfSaml = (
-  saml: z.output<typeof samlProvider>,
-): Pick<GroupsConfig, 'prefix' | 'rename' | 'onlyRenamed'> => ({
-  prefix: saml.prefix || groupsDefaults.prefix,
-  rename: saml.rename,
-  onlyRenamed: saml.onlyRenamed,
-});

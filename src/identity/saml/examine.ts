@@ -12,7 +12,7 @@ import { invalid, malformed, Refused } from './refused.ts';
 import { assertionOf, checkResponse, refuseCopies } from './response.ts';
 import { asResponse, canReadAgain, readAgain } from './second-reading.ts';
 import { keysOf, readSignature, refuseStraySignatures, type SignatureFacts, verifySignature } from './signature.ts';
-import { readXml, type XmlElement, XmlProblem } from './xml.ts';
+import { messageOptions, readXml, type XmlElement, XmlProblem } from './xml.ts';
 
 export interface MessageJob {
   /** `response`: base64 of a `Response`. `assertion`: base64url of an `Assertion` (RFC 7522). */
@@ -74,7 +74,7 @@ interface Source {
 
 async function read(job: MessageJob): Promise<Assertion> {
   const xml = decodeMessage(job.encoded, job.kind === 'response' ? 'base64' : 'base64url', job.maxBytes);
-  const root = readXml(xml, { comments: 'refused' });
+  const root = readXml(xml, messageOptions);
   refuseCopies(root);
   const keys = keysOf(job.certificates);
   const used = new Set<number>();
@@ -122,7 +122,7 @@ function openResponse(
 /** An attacker who can change cipher text must not learn what came of it: one answer for all that is wrong inside. */
 function openDecrypted(xml: string): Opened {
   try {
-    const root = readXml(xml, { comments: 'refused' });
+    const root = readXml(xml, messageOptions);
     refuseCopies(root);
     return bare(xml, root);
   } catch (error) {
@@ -163,6 +163,6 @@ async function compare(
   const certificates = job.certificates.filter((_, index) => used.has(index));
   const again = await readAgain(opened.response, certificates);
   if (again === undefined) throw invalid('node-saml does not take what we take');
-  if (!isDeepStrictEqual(readAssertion(readXml(again, { comments: 'refused' })), assertion))
+  if (!isDeepStrictEqual(readAssertion(readXml(again, messageOptions)), assertion))
     throw invalid('node-saml reads another assertion than we do');
 }

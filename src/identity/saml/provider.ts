@@ -3,7 +3,7 @@ import { createPrivateKey, hash, X509Certificate } from 'node:crypto';
 import { type Identification, refuse } from '../caller.ts';
 import type { SamlConfig } from '../config.ts';
 import type { Assertion } from './assertion.ts';
-import type { Rules } from './check.ts';
+import { checkAssertion, type Rules } from './check.ts';
 import type { MessageJob } from './examine.ts';
 import { createIdpSource, type KnownIdp } from './idp.ts';
 import { personOf } from './person.ts';
@@ -34,8 +34,7 @@ export async function createSamlProvider(config: SamlConfig, parts: SamlParts): 
   const examine = async (message: Pick<MessageJob, 'kind' | 'encoded'>, target: Target): Promise<Identification> => {
     const known = await source.current();
     if (!known.ok) return refuse('keys_unavailable', known.detail);
-    const nowMs = parts.now();
-    const rules = rulesOf(config, target, nowMs);
+    const rules = rulesOf(config, target, parts.now());
     const ask = (idp: KnownIdp) =>
       parts.examiner.examine({
         ...message,
@@ -50,6 +49,10 @@ export async function createSamlProvider(config: SamlConfig, parts: SamlParts): 
       if (newer !== undefined) examined = await ask(newer);
     }
     if (!examined.ok) return refuse(examined.reason, examined.detail);
+    // It may have waited: remembering it must outlast every moment at which it can still be taken.
+    const nowMs = parts.now();
+    const late = checkAssertion(examined.assertion, { ...rules, nowMs });
+    if (late !== undefined) return late;
     const caller = personOf(examined.assertion, config, parts.teamOf, nowMs);
     if ('ok' in caller) return caller;
     if (!(await isFirstUse(examined.assertion, rules, parts)))

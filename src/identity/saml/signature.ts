@@ -14,7 +14,7 @@ import {
   signatureMethods,
 } from './names.ts';
 import { invalid } from './refused.ts';
-import { childrenOf, readXml, walk, type XmlElement } from './xml.ts';
+import { childrenOf, messageOptions, readXml, walk, type XmlElement } from './xml.ts';
 
 /** An ID that a signature refers to (NCName, in ASCII). */
 const idShape = /^[A-Za-z_][\w.-]{0,255}$/;
@@ -137,7 +137,7 @@ export function verifySignature(xml: string, facts: SignatureFacts, keys: readon
   if (!passes(signed, xml)) return undefined;
   const [canonical, ...more] = signed.getSignedReferences();
   if (canonical === undefined || more.length > 0 || keyIndex === -1) return undefined;
-  const element = readXml(canonical, { comments: 'refused' });
+  const element = readXml(canonical, messageOptions);
   if (element.attributes.get('ID') !== facts.id) throw invalid('the signed bytes are of another element');
   return { element, keyIndex };
 }

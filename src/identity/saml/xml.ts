@@ -24,9 +24,20 @@ export class XmlProblem extends Error {
 export interface XmlOptions {
   /** In metadata, which people write by hand, a comment may stand between elements. Never inside a text. */
   readonly comments: 'refused' | 'skipped';
+  /** Default: as many as there are. */
+  readonly maxElements?: number;
 }
 
+/** How a message of SAML is read. 5000 elements are more than an assertion with a thousand groups has. */
+export const messageOptions: XmlOptions = { comments: 'refused', maxElements: 5000 };
+
 const maxDepth = 64;
+/** Of one element, its declarations of namespaces included: libraries compare each with each. */
+const maxAttributes = 64;
+/** Canonical XML repeats a namespace in each element that needs it: a long one makes much of little. */
+const maxNamespaceLength = 256;
+/** In force at one place. */
+const maxNamespaces = 100;
 const xmlNamespace = 'http://www.w3.org/XML/1998/namespace';
 const xmlnsNamespace = 'http://www.w3.org/2000/xmlns/';
 
@@ -74,6 +85,7 @@ class Reader {
   readonly #open: Open[] = [];
   readonly #ids = new Set<string>();
   #at = 0;
+  #elements = 0;
   #root: XmlElement | undefined;
 
   constructor(text: string, options: XmlOptions) {
@@ -145,12 +157,16 @@ class Reader {
     const parent = this.#open.at(-1);
     if (parent === undefined && this.#root !== undefined) throw this.#problem('there is a second document element');
     if (this.#open.length >= maxDepth) throw this.#problem(`it is nested deeper than ${maxDepth}`);
+    this.#elements += 1;
+    if (this.#elements > (this.#options.maxElements ?? Number.POSITIVE_INFINITY))
+      throw this.#problem('there are too many elements');
     const written: Written[] = [];
     for (let found = this.#match(attribute); found !== null; found = this.#match(attribute)) {
       const [, first = '', second, double, single = ''] = found;
       // XML 1.0 §3.3.3
       const value = this.#resolve((double ?? single).replace(/[\t\n]/g, ' '));
       written.push(second === undefined ? ['', first, value] : [first, second, value]);
+      if (written.length > maxAttributes) throw this.#problem('an element has too many attributes');
     }
     const end = this.#match(tagEnd);
     if (end === null) throw this.#problem('a tag is not plain XML');
@@ -180,9 +196,13 @@ class Reader {
       if (name.toLowerCase().startsWith('xml') || value === xmlNamespace || value === xmlnsNamespace)
         throw this.#problem('a reserved namespace is declared');
       if (name !== '' && value === '') throw this.#problem('a prefix is declared for no namespace');
+      if (value.length > maxNamespaceLength) throw this.#problem('a namespace is too long');
       declared.set(name, value);
     }
-    return declared.size === 0 ? outer : new Map([...outer, ...declared]);
+    if (declared.size === 0) return outer;
+    const scope = new Map([...outer, ...declared]);
+    if (scope.size > maxNamespaces) throw this.#problem('there are too many namespaces');
+    return scope;
   }
 
   #namespace(scope: ReadonlyMap<string, string>, prefix: string): string {
