@@ -10,12 +10,13 @@ import { bringEnvoy, cachedEnvoy, findEnvoy, newest, oldest } from './bootstrap/
 import { withLock } from './bootstrap/lock.mjs';
 import { bringModules, modulesReady, nodePath } from './bootstrap/modules.mjs';
 import { Problem } from './bootstrap/problem.mjs';
+import { bringRedis, canBringRedis, findRedis } from './bootstrap/redis.mjs';
 import { Interrupted } from './bootstrap/run.mjs';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
- * @param {{tests?: boolean}} [options] `tests`: also the oldest supported Envoy
+ * @param {{tests?: boolean}} [options] `tests`: also the oldest supported Envoy, and Redis
  * @returns {Promise<{node: string, env: NodeJS.ProcessEnv, skipped: string[]}>} Node 24, the environment for what runs
  *   next, and the reasons for parts that tests will do without
  */
@@ -30,17 +31,38 @@ export async function bootstrap({ tests = false } = {}) {
 
   const env = { ...process.env, ENVOY_BIN: envoy };
   const skipped = [];
-  if (tests && !env.ENVOY_BIN_OLDEST) {
+  for (const part of tests ? testParts(env) : []) {
     try {
-      env.ENVOY_BIN_OLDEST =
-        cachedEnvoy(root, oldest) ?? (await locked(() => cachedEnvoy(root, oldest) ?? bringEnvoy(root, oldest)));
+      env[part.variable] = (await part.find()) ?? (await locked(async () => (await part.find()) ?? part.bring()));
     } catch (error) {
-      if (!(error instanceof Problem) || process.env['CI'] === 'true') throw error;
-      skipped.push(`tests with the oldest supported Envoy, ${oldest}: ${error.message}`);
+      const isAskedFor = env[part.variable] || (part.isPinned && env['CI'] === 'true');
+      if (!(error instanceof Problem) || isAskedFor) throw error;
+      skipped.push(`${part.tests}: ${error.message}`);
     }
   }
   return { node: nodePath(root), env, skipped };
 }
+
+/**
+ * What only tests need. Where it cannot be brought they do without; a CI run fails, if there is one to bring for its system.
+ * `find` throws for what the environment names and is no good.
+ */
+const testParts = (env) => [
+  {
+    variable: 'ENVOY_BIN_OLDEST',
+    tests: `tests with the oldest supported Envoy, ${oldest}`,
+    isPinned: true,
+    find: async () => env['ENVOY_BIN_OLDEST'] || cachedEnvoy(root, oldest),
+    bring: () => bringEnvoy(root, oldest),
+  },
+  {
+    variable: 'REDIS_SERVER_BIN',
+    tests: 'tests with Redis',
+    isPinned: canBringRedis(),
+    find: () => findRedis(root, env),
+    bring: () => bringRedis(root),
+  },
+];
 
 /**
  * Runs a script's main function; a missing part becomes one clear message, and Ctrl-C one line.
@@ -65,7 +87,8 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href)
   await main(async () => {
     const { node, env, skipped } = await bootstrap({ tests: process.argv.includes('--tests') });
     process.stdout.write(`NODE=${node}\nENVOY_BIN=${env.ENVOY_BIN}\n`);
-    if (env.ENVOY_BIN_OLDEST) process.stdout.write(`ENVOY_BIN_OLDEST=${env.ENVOY_BIN_OLDEST}\n`);
+    for (const name of ['ENVOY_BIN_OLDEST', 'REDIS_SERVER_BIN'])
+      if (env[name]) process.stdout.write(`${name}=${env[name]}\n`);
     for (const reason of skipped) process.stderr.write(`  - without ${reason}\n`);
     return 0;
   });

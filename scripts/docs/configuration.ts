@@ -11,6 +11,8 @@ interface Schema {
   readonly required?: readonly string[];
   readonly items?: Schema;
   readonly anyOf?: readonly Schema[];
+  /** Alternatives told apart by a key with one value each (`engine: redis`). */
+  readonly oneOf?: readonly Schema[];
   readonly additionalProperties?: Schema | boolean;
   readonly minimum?: number;
   readonly exclusiveMinimum?: number;
@@ -28,7 +30,7 @@ interface Row {
 export function configurationPage(schema: z.ZodType): string {
   const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Schema;
   const sections = Object.entries(json.properties ?? {});
-  const isSection = (part: Schema) => part.properties !== undefined;
+  const isSection = (part: Schema) => part.properties !== undefined || part.oneOf !== undefined;
   const single = sections
     .filter(([, part]) => !isSection(part))
     .flatMap(([name, part]) => rows(name, part, isRequired(json, name)));
@@ -44,7 +46,19 @@ column. Relative paths count from the file. \`sallyport schema config\` prints t
 ## At the top
 
 ${markdownTable(single)}
-${parts.map(([name, part]) => `## \`${name}\`\n\n${lead(part)}${markdownTable(rows(name, part, true).slice(1))}`).join('\n')}`;
+${parts.map(([name, part]) => `## \`${name}\`\n\n${lead(part)}${sectionTables(name, part)}`).join('\n')}`;
+}
+
+/** The table of a section; of one with alternatives, a table for each under its own heading. */
+function sectionTables(name: string, part: Schema): string {
+  if (part.oneOf === undefined) return markdownTable(rows(name, part, true).slice(1));
+  const tables = part.oneOf.map((alternative) => {
+    const [key, chosen] =
+      Object.entries(alternative.properties ?? {}).find(([, inner]) => inner.const !== undefined) ?? [];
+    const heading = `### \`${name}.${key}: ${String(chosen?.const)}\``;
+    return `${heading}\n\n${markdownTable(rows(name, alternative, true).slice(1))}`;
+  });
+  return tables.join('\n');
 }
 
 const lead = (part: Schema) => (part.description === undefined ? '' : `${part.description}\n\n`);
@@ -77,7 +91,8 @@ function fallback(schema: Schema, required: boolean): string {
 function typeText(schema: Schema): string {
   if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``;
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
-  if (schema.anyOf !== undefined) return schema.anyOf.map(typeText).join(' or ');
+  const alternatives = schema.anyOf ?? schema.oneOf;
+  if (alternatives !== undefined) return alternatives.map(typeText).join(' or ');
   if (schema.type === 'array') return `list of ${typeText(schema.items ?? {})}`;
   if (schema.type === 'object') return schema.properties === undefined ? 'map' : 'section';
   return `${schema.type ?? 'any'}${range(schema)}`;

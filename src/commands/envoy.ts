@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config.ts';
-import { checkEnvoyConfig, type Finding } from '../envoy/check.ts';
+import { type CheckOptions, checkEnvoyConfig, type Finding } from '../envoy/check.ts';
 import { defaultPrintOptions, type MeshOptions, type PrintOptions } from '../envoy/print/options.ts';
 import { type PrintTarget, printEnvoy, printTargets } from '../envoy/print.ts';
-import { frontOptions } from '../gateway/front.ts';
+import { APPROVALS_WAIT_S, frontOptions, verifiedByEnvoy } from '../gateway/front.ts';
 import { type AddCommand, CliError, examples, exitCodes, oneOf, type Program } from './cli.ts';
 import { type ConfigOption, configOf, withConfig } from './config-option.ts';
 import { modelsOf } from './models-file.ts';
@@ -85,6 +85,10 @@ async function printOptions(config: Config, flags: PrintFlags): Promise<PrintOpt
     models: models.map(({ name, cluster, upstream }) => ({ name, cluster, upstream })),
     maxRequestBytes,
     approvalsWaitS,
+    verifiedByEnvoy: verifiedByEnvoy(config),
+    jwtProviders: config.identity.providers
+      .filter(({ name }) => config.identity.jwtAuthn.providers.includes(name))
+      .map(({ issuer, audience, jwksUri }) => ({ issuer, audiences: [audience].flat(), jwksUri })),
     standalone: { listen, admin, gates: [{ ...gates[0], ...(gates[0].kind === 'tcp' ? { tls } : {}) }] },
     mesh: {
       ...mesh,
@@ -106,6 +110,7 @@ function addCheck({ io, action }: Program, envoy: Program['command']): void {
     .command('check')
     .description('name every setting that opens or breaks the gate; exit code 1 if there is one')
     .argument('<file>', 'Envoy bootstrap, config_dump, or objects of Istio or Envoy Gateway; - reads stdin')
+    .option('-c, --config <file>', 'compare with this configuration instead of the defaults')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -113,11 +118,13 @@ function addCheck({ io, action }: Program, envoy: Program['command']): void {
         'sallyport envoy check envoy.yaml',
         'curl -s localhost:15000/config_dump | sallyport envoy check -',
         'sallyport envoy print --for standalone | sallyport envoy check -',
+        'sallyport envoy check --config sallyport.yaml config_dump.json',
       ),
     )
     .action(
-      action((file: string, options: { readonly json?: boolean }) => {
-        const checked = checkEnvoyConfig(readText(file));
+      action((file: string, options: ConfigOption & { readonly json?: boolean }) => {
+        const known = options.config === undefined ? {} : knownOf(configOf(options, io));
+        const checked = checkEnvoyConfig(readText(file), known);
         if ('error' in checked)
           throw new CliError(
             exitCodes.usage,
@@ -133,6 +140,12 @@ function addCheck({ io, action }: Program, envoy: Program['command']): void {
       }),
     );
 }
+
+const knownOf = (config: Config): CheckOptions => ({
+  approvalsWaitS: APPROVALS_WAIT_S,
+  maxRequestBytes: config.maxRequestBytes,
+  verifiedByEnvoy: verifiedByEnvoy(config),
+});
 
 function readText(file: string): string {
   try {

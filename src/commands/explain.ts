@@ -71,7 +71,7 @@ export function explain(session: SessionDetail): Explanation {
 const endOf = (how: string): string =>
   Object.hasOwn(ends, how) ? ends[how as EndEvent['how']] : `It ended as ${how}.`;
 
-function because({ rules, message, verdict, masked }: SessionDetail): string {
+function because({ rules, message, detail, verdict, masked }: SessionDetail): string {
   const decisive = rules.filter(
     ({ mode, effect, error }) => mode === 'enforce' && (effect === verdict || error !== undefined),
   );
@@ -81,6 +81,7 @@ function because({ rules, message, verdict, masked }: SessionDetail): string {
   const maskedCount = Object.values(masked).reduce((sum, count) => sum + count, 0);
   return [
     named.length > 0 ? `Decided by ${named.join(', ')}.` : '',
+    detail === '' ? '' : `The record says: ${detail}.`,
     message === '' ? '' : `The caller was told: ${message}`,
     maskedCount > 0 ? `${maskedCount} matches were masked in the answer.` : '',
   ]

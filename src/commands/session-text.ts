@@ -24,6 +24,7 @@ export function showSession(session: SessionDetail, { raw }: { readonly raw: boo
     ['Tools', session.tools.join(', ')],
     ['Verdict', verdict(session)],
     ['Message', session.message],
+    ['Reason', session.detail],
     ['Policies', session.revision],
     ['Status', session.status === 0 ? undefined : String(session.status)],
     ['End', session.how || 'open'],

@@ -72,8 +72,10 @@ export interface SessionDetail extends SessionSummary {
     readonly mode: string;
     readonly error?: string;
   }[];
-  /** The message of the rule or refusal that the caller got. */
+  /** The message of the rule that the caller got. */
   readonly message: string;
+  /** Why it was refused, in full: for whoever reads the record, not for the caller. */
+  readonly detail: string;
   readonly revision: string;
   /** Detector id → matches in the request. */
   readonly findings: Readonly<Record<string, number>>;

@@ -3,9 +3,11 @@ import grpc from '@grpc/grpc-js';
 import type { Answer, GateRequest, Header, RefuseStage, Reply, RequestHead } from '../checkpoint/stages.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
+import { createPeerReader, isSpiffeId } from './certificate.ts';
 import { encodeForward } from './encode.ts';
 import { type PlanKeys, sealPlan } from './plan.ts';
 import type { CheckCall, CheckReply } from './server.ts';
+import { decodeStruct } from './struct.ts';
 import type { CheckRequest } from './wire.ts';
 
 export interface AuthzOptions {
@@ -13,6 +15,8 @@ export interface AuthzOptions {
   readonly planKeys: PlanKeys;
   readonly refuse: RefuseStage;
   readonly newSession: () => string;
+  /** Whether mTLS peers may call without a token (`identity.peers.allow`). */
+  readonly takesPeers: boolean;
   readonly observe: AuthzObserver;
   /** Puts a refusal that no stage made on the record. */
   readonly record: (refusal: EdgeRefusal) => void;
@@ -42,6 +46,7 @@ export interface AuthzObserver {
 const PERMISSION_DENIED = 7;
 
 export function createAuthz(options: AuthzOptions): (call: CheckCall, reply: CheckReply) => void {
+  const peerOf = createPeerReader();
   return (call, reply) => {
     const started = performance.now();
     // Envoy cancels after every answered Check too; only a cancel before the answer means that the client has gone.
@@ -53,13 +58,16 @@ export function createAuthz(options: AuthzOptions): (call: CheckCall, reply: Che
       const code = answer.kind === 'forward' ? 'forward' : answer.code;
       options.observe.answered(code, (performance.now() - started) / 1000);
       if (cancelled && answer.kind === 'forward') options.abandoned(answer.plan.session);
+      if (code === 'token_missing' && options.takesPeers && isUnprovenPeer(call.request))
+        options.observe.misconfigured('include_peer_certificate', answer.kind === 'reply' ? answer.session : '');
       reply(null, answer.kind === 'forward' ? encodeYes(answer, options.planKeys) : encodeReply(answer));
     };
     const field = misconfiguration(call.request);
-    if (field !== undefined) return send(misconfigured(options, field, gateRequest(call.request)));
+    const request = gateRequest(call.request, peerOf(call.request));
+    if (field !== undefined) return send(misconfigured(options, field, request));
     // The checkpoint answers its own failures, so a rejection is a bug in it. Non-OK: Envoy denies with status_on_error.
     options
-      .checkpoint({ ...gateRequest(call.request), cancelled: () => cancelled })
+      .checkpoint({ ...request, cancelled: () => cancelled })
       .then(send)
       .catch((error: unknown) => {
         options.observe.broken(error);
@@ -109,7 +117,13 @@ function misconfigured(options: AuthzOptions, field: string, request: GateReques
   return { kind: 'reply', session, code, ...answer };
 }
 
-export function gateRequest(check: CheckRequest): GateRequest {
+/** Envoy names a SPIFFE id but does not show the certificate, so nobody can say whether it is one. */
+function isUnprovenPeer(check: CheckRequest): boolean {
+  return check.sourceCertificate === '' && isSpiffeId(check.sourcePrincipal);
+}
+
+function gateRequest(check: CheckRequest, peer: string): GateRequest {
+  const { jwtAuthn } = check;
   return {
     method: check.method,
     path: check.path,
@@ -119,7 +133,7 @@ export function gateRequest(check: CheckRequest): GateRequest {
     body: check.body,
     clientAddress: check.sourceAddress,
     namedModel: check.contextExtensions.get('sallyport.model'),
-    peer: check.sourcePrincipal,
-    jwtAuthn: undefined,
+    peer,
+    jwtAuthn: jwtAuthn === undefined ? undefined : () => decodeStruct(jwtAuthn),
   };
 }

@@ -1,6 +1,7 @@
 /** Envoy's standalone bootstrap, as plain data: what `up` runs, what `envoy print --for standalone` shows. */
 import { refusal } from '../exchange/refusal.ts';
 import { UPSTREAM_HEADER } from './forward.ts';
+import { JWT_AUTHN } from './wire.ts';
 
 /** A JSON-shaped piece of Envoy's config. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
@@ -26,10 +27,20 @@ export interface BootstrapOptions {
   readonly maxRequestBytes: number;
   /** Longest that a request may wait for an approval, seconds. */
   readonly approvalsWaitS: number;
+  /** Default: none. */
+  readonly verifiedByEnvoy?: VerifiedByEnvoy;
   /** A Unix socket path, or host and port. */
   readonly admin: { readonly path: string } | { readonly host: string; readonly port: number };
   /** Set only in tests: `http2_protocol_options` for the models' clusters. */
   readonly modelsSpeakHttp2?: boolean;
+}
+
+/** Which identities the gate takes from Envoy, which has verified them: it is told to send what they are read from. */
+export interface VerifiedByEnvoy {
+  /** mTLS peers (`identity.peers`). */
+  readonly peers: boolean;
+  /** What Envoy's jwt_authn filter has verified (`identity.jwtAuthn`). */
+  readonly jwtAuthn: boolean;
 }
 
 export interface BootstrapModel {
@@ -145,7 +156,7 @@ function modelCluster(model: BootstrapModel, http2: boolean): Json {
 
 /** ext_authz with every setting that keeps the gate closed. `clearRouteCache`: only where the gate picks the route. */
 export function authzFilter(
-  options: Pick<BootstrapOptions, 'maxRequestBytes' | 'approvalsWaitS'>,
+  options: Pick<BootstrapOptions, 'maxRequestBytes' | 'approvalsWaitS' | 'verifiedByEnvoy'>,
   clearRouteCache: boolean,
 ): Json {
   return {
@@ -164,6 +175,8 @@ export function authzFilter(
         allow_partial_message: false,
         pack_as_bytes: true,
       },
+      ...(options.verifiedByEnvoy?.peers ? { include_peer_certificate: true } : {}),
+      ...(options.verifiedByEnvoy?.jwtAuthn ? { metadata_context_namespaces: [JWT_AUTHN] } : {}),
     },
   };
 }

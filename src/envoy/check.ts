@@ -19,7 +19,11 @@ const ORDER: readonly Severity[] = ['opens', 'breaks', 'advice'];
 export function checkEnvoyConfig(text: string, options: CheckOptions = {}): EnvoyCheck {
   const read = readPlaces(text);
   if (!read.ok) return { error: `it is neither JSON nor YAML: ${read.error}` };
-  const known = { approvalsWaitS: options.approvalsWaitS ?? 30, maxRequestBytes: options.maxRequestBytes ?? 4_194_304 };
+  const known = {
+    approvalsWaitS: options.approvalsWaitS ?? 30,
+    maxRequestBytes: options.maxRequestBytes ?? 4_194_304,
+    verifiedByEnvoy: options.verifiedByEnvoy ?? { peers: false, jwtAuthn: false },
+  };
   const findings = new Map<string, Finding>();
   const report = (finding: Finding): void => {
     findings.set(`${finding.rule} ${finding.path}`, finding);

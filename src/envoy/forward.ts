@@ -21,6 +21,8 @@ const PASSED = new Set([
   'x-b3-traceid',
   'x-request-id',
 ]);
+/** Under a passed prefix, and yet identity: who is billed for the call. That comes with the model's own credential. */
+const NOT_PASSED = new Set(['openai-organization', 'openai-project']);
 /** SDKs' own headers: what they are, and how they retry. `openai-*` and `anthropic-*` choose features of the API. */
 const PASSED_PREFIXES = ['x-stainless-', 'anthropic-', 'openai-'];
 /** Set by Envoy itself on every request; harmless and useful upstream. */
@@ -62,5 +64,5 @@ export function forwardHeaders(
 function passes(name: string): boolean {
   // Envoy never removes pseudo-headers and Host; asking for it would fail the Check under `validate_mutations`.
   if (name.startsWith(':') || name === 'host' || PASSED.has(name) || SET_BY_ENVOY.has(name)) return true;
-  return PASSED_PREFIXES.some((prefix) => name.startsWith(prefix));
+  return !NOT_PASSED.has(name) && PASSED_PREFIXES.some((prefix) => name.startsWith(prefix));
 }

@@ -2,6 +2,7 @@
 import { type BootstrapOptions, type Json, standaloneBootstrap } from './bootstrap.ts';
 import { UPSTREAM_HEADER } from './forward.ts';
 import { printEnvoyGateway } from './print/gateway.ts';
+import { standaloneIdentityNotes } from './print/identities.ts';
 import { printIstio } from './print/istio.ts';
 import type { PrintOptions } from './print/options.ts';
 import { type Note, yamlText } from './print/yaml.ts';
@@ -30,7 +31,7 @@ export function printStandalone(options: BootstrapOptions): string {
   const value = standaloneBootstrap(options);
   const head = `Envoy for Sallyport: both gates in front of ${options.models.map(({ cluster }) => cluster).join(', ') || 'no model yet'}.
 Printed by \`sallyport envoy print --for standalone\`; \`sallyport envoy check FILE\` says what a change opens.`;
-  return yamlText([{ value, head, notes: notes(value) }]);
+  return yamlText([{ value, head, notes: [...notes(value), ...standaloneIdentityNotes(options, AUTHZ)] }]);
 }
 
 function notes(value: Json): Note[] {

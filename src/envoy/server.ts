@@ -2,6 +2,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import type { Http2Server } from 'node:http2';
 import grpc from '@grpc/grpc-js';
+import { alternativeNames } from './certificate.ts';
 import { AuthorizationService, ExternalProcessorService, HealthService } from './services.ts';
 import type { CheckRequest, ProcessingRequest } from './wire.ts';
 
@@ -92,17 +93,15 @@ function widenConnections(server: grpc.Server): void {
     http2Server.on('session', (session) => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
 }
 
-/** Names in a client certificate: its URI and DNS subject alternative names. Node quotes and escapes what has a comma in it. */
-function certificateNames(subjectAltName: string | undefined): string[] {
-  return (subjectAltName ?? '').split(', ').flatMap((entry) => (/^(URI|DNS):/.test(entry) ? [entry.slice(4)] : []));
-}
-
 type AnyCall = CheckCall | ProcessCall;
 
 function peerAllowed(call: AnyCall, tls: GrpcTls | undefined): boolean {
   if (tls === undefined) return true;
   const certificate = call.getAuthContext().sslPeerCertificate;
-  return certificateNames(certificate?.subjectaltname).some((name) => tls.allowedIdentities.includes(name));
+  const names = certificate?.subjectaltname;
+  return [...alternativeNames(names, 'URI'), ...alternativeNames(names, 'DNS')].some((name) =>
+    tls.allowedIdentities.includes(name),
+  );
 }
 
 const PEER_REFUSED = {

@@ -2,6 +2,7 @@
  * The lean codec of the hot messages. Reads only the fields in protos/, skips the rest, copies no body. Everything else
  * goes through @grpc/proto-loader (see services.ts); test/unit/envoy/wire.test.ts holds both codecs against each other.
  */
+import { EMPTY, fields, messageEntry, Reader } from './protobuf.ts';
 
 /** Header name (lower case, as Envoy sends it) and value, bytes as latin1. */
 export type Header = readonly [name: string, value: string];
@@ -21,8 +22,15 @@ export interface CheckRequest {
   readonly bodyAsString: boolean;
   /** Address of the peer as Envoy sees it (`use_remote_address` applied), without port. */
   readonly sourceAddress: string;
-  /** The peer's principal (SPIFFE id) where Envoy did the mTLS. */
+  /**
+   * What names the mTLS peer in its certificate: the first URI among its subject alternative names, else the first DNS name,
+   * else the subject (Envoy's CheckRequestUtils::setAttrContextPeer): by itself it does not say which. Empty without mTLS.
+   */
   readonly sourcePrincipal: string;
+  /** The peer's certificate as URL-encoded PEM (`include_peer_certificate`), empty without. */
+  readonly sourceCertificate: string;
+  /** Undecoded Struct: dynamic metadata of Envoy's jwt_authn filter (`metadata_context_namespaces`); undefined without. */
+  readonly jwtAuthn: Buffer | undefined;
   /** The route's `context_extensions`. */
   readonly contextExtensions: ReadonlyMap<string, string>;
 }
@@ -48,7 +56,6 @@ export interface ProcessingRequest {
   readonly attributes: readonly Buffer[];
 }
 
-const EMPTY: Buffer = Buffer.alloc(0);
 const KINDS: readonly ProcessingKind[] = [
   'none',
   'none',
@@ -59,66 +66,6 @@ const KINDS: readonly ProcessingKind[] = [
   'request_trailers',
   'response_trailers',
 ];
-
-/** A protobuf message being read: https://protobuf.dev/programming-guides/encoding/. Throws RangeError on truncation. */
-class Reader {
-  private at = 0;
-  private readonly buffer: Buffer;
-  constructor(buffer: Buffer) {
-    this.buffer = buffer;
-  }
-  get done(): boolean {
-    return this.at >= this.buffer.length;
-  }
-  varint(): number {
-    let value = 0;
-    let scale = 1;
-    for (let i = 0; i < 10; i++) {
-      const byte = this.buffer[this.at++];
-      if (byte === undefined) throw new RangeError('truncated varint');
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value;
-      scale *= 128;
-    }
-    throw new RangeError('varint too long');
-  }
-  bytes(): Buffer {
-    const length = this.varint();
-    const end = this.at + length;
-    if (end > this.buffer.length) throw new RangeError('truncated field');
-    const slice = this.buffer.subarray(this.at, end);
-    this.at = end;
-    return slice;
-  }
-  text(): string {
-    const length = this.varint();
-    const end = this.at + length;
-    if (end > this.buffer.length) throw new RangeError('truncated field');
-    const text = this.buffer.toString('utf8', this.at, end);
-    this.at = end;
-    return text;
-  }
-  skip(wireType: number): void {
-    if (wireType === 0) this.varint();
-    else if (wireType === 1) this.at += 8;
-    else if (wireType === 2) {
-      const length = this.varint();
-      this.at += length;
-    } else if (wireType === 5) this.at += 4;
-    else throw new RangeError(`unsupported wire type ${wireType}`);
-    if (this.at > this.buffer.length) throw new RangeError('truncated field');
-  }
-}
-
-/** Visits the fields of a message; `visit` returns false for a field it does not read. */
-function fields(buffer: Buffer, visit: (field: number, reader: Reader, wireType: number) => boolean): void {
-  const reader = new Reader(buffer);
-  while (!reader.done) {
-    const tag = reader.varint();
-    const wireType = tag & 7;
-    if (!visit(tag >>> 3, reader, wireType)) reader.skip(wireType);
-  }
-}
 
 function decodeHeaderValue(buffer: Buffer): Header {
   let name = '';
@@ -156,25 +103,12 @@ function decodeStringEntry(buffer: Buffer): Header {
   return [key, value];
 }
 
-/** A `map<string, Message>` entry: its key and the undecoded value. */
-function decodeMessageEntry(buffer: Buffer): [string, Buffer] {
-  let key = '';
-  let value: Buffer = EMPTY;
-  fields(buffer, (field, reader) => {
-    if (field === 1) key = reader.text();
-    else if (field === 2) value = reader.bytes();
-    else return false;
-    return true;
-  });
-  return [key, value];
-}
-
 /** `google.protobuf.Struct` → its string-valued fields. */
 function decodeStringFields(struct: Buffer): Map<string, string> {
   const out = new Map<string, string>();
   fields(struct, (field, reader) => {
     if (field !== 1) return false;
-    const [key, value] = decodeMessageEntry(reader.bytes());
+    const [key, value] = messageEntry(reader.bytes());
     fields(value, (kind, inner) => {
       if (kind !== 3) return false;
       out.set(key, inner.text());
@@ -190,7 +124,7 @@ export function metadataStrings(metadata: Buffer, namespace: string): ReadonlyMa
   let found: ReadonlyMap<string, string> | undefined;
   fields(metadata, (field, reader) => {
     if (field !== 1) return false;
-    const [key, value] = decodeMessageEntry(reader.bytes());
+    const [key, value] = messageEntry(reader.bytes());
     if (key === namespace) found = decodeStringFields(value);
     return true;
   });
@@ -200,15 +134,40 @@ export function metadataStrings(metadata: Buffer, namespace: string): ReadonlyMa
 /** The string-valued attributes of a ProcessingRequest, whatever filter name they came under. */
 export function attributeStrings(attributes: readonly Buffer[]): ReadonlyMap<string, string> {
   const out = new Map<string, string>();
-  for (const entry of attributes) for (const [k, v] of decodeStringFields(decodeMessageEntry(entry)[1])) out.set(k, v);
+  for (const entry of attributes) for (const [k, v] of decodeStringFields(messageEntry(entry)[1])) out.set(k, v);
   return out;
 }
 
-function decodePeer(buffer: Buffer): { address: string; principal: string } {
+/** Namespace that Envoy's filter writes verified payloads to, whatever the filter is called in the chain. */
+export const JWT_AUTHN = 'envoy.filters.http.jwt_authn';
+
+/** The undecoded Struct of one namespace of `filter_metadata`. Throws RangeError when it is there twice. */
+function namespaceOf(metadata: Buffer, namespace: string): Buffer | undefined {
+  let found: Buffer | undefined;
+  fields(metadata, (field, reader) => {
+    if (field !== 1) return false;
+    const [key, value] = messageEntry(reader.bytes());
+    if (key !== namespace) return true;
+    if (found !== undefined) throw new RangeError('a metadata namespace is there twice');
+    found = value;
+    return true;
+  });
+  return found;
+}
+
+interface Peer {
+  readonly address: string;
+  readonly principal: string;
+  readonly certificate: string;
+}
+
+function decodePeer(buffer: Buffer): Peer {
   let address = '';
   let principal = '';
+  let certificate = '';
   fields(buffer, (field, reader) => {
     if (field === 4) principal = reader.text();
+    else if (field === 5) certificate = reader.text();
     else if (field === 1)
       fields(reader.bytes(), (kind, inner) => {
         if (kind !== 1) return false;
@@ -222,7 +181,7 @@ function decodePeer(buffer: Buffer): { address: string; principal: string } {
     else return false;
     return true;
   });
-  return { address, principal };
+  return { address, principal, certificate };
 }
 
 /** `envoy.service.auth.v3.CheckRequest`. Throws RangeError when truncated. */
@@ -230,7 +189,8 @@ export function decodeCheckRequest(message: Buffer): CheckRequest {
   const text = { method: '', path: '', host: '', scheme: '', protocol: '' };
   const headers: Header[] = [];
   const contextExtensions = new Map<string, string>();
-  let peer = { address: '', principal: '' };
+  let peer: Peer = { address: '', principal: '', certificate: '' };
+  let jwtAuthn: Buffer | undefined;
   let rawHeaders = false;
   let body: Buffer = EMPTY;
   let bodyAsString = false;
@@ -254,7 +214,8 @@ export function decodeCheckRequest(message: Buffer): CheckRequest {
     else if (field === 10) {
       const [key, value] = decodeStringEntry(reader.bytes());
       contextExtensions.set(key, value);
-    } else if (field === 4)
+    } else if (field === 11) jwtAuthn = namespaceOf(reader.bytes(), JWT_AUTHN);
+    else if (field === 4)
       fields(reader.bytes(), (kind, inner) => {
         if (kind !== 2) return false;
         fields(inner.bytes(), http);
@@ -276,6 +237,8 @@ export function decodeCheckRequest(message: Buffer): CheckRequest {
     bodyAsString,
     sourceAddress: peer.address,
     sourcePrincipal: peer.principal,
+    sourceCertificate: peer.certificate,
+    jwtAuthn,
     contextExtensions,
   };
 }

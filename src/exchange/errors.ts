@@ -96,6 +96,7 @@ export const errors = {
     meaning: 'The token, or all that its owner held, has been taken back.',
     fix: 'Sign in again; if that is refused too, talk to whoever runs the gateway.',
   },
+  // 401: without groups the caller is not fully known. RFC 6750, section 3.1: invalid_token is for "other reasons" too.
   groups_unavailable: {
     ...unauthorized,
     retry: true,

@@ -1,6 +1,11 @@
 /** The Envoy that `up` runs in front of the gateway. */
 import type { Config } from '../config.ts';
-import { type BootstrapOptions, type GateAddress, standaloneBootstrap } from '../envoy/bootstrap.ts';
+import {
+  type BootstrapOptions,
+  type GateAddress,
+  standaloneBootstrap,
+  type VerifiedByEnvoy,
+} from '../envoy/bootstrap.ts';
 import { adminSocket, type Envoy, launchEnvoy } from '../envoy/launch.ts';
 import type { Model } from '../models/model.ts';
 import type { Log } from '../observe/log.ts';
@@ -16,6 +21,11 @@ export function gateAddress(config: Config, bound?: string): GateAddress {
   return { kind: 'tcp', host: grpc.host, port, tls: undefined };
 }
 
+/** The identities that this config takes from Envoy. */
+export function verifiedByEnvoy({ identity }: Pick<Config, 'identity'>): VerifiedByEnvoy {
+  return { peers: identity.peers.allow.length > 0, jwtAuthn: identity.jwtAuthn.enabled };
+}
+
 /** What an Envoy for this gateway and its models is configured from: the one that `up` runs, and `envoy print`. */
 export function frontOptions(config: Config, models: readonly Model[], gate = gateAddress(config)): BootstrapOptions {
   const { host, port } = config.listen.envoy;
@@ -25,6 +35,7 @@ export function frontOptions(config: Config, models: readonly Model[], gate = ga
     models: models.map(({ cluster, upstream }) => ({ cluster, upstream })),
     maxRequestBytes: config.maxRequestBytes,
     approvalsWaitS: APPROVALS_WAIT_S,
+    verifiedByEnvoy: verifiedByEnvoy(config),
     admin: { path: adminSocket(config.stateDir) },
   };
 }

@@ -15,7 +15,7 @@ import { createRegistry, type Registry } from '../models/registry.ts';
 import { loadPolicies } from '../policy/load.ts';
 import type { DetectorResolver } from '../policy/rules.ts';
 import { openPolicySource, type PolicySource } from '../policy/source.ts';
-import { openSqliteState } from '../state/sqlite.ts';
+import { openState } from '../state/open.ts';
 import type { StateStore } from '../state/store.ts';
 import { nowMs } from './request.ts';
 
@@ -80,7 +80,7 @@ export async function loadParts(config: Config, env: Readonly<Record<string, str
     throw new GatewayRefused(`the policies are wrong:\n${listed(config.policies.dir, policies.problems)}`);
   const recordDetect = resolveDetectors(config.record.detect);
   if (!recordDetect.ok) throw new GatewayRefused(`${shownPath(config.file)}: record.detect: ${recordDetect.problem}`);
-  const state = openSqliteState({ ...config.state, now: nowMs });
+  const state = await openState(config.state, { environment: env, now: nowMs });
   return {
     models: createRegistry(models),
     policies: policies.source,

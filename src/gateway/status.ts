@@ -20,6 +20,7 @@ export function internalParts(config: Config, record: RecordParts, parts: Parts)
       if (!health.ok || problem !== undefined) return { ready: false, reason: `${problem} (${behind})` };
       return { ready: true, detail: `ClickHouse ${health.version}, ${behind}` };
     },
+    state: () => parts.state.health(),
     policies: () => ({ ready: true, detail: parts.policies.current.revision }),
     models: () => ({ ready: true, detail: `${parts.models.list().length} active` }),
   };

@@ -55,7 +55,7 @@ export interface Proof {
   readonly token: string | undefined;
   /** URI of the mTLS peer as Envoy verified it (`attributes.source.principal`), empty without. Never from a header. */
   readonly peer: string;
-  /** Dynamic metadata of Envoy's `jwt_authn` filter, decoded when it is asked for; undefined: there is none. */
+  /** Dynamic metadata of Envoy's `jwt_authn` filter, decoded when it is asked for (throws RangeError); undefined: there is none. */
   readonly jwtAuthn: (() => Readonly<Record<string, unknown>>) | undefined;
 }
 

@@ -8,7 +8,7 @@ import {
 } from './caller.ts';
 import type { IdentityConfig } from './config.ts';
 import type { Revocations, TokenIssuer } from './issued/issued.ts';
-import { disagreement, payloadOf } from './jwt-authn.ts';
+import { disagreement, payloadOf, readMetadata } from './jwt-authn.ts';
 import {
   createProviders,
   forIdTokens,
@@ -59,7 +59,7 @@ export function createIdentifier(config: IdentityConfig, parts: IdentifierParts)
     answer.ok ? (takenBack(parts.revocations, answer.caller) ?? answer) : answer;
   const settle = (known: KnownToken | IdentityRefusal, metadata: Proof['jwtAuthn']): Identification => {
     if (!known.ok) return known;
-    const problem = metadata === undefined ? undefined : payloads?.disagree(metadata(), known.claims);
+    const problem = metadata === undefined ? undefined : payloads?.disagree(metadata, known.claims);
     return problem ?? unlessTakenBack(known.answer);
   };
 
@@ -69,7 +69,7 @@ export function createIdentifier(config: IdentityConfig, parts: IdentifierParts)
         const known = verify(token);
         return known instanceof Promise ? known.then((later) => settle(later, jwtAuthn)) : settle(known, jwtAuthn);
       }
-      const byPayload = jwtAuthn === undefined ? undefined : payloads?.identify(jwtAuthn());
+      const byPayload = jwtAuthn === undefined ? undefined : payloads?.identify(jwtAuthn);
       if (byPayload instanceof Promise) return byPayload.then(unlessTakenBack);
       const answer = byPayload ?? (peer === '' ? undefined : peerOf(peer));
       return answer === undefined ? refuse('token_missing', '') : unlessTakenBack(answer);
@@ -95,22 +95,27 @@ function createPayloads(
   { now }: Pick<OidcParts, 'now'>,
   providers: ReadonlyMap<unknown, OidcProvider>,
 ): {
-  identify(metadata: Caller['claims']): Identification | Promise<Identification> | undefined;
-  disagree(metadata: Caller['claims'], token: Caller['claims']): IdentityRefusal | undefined;
+  identify(metadata: NonNullable<Proof['jwtAuthn']>): Identification | Promise<Identification> | undefined;
+  disagree(metadata: NonNullable<Proof['jwtAuthn']>, token: Caller['claims']): IdentityRefusal | undefined;
 } {
   const named = config.providers.filter(({ name }) => config.jwtAuthn.providers.includes(name));
   const issuers = new Set<unknown>(named.map(({ issuer }) => issuer));
   const isKnown = (issuer: unknown) => issuers.has(issuer);
   return {
-    identify(metadata) {
-      const payload = payloadOf(metadata, isKnown);
+    identify(read) {
+      const told = readMetadata(read);
+      if (!told.ok) return told;
+      const payload = payloadOf(told.metadata, isKnown);
       if (payload === undefined || !payload.ok) return payload;
       const provider = providers.get(payload.claims['iss']);
       if (provider === undefined) return refuse('issuer_unknown', 'no provider has this issuer');
       const verification = verifyClaims(payload.claims, provider, { teams: config.teams, nowMs: now() });
       return verification instanceof Promise ? verification.then(answerOf) : answerOf(verification);
     },
-    disagree: (metadata, token) => disagreement(metadata, isKnown, token),
+    disagree(read, token) {
+      const told = readMetadata(read);
+      return told.ok ? disagreement(told.metadata, isKnown, token) : told;
+    },
   };
 }
 

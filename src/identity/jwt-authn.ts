@@ -7,6 +7,16 @@ import { type IdentityRefusal, refuse } from './caller.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
 
+/** What Envoy tells. Refused when it cannot be read: a name that is not allowed, say, or nested too deep. */
+export function readMetadata(read: () => Claims): { readonly ok: true; readonly metadata: Claims } | IdentityRefusal {
+  try {
+    return { ok: true, metadata: read() };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return refuse('token_malformed', `what Envoy has verified (jwt_authn) cannot be read: ${error.message}`);
+  }
+}
+
 function payloadsIn(metadata: Claims): readonly Claims[] {
   return Object.values(metadata).filter(
     (value): value is Claims =>

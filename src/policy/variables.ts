@@ -26,6 +26,9 @@ class CallerView {
   get kind(): string {
     return this.#caller.kind;
   }
+  get proof(): string {
+    return this.#caller.proof;
+  }
   get email(): string | undefined {
     return this.#caller.email;
   }
@@ -180,6 +183,7 @@ const types = {
       issuer: 'string',
       subject: 'string',
       kind: 'string',
+      proof: 'string',
       email: 'string',
       groups: 'list<string>',
       team: 'string',

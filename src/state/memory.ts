@@ -66,6 +66,11 @@ export function createMemoryState(options: { readonly now: () => number }): Stat
       for (const { key } of expired) documents.delete(key);
       return expired.length;
     },
+    health() {
+      return closed
+        ? { ready: false, reason: 'the state store is closed' }
+        : { ready: true, detail: 'in memory: gone with the process' };
+    },
     async close() {
       closed = true;
     },

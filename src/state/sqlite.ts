@@ -46,6 +46,7 @@ const queries = {
   commit: 'COMMIT',
   rollback: 'ROLLBACK',
   next: 'UPDATE counter SET last = last + 1 RETURNING last',
+  last: 'SELECT last FROM counter',
   get: `SELECT ${columns} FROM documents WHERE key = :key AND ${live}`,
   put: `INSERT OR REPLACE INTO documents VALUES (:key, :value, :version, :expiresAtMs)`,
   remove: `DELETE FROM documents WHERE key = :key AND version = :version AND ${live}`,
@@ -116,6 +117,14 @@ export function openSqliteState(options: SqliteStateOptions): StateStore {
     async deleteExpired(limit) {
       checkLimit(limit);
       return transaction(() => Number(statements.deleteExpired.run({ now: options.now(), limit }).changes));
+    },
+    health() {
+      try {
+        guard('the state file cannot be read', () => statements.last.get());
+        return { ready: true, detail: 'SQLite' };
+      } catch (error) {
+        return { ready: false, reason: error instanceof Error ? error.message : 'unknown' };
+      }
     },
     async close() {
       if (db.isOpen) db.close();

@@ -20,8 +20,10 @@ export type Replacement =
 
 /**
  * Control state behind a port: small versioned documents under path-like keys (`grants/…`, `replay/…`). Durable once a
- * promise resolves. Expired documents are gone for every operation. All methods reject with StateUnavailable when the
- * store cannot be reached, which closes the gate (503), and throw RangeError for a key or value out of bounds: a bug.
+ * promise resolves, as far as the store is: Redis by its settings (docs/operations.md). Expired documents are gone for
+ * every operation. All methods reject with StateUnavailable when the store cannot be reached, which closes the gate (503),
+ * and with RangeError for a key or value out of bounds: a bug. A write that was rejected with StateUnavailable may have
+ * taken place all the same.
  */
 export interface StateStore {
   get(key: string): Promise<StoredDocument | undefined>;
@@ -35,8 +37,14 @@ export interface StateStore {
   list(prefix: string, page: { readonly after?: string; readonly limit: number }): Promise<readonly StoredDocument[]>;
   /** Removes `limit` expired documents at most from the disk; says how many. */
   deleteExpired(limit: number): Promise<number>;
+  /** Whether it can be used, for `/readyz`; costs next to nothing. */
+  health(): StateHealth;
   close(): Promise<void>;
 }
+
+export type StateHealth =
+  | { readonly ready: true; readonly detail: string }
+  | { readonly ready: false; readonly reason: string };
 
 /** The store cannot be read or written. */
 export class StateUnavailable extends Error {

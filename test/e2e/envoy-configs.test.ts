@@ -151,6 +151,7 @@ describe('Istio', () => {
     ['at the gateway', options],
     ['in sidecars', { ...options, mesh: { ...options.mesh, context: 'sidecar' } }],
     ['with the gate’s own mTLS', { ...options, mesh: { ...options.mesh, tls } }],
+    ['with identities from Envoy', { ...options, verifiedByEnvoy: { peers: true, jwtAuthn: true } }],
   ];
 
   it.each(variants)('Envoy accepts the filters, routes and cluster %s', async (name, variant) => {
@@ -204,6 +205,16 @@ describe('Envoy Gateway', () => {
 
   it('Envoy accepts the filters that its policies become, patched', async () => {
     expect(await validate('envoy-gateway', stringify(asEnvoyGatewayWould(text)))).toBeUndefined();
+  });
+
+  it('Envoy accepts what the patches add where identities come from Envoy', async () => {
+    const options = { ...defaultPrintOptions('envoy-gateway'), verifiedByEnvoy: { peers: true, jwtAuthn: true } };
+    const tree = asEnvoyGatewayWould(printEnvoy('envoy-gateway', options));
+    expect(manager(tree).http_filters[0].typed_config).toMatchObject({
+      include_peer_certificate: true,
+      metadata_context_namespaces: ['envoy.filters.http.jwt_authn'],
+    });
+    expect(await validate('envoy-gateway-identities', stringify(tree))).toBeUndefined();
   });
 
   it('the patches make them what they are standalone', () => {

@@ -252,6 +252,7 @@ describe('a handler that throws', () => {
       checkpoint: async () => checkpoint(),
       planKeys: { keys: [createSecretKey(Buffer.alloc(32))] },
       refuse,
+      takesPeers: false,
       newSession: () => 's',
       observe,
       abandoned: () => {},

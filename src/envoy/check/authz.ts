@@ -1,4 +1,5 @@
 /** The settings of ext_authz: each row is one, with what happens otherwise. */
+import { JWT_AUTHN } from '../wire.ts';
 import {
   applyRules,
   FAIL_OPEN,
@@ -152,6 +153,27 @@ const AUTHZ: readonly Rule[] = [
   },
 ];
 
+/** Only where the gateway takes identities from Envoy. */
+const IDENTITIES: readonly Rule[] = [
+  {
+    rule: 'ext_authz.metadata_context_namespaces',
+    severity: 'breaks',
+    at: ['metadata_context_namespaces'],
+    holds: (setting, { verifiedByEnvoy }) =>
+      !verifiedByEnvoy.jwtAuthn || setting.items().some(({ text }) => text === JWT_AUTHN),
+    shouldBe: `[${JWT_AUTHN}]`,
+    why: 'identity.jwtAuthn is on, and the gate gets nothing of what jwt_authn has verified: such callers are refused (401).',
+  },
+  {
+    rule: 'ext_authz.include_peer_certificate',
+    severity: 'breaks',
+    at: ['include_peer_certificate'],
+    holds: (setting, { verifiedByEnvoy }) => !verifiedByEnvoy.peers || setting.isTrue,
+    shouldBe: 'true',
+    why: 'identity.peers.allow names peers, and without the certificate the gate cannot tell a SPIFFE id from a DNS name: they are refused (401).',
+  },
+];
+
 const PACK_AS_BYTES: Rule = {
   rule: 'ext_authz.pack_as_bytes',
   severity: 'breaks',
@@ -162,6 +184,6 @@ const PACK_AS_BYTES: Rule = {
 };
 
 export function checkAuthz(config: Place, known: Known, report: Report): void {
-  applyRules(AUTHZ, config, known, report);
+  applyRules([...AUTHZ, ...IDENTITIES], config, known, report);
   if (config.get('with_request_body').exists) applyRules([PACK_AS_BYTES], config, known, report);
 }

@@ -2,6 +2,7 @@
 import { checkGateCluster, checkModelCluster } from './clusters.ts';
 import { checkConnection, upgradesOf } from './connection.ts';
 import { finding, type Known, type Report } from './finding.ts';
+import { checkIdentities } from './identities.ts';
 import { checkGates, checkOrder, type Filter, filterOf, type Gates, gatesOf } from './order.ts';
 import type { Place } from './place.ts';
 import { checkRoute, checkScope } from './routes.ts';
@@ -69,14 +70,24 @@ function ofDump(root: Place): Parts {
   };
 }
 
-function managersOf(listener: Place): readonly Place[] {
+function managersOf(listener: Place): readonly (readonly [listener: Place, hcm: Place])[] {
   return [...listener.get('filter_chains').items(), listener.get('default_filter_chain')]
     .flatMap((chain) => chain.get('filters').items())
     .map((filter) => filter.get('typed_config'))
-    .filter((config) => config.type === 'HttpConnectionManager');
+    .filter((config) => config.type === 'HttpConnectionManager')
+    .map((hcm) => [listener, hcm] as const);
+}
+
+/** What sees a connection before its requests. */
+function connectionFilters(listener: Place): readonly Place[] {
+  const chains = [...listener.get('filter_chains').items(), listener.get('default_filter_chain')];
+  const filters = chains.flatMap((chain) => chain.get('filters').items());
+  const isManager = (filter: Place): boolean => filter.get('typed_config').type === 'HttpConnectionManager';
+  return [listener.get('listener_filters'), ...filters.filter((filter) => !isManager(filter))];
 }
 
 interface Manager {
+  readonly listener: Place;
   readonly hcm: Place;
   readonly filters: readonly Filter[];
   readonly gates: Gates;
@@ -84,7 +95,7 @@ interface Manager {
 }
 
 function checkParts(parts: Parts, known: Known, report: Report): void {
-  const managers = parts.listeners.flatMap(managersOf).map((hcm) => managerOf(hcm, parts));
+  const managers = parts.listeners.flatMap(managersOf).map((found) => managerOf(found, parts));
   const gated = managers.filter(({ gates }) => gates.authz.length > 0 || gates.proc.length > 0);
   if (gated.length === 0) {
     const [first] = managers;
@@ -97,18 +108,23 @@ function checkParts(parts: Parts, known: Known, report: Report): void {
   checkAdmin(parts.admin, report);
 }
 
-function managerOf(hcm: Place, parts: Parts): Manager {
+function managerOf([listener, hcm]: readonly [Place, Place], parts: Parts): Manager {
   const filters = hcm.get('http_filters').items().map(filterOf);
   const name = hcm.get('rds', 'route_config_name').text;
   const routes =
     parts.routes.find((config) => name !== '' && config.get('name').text === name) ?? hcm.get('route_config');
-  return { hcm, filters, gates: gatesOf(filters), routes };
+  return { listener, hcm, filters, gates: gatesOf(filters), routes };
 }
 
-function checkManager({ hcm, filters, gates, routes }: Manager, known: Known, report: Report): void {
+function checkManager({ listener, hcm, filters, gates, routes }: Manager, known: Known, report: Report): void {
   checkConnection(hcm, known, report);
   checkOrder(filters, gates, hcm.get('http_filters'), report);
   checkGates(gates, known, report);
+  checkIdentities(
+    { filters, gates, writers: [...connectionFilters(listener), routes], sockets: [listener], isWhole: true },
+    known,
+    report,
+  );
   const context = {
     gates,
     known,

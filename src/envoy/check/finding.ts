@@ -1,4 +1,5 @@
 /** What `sallyport envoy check` says, and the table form of its rules. */
+import type { VerifiedByEnvoy } from '../bootstrap.ts';
 import type { Place } from './place.ts';
 
 /**
@@ -26,12 +27,15 @@ export interface CheckOptions {
   readonly approvalsWaitS?: number;
   /** The gateway's `maxRequestBytes`. Default 4 MiB, as the gateway's own. */
   readonly maxRequestBytes?: number;
+  /** Identities that the gateway takes from Envoy. Default: those that the checked Envoy is told to send. */
+  readonly verifiedByEnvoy?: VerifiedByEnvoy;
 }
 
 /** What the rules know of the rest of the configuration. */
 export interface Known {
   readonly approvalsWaitS: number;
   readonly maxRequestBytes: number;
+  readonly verifiedByEnvoy: VerifiedByEnvoy;
   /** Whose defaults hold where a setting is missing. */
   readonly platform: 'envoy' | 'istio' | 'envoy-gateway';
 }

@@ -2,6 +2,7 @@
 
 import { checkConnection } from './connection.ts';
 import { finding, type Known, type Report } from './finding.ts';
+import { checkGatewayIdentities } from './gateway-identities.ts';
 import { authzOf, patched, procsOf, type Translated } from './gateway-translate.ts';
 import { checkGates, checkOrder, type Filter, filterOf, type Gates } from './order.ts';
 import { type Key, Place } from './place.ts';
@@ -22,6 +23,7 @@ export function checkGatewayObjects(objects: readonly Place[], known: Known, rep
   const gates = checkFilters(all, known, report);
   checkClients(all, known, report);
   checkRoutes(all, gates, known, report);
+  checkGatewayIdentities(ofKind, gates, known, report);
 }
 
 /** A derived value: its findings are at the object that it was derived from. */

@@ -2,6 +2,7 @@
 import { checkGateCluster } from './clusters.ts';
 import { checkConnection } from './connection.ts';
 import { finding, type Known, type Report } from './finding.ts';
+import { checkIdentities } from './identities.ts';
 import { checkGates, checkOrder, type Filter, filterOf, type Gates, gatesOf } from './order.ts';
 import type { Place } from './place.ts';
 import { checkRoute, checkScope, checkUpgrades } from './routes.ts';
@@ -56,6 +57,8 @@ function checkWorkload(patches: readonly Place[], known: Known, report: Report):
     patches.filter((patch) => patch.get('apply_to').text === applyTo).map((patch) => patch.get('patch', 'value'));
   checkOrder(filters, gates, first, report);
   checkGates(gates, known, report);
+  const others = patches.filter((patch) => patch.get('apply_to').text !== 'HTTP_FILTER');
+  checkIdentities({ filters, gates, writers: others, sockets: others, isWhole: false }, known, report);
   const manager = values('NETWORK_FILTER')
     .map((value) => value.get('typed_config'))
     .find((config) => config.type === 'HttpConnectionManager');

@@ -43,6 +43,8 @@ export function patchPolicy(options: PrintOptions): CommentedDocument {
           'validate_mutations',
           'encode_raw_headers',
           'with_request_body',
+          ...(options.verifiedByEnvoy?.peers ? ['include_peer_certificate'] : []),
+          ...(options.verifiedByEnvoy?.jwtAuthn ? ['metadata_context_namespaces'] : []),
         ]),
         ...adds(proc, configOf(procFilter()), [
           'status_on_error',

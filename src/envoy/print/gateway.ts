@@ -5,6 +5,13 @@
 import type { Json } from '../bootstrap.ts';
 import { EG, GATEWAY_API, gatewayRef, POLICY, patchPolicy } from './gateway-patch.ts';
 import {
+  gatewayClientTls,
+  gatewayClientTlsNote,
+  gatewayFilterOrder,
+  gatewayFilterOrderNote,
+  gatewayIdentityPreface,
+} from './identities.ts';
+import {
   byUpstream,
   clusterHint,
   dnsLabel,
@@ -28,7 +35,10 @@ export function printEnvoyGateway(options: PrintOptions): string {
   refuseSameNames(models);
   const service = gateService(options.mesh);
   return yamlText([
-    { ...service, head: `${preface(models)}\n\n${service.head}` },
+    {
+      ...service,
+      head: [preface(models), gatewayIdentityPreface(options), service.head].filter((part) => part !== '').join('\n\n'),
+    },
     referenceGrant(options, models),
     ...gateTls(options),
     clientTraffic(options),
@@ -101,9 +111,13 @@ CA (key ca.crt). BackendTLSPolicy is v1 since Gateway API 1.4 (Envoy Gateway 1.6
       EG,
       'EnvoyProxy',
       { name: POLICY, namespace: proxy.namespace },
-      { backendTLS: { clientCertificateRef: { group: '', kind: 'Secret', name: 'sallyport-client' } } },
+      {
+        backendTLS: { clientCertificateRef: { group: '', kind: 'Secret', name: 'sallyport-client' } },
+        ...gatewayFilterOrder(options),
+      },
       `The certificate that the proxies show to the gate; its DNS or URI name must be in listen.tls.allowedClients.
 Refer to this object from your Gateway (spec.infrastructure.parametersRef), or move the field to the one you have.`,
+      options.verifiedByEnvoy?.jwtAuthn ? [gatewayFilterOrderNote] : [],
     ),
   ];
 }
@@ -118,6 +132,7 @@ function clientTraffic(options: PrintOptions): CommentedDocument {
       path: { escapedSlashesAction: 'RejectRequest', disableMergeSlashes: false },
       headers: { withUnderscoresAction: 'RejectRequest', requestID: 'Generate' },
       timeout: { http: { streamIdleTimeout: '15m' } },
+      ...gatewayClientTls(options),
     },
     'Paths and headers that the gate and the model must read alike (Envoy Gateway normalizes paths by itself).',
     [
@@ -125,6 +140,7 @@ function clientTraffic(options: PrintOptions): CommentedDocument {
         ['spec', 'timeout', 'http', 'streamIdleTimeout'],
         'Above the wait for an approval and the longest silence of a model. Default: 5 minutes.',
       ],
+      ...(options.verifiedByEnvoy?.peers ? [gatewayClientTlsNote] : []),
     ],
   );
 }

@@ -4,6 +4,7 @@
  * for ext_proc, so both filters are given to Envoy as they are.
  */
 import { authzFilter, gateCluster, type Json, localReplies, procFilter } from '../bootstrap.ts';
+import { istioIdentities, istioIdentityPreface } from './identities.ts';
 import {
   gateDestination,
   gateHost,
@@ -40,6 +41,7 @@ export function printIstio(options: PrintOptions): string {
   return yamlText([
     withPreface(gateService(options.mesh), options, models),
     ...documents,
+    ...istioIdentities(options, servers),
     ...servers.map((server) => modelDestination(server)),
     gateDestination(options),
     ...(options.mesh.tls === undefined ? gateIdentity(options, servers) : []),
@@ -66,7 +68,7 @@ ${
 must be in the proxy’s container.`
 }
 
-${document.head}`;
+${[istioIdentityPreface(options), document.head].filter((part) => part !== '').join('\n\n')}`;
   return { ...document, head };
 }
 

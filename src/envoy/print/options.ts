@@ -1,5 +1,5 @@
 /** What `sallyport envoy print` needs to know, and the defaults that `envoy/*.yaml` in the repository is printed from. */
-import type { BootstrapModel, BootstrapOptions, GateAddress, GateTls } from '../bootstrap.ts';
+import type { BootstrapModel, BootstrapOptions, GateAddress, GateTls, VerifiedByEnvoy } from '../bootstrap.ts';
 
 /** `cluster`: Envoy's name for it when the gate picks the route (standalone); a mesh has its own names. */
 export interface PrintModel extends BootstrapModel {
@@ -13,12 +13,23 @@ export interface PrintOptions {
   readonly maxRequestBytes: number;
   /** Longest wait for an approval, seconds. */
   readonly approvalsWaitS: number;
+  /** Default: none. */
+  readonly verifiedByEnvoy?: VerifiedByEnvoy;
+  /** Providers of `identity.jwtAuthn`, for Istio's RequestAuthentication. */
+  readonly jwtProviders?: readonly JwtProvider[];
   readonly standalone: {
     readonly listen: { readonly host: string; readonly port: number };
     readonly gates: readonly [GateAddress, ...GateAddress[]];
     readonly admin: BootstrapOptions['admin'];
   };
   readonly mesh: MeshOptions;
+}
+
+export interface JwtProvider {
+  readonly issuer: string;
+  readonly audiences: readonly string[];
+  /** Undefined: Istio finds it by discovery. */
+  readonly jwksUri: string | undefined;
 }
 
 /** Where the parts are in Kubernetes. */

@@ -7,9 +7,15 @@ import { stringify } from 'yaml';
 import { startDemoProvider } from '../../../src/commands/demo/provider.ts';
 import { demoToken } from '../../../src/commands/token.ts';
 import { type Config, loadConfig } from '../../../src/config.ts';
-import { type GateAddress, type GateTls, type Json, standaloneBootstrap } from '../../../src/envoy/bootstrap.ts';
+import {
+  type GateAddress,
+  type GateTls,
+  type Json,
+  standaloneBootstrap,
+  type VerifiedByEnvoy,
+} from '../../../src/envoy/bootstrap.ts';
 import { adminSocket, type Envoy, launchEnvoy } from '../../../src/envoy/launch.ts';
-import { gateAddress } from '../../../src/gateway/front.ts';
+import { gateAddress, verifiedByEnvoy } from '../../../src/gateway/front.ts';
 import type { RunningGateway } from '../../../src/gateway/running.ts';
 import { type GatewayExtras, startGateway } from '../../../src/gateway.ts';
 import { createLog } from '../../../src/observe/log.ts';
@@ -25,6 +31,9 @@ export const envoyBinary = (): string => {
 export interface StackOptions {
   /** Sections of sallyport.yaml over those that the stack needs. */
   readonly config?: object;
+  /** Providers beside the stack's own, and the rest of the section `identity`. */
+  readonly providers?: readonly object[];
+  readonly identity?: object;
   /** File name → policy text; default: ml-eng and contractors may chat, all but pii-cleared are masked. */
   readonly policies?: Readonly<Record<string, string>>;
   /** Changes the Envoy config before it is used. */
@@ -42,7 +51,10 @@ export interface StackOptions {
 export interface EnvoyConfig {
   static_resources: {
     listeners: {
-      filter_chains: { filters: { typed_config: { http_filters: EnvoyFilter[]; route_config: Json } }[] }[];
+      filter_chains: {
+        transport_socket?: Json;
+        filters: { typed_config: { http_filters: EnvoyFilter[]; route_config: Json; [key: string]: unknown } }[];
+      }[];
     }[];
     clusters: { name: string; [key: string]: unknown }[];
   };
@@ -117,13 +129,16 @@ export function writeConfig(dir: string, issuer: string, modelPort: number, opti
   const file = join(dir, 'sallyport.yaml');
   const sections = {
     listen: { grpc: 'unix:gate.sock', public: '127.0.0.1:0', internal: '127.0.0.1:0' },
-    identity: { providers: [{ name: 'demo', issuer, audience: 'sallyport', algorithms: ['ES256'] }] },
+    identity: {
+      providers: [{ name: 'demo', issuer, audience: 'sallyport', algorithms: ['ES256'] }, ...(options.providers ?? [])],
+      ...options.identity,
+    },
     models: { file: 'models.yaml' },
     policies: { dir: 'policies' },
     drainTimeout: '5s',
     ...options.config,
   };
-  writeFileSync(file, stringify(sections));
+  writeFileSync(file, stringify(sections, { aliasDuplicateObjects: false }));
   return file;
 }
 
@@ -137,6 +152,7 @@ export interface EnvoyTestOptions {
   readonly dir: string;
   readonly gates: readonly [GateAddress, ...GateAddress[]];
   readonly modelPort: number;
+  readonly verifiedByEnvoy?: VerifiedByEnvoy;
   readonly change?: ((bootstrap: EnvoyConfig) => void) | undefined;
   readonly modelsSpeakHttp2?: boolean | undefined;
   readonly onLine: (line: string) => void;
@@ -153,6 +169,7 @@ export async function startEnvoy(options: EnvoyTestOptions): Promise<{ envoy: En
       models: [{ cluster: 'model_demo_1', upstream: { host: '127.0.0.1', port: options.modelPort, tls: false } }],
       maxRequestBytes: 4 * 1024 * 1024,
       approvalsWaitS: 30,
+      verifiedByEnvoy: options.verifiedByEnvoy ?? { peers: false, jwtAuthn: false },
       admin: { path: adminSocket(options.dir) },
       modelsSpeakHttp2: options.modelsSpeakHttp2 ?? false,
     }),
@@ -183,6 +200,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     dir,
     gates: [{ ...gateAddress(config, gateway.addresses['grpc']), ...(gateTls === undefined ? {} : { tls: gateTls }) }],
     modelPort: options.modelPort ?? model.port,
+    verifiedByEnvoy: verifiedByEnvoy(config),
     change: options.envoy,
     modelsSpeakHttp2: options.modelsSpeakHttp2,
     onLine: (line) => lines.push(line),

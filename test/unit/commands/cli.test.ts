@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -272,6 +272,23 @@ describe('envoy', () => {
     const { code, stdout, stderr } = await checked(text);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain('cannot be checked');
+  });
+
+  it('print and check go by the identities that the configuration takes from Envoy', async () => {
+    const verifying = join(folder, 'verifying.yaml');
+    const identity =
+      '  peers: {allow: ["spiffe://cluster.local/ns/batch/sa/*"]}\n  jwtAuthn: {enabled: true, providers: [demo]}';
+    writeFileSync(verifying, readFileSync(file, 'utf8').replace('\nmodels:', `\n${identity}\nmodels:`));
+    const istio = (await envoy('print', '--for', 'istio', '-c', verifying)).stdout;
+    expect(istio).toContain('issuer: http://127.0.0.1:9');
+    expect(await checked(istio, '-c', verifying)).toMatchObject({ code: 0 });
+    const without = await printed('--for', 'istio');
+    expect(await checked(without)).toMatchObject({ code: 0 });
+    const { code, stdout } = await checked(without, '-c', verifying);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(
+      /metadata_context_namespaces\n {2}is not set[\s\S]*include_peer_certificate\n {2}is not set/,
+    );
   });
 
   it('check ends with 2 for a file that is not there', async () => {

@@ -218,6 +218,13 @@ describe('explain', () => {
     expect(explain({ ...detail, how }).what).toMatch(line);
   });
 
+  it('tells the reason of a refusal in full, which the caller does not get', () => {
+    const refused = { ...detail, verdict: 'refused' as const, how: '', code: 'token_invalid', status: 401, rules: [] };
+    const explained = explain({ ...refused, detail: 'no key of the provider verifies it', masked: {} });
+    expect(explained.why).toBe('The record says: no key of the provider verifies it.');
+    expect(explained.what).toBe('The signature or a claim of the token does not hold.');
+  });
+
   it.each(['toString', 'something_new'])('shows an end that it does not know as it is: %s', (how) => {
     expect(explain({ ...detail, how }).what).toBe(`It ended as ${how}.`);
   });

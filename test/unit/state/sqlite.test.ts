@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, expect, test } from 'vitest';
-import { stateSection } from '../../../src/state/config.ts';
 import { openSqliteState } from '../../../src/state/sqlite.ts';
 import { StateUnavailable } from '../../../src/state/store.ts';
 import { stateContract } from './contract.ts';
@@ -15,7 +14,7 @@ const newFile = () => {
   files += 1;
   return join(dir, `${files}.db`);
 };
-const { busyTimeoutMs } = stateSection.parse({});
+const busyTimeoutMs = 1000;
 const open = (file: string, now = () => 1_000) => openSqliteState({ file, busyTimeoutMs, now });
 
 stateContract('the store in SQLite', (now) => open(newFile(), now));
