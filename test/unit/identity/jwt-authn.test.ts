@@ -115,6 +115,18 @@ describe('what Envoy’s jwt_authn has verified', () => {
     expect(callerOf(await identifier.identify(bearer(token))).subject).toBe('jane');
   });
 
+  test('is refused when it cannot be read, alone and beside a token, and the peer is not asked', async () => {
+    const unreadable = () => {
+      throw new RangeError('the struct has a name twice');
+    };
+    const identifier = identifierWith({ jwtAuthn, peers });
+    for (const token of [undefined, await tokenOf(provider, { key })])
+      expect(await identifier.identify({ token, peer: spiffe, jwtAuthn: unreadable })).toMatchObject({
+        ok: false,
+        reason: 'token_malformed',
+      });
+  });
+
   test('is not looked at beside a token where the config does not take it', async () => {
     const both = proof({ token: await tokenOf(provider, { key }), jwtAuthn: () => expect.unreachable() });
     expect(callerOf(await identifierWith().identify(both)).subject).toBe('jane');
