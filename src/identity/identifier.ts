@@ -59,7 +59,7 @@ export function createIdentifier(config: IdentityConfig, parts: IdentifierParts)
   /** What is asked of everybody each time, however they were identified. */
   const unlessTakenBack = (answer: Identification): Identification =>
     answer.ok ? (takenBack(parts.revocations, answer.caller) ?? answer) : answer;
-  const settle = (known: KnownToken | IdentityRefusal, metadata: Proof['jwtAuthn']): Identification => {
+  const settle = (known: KnownToken | IdentityRefusal, metadata: Metadata | undefined): Identification => {
     if (!known.ok) return known;
     const problem = metadata === undefined ? undefined : payloads?.disagree(metadata, known.claims);
     return problem ?? unlessTakenBack(known.answer);
@@ -96,6 +96,8 @@ export function createIdentifier(config: IdentityConfig, parts: IdentifierParts)
     },
   };
 }
+
+type Metadata = NonNullable<Proof['jwtAuthn']>;
 
 /** What Envoy's jwt_authn filter tells, as far as the config takes it. */
 function createPayloads(

@@ -209,6 +209,26 @@ describe('keys that discovery says are elsewhere', () => {
   });
 });
 
+test('keys behind a certificate of the CA in caFile are fetched, and not without it', async () => {
+  const authority = createAuthority('company CA');
+  const server = createServer(authority.issue('localhost', { dns: ['localhost'] }), (_req, res) =>
+    res.end(JSON.stringify({ keys: [key.publicJwk] })),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    await writeFile(join(dir, 'ca.pem'), authority.cert);
+    const jwksUri = `https://localhost:${(server.address() as AddressInfo).port}/`;
+    const keys = { caFile: join(dir, 'ca.pem') };
+    expect(await outcome(identifierOf(configFor(provider, { jwksUri, keys }), now))).toBe('ok');
+    expect(await outcome(identifierOf(configFor(provider, { jwksUri }), now))).toMatch(
+      /cannot be reached \([A-Z_]+\)$/,
+    );
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
+
 test('a CA file that cannot be read stops the gateway from starting', () => {
   const config = configFor(provider, { keys: { caFile: join(dir, 'none.pem') } });
   expect(() => identifierOf(config, now)).toThrow(/ENOENT/);

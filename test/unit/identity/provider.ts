@@ -1,10 +1,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
-import type { Proof } from '../../../src/identity/caller.ts';
+import type { Caller, Identification, Proof } from '../../../src/identity/caller.ts';
 import { type IdentityConfig, identitySection, type ProviderConfig } from '../../../src/identity/config.ts';
 import { createGroupsReader } from '../../../src/identity/groups/reader.ts';
 import { createIdentifier, type IdentifierParts, type TokenIdentifier } from '../../../src/identity/identifier.ts';
+import type { Revocations } from '../../../src/identity/issued/issued.ts';
 import { providerHttp } from '../../../src/identity/provider-http.ts';
 
 export const epoch = Date.UTC(2026, 0, 15, 12, 0, 0);
@@ -136,4 +137,29 @@ export function partsOf(now: () => number, more: Partial<IdentifierParts> = {}):
   const groupsOf = (provider: ProviderConfig) =>
     createGroupsReader(provider, { http: providerHttp(provider), now, readSecret });
   return { now, httpFor: providerHttp, groupsOf, ...more };
+}
+
+/** What a request brings, all of it. */
+export const proof = (more: Partial<Proof>): Proof => ({ token: undefined, peer: '', jwtAuthn: undefined, ...more });
+
+/** Dynamic metadata of Envoy's jwt_authn filter with one payload. */
+export const metadata = (claims: object) => () => ({ payload: claims });
+
+export function callerOf(answer: Identification): Caller {
+  if (!answer.ok) throw new Error(`${answer.reason}: ${answer.detail}`);
+  return answer.caller;
+}
+
+/** Answers for every caller alike, and remembers who was asked about. */
+export function revoking(answer: () => ReturnType<Revocations['check']>): Revocations & { readonly asked: string[] } {
+  const asked: string[] = [];
+  return {
+    asked,
+    check: (caller) => {
+      asked.push(`${caller.provider}/${caller.subject}`);
+      return answer();
+    },
+    revokeToken: () => Promise.reject(new Error('not here')),
+    revokeSubject: () => Promise.reject(new Error('not here')),
+  };
 }
