@@ -11,27 +11,43 @@ export interface Retention {
   readonly contentDays: number;
 }
 
-/** One INSERT: columns in the order of the fields in `tsv`. */
+/** One INSERT: columns, with their types in schema.ts, in the order of the fields in `tsv`. */
 export interface TableRows {
   readonly table: 'events' | 'contents';
-  readonly columns: readonly string[];
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
   readonly tsv: Buffer;
 }
+
+/** Columns that an insert names; every other one is computed by the engine, or has its default. */
+export const insertedColumns: Readonly<Record<TableRows['table'], TableRows['columns']>> = {
+  contents: [
+    { name: 'session', type: 'String' },
+    { name: 'direction', type: 'LowCardinality(String)' },
+    { name: 'seq', type: 'UInt32' },
+    { name: 'at', type: "DateTime64(3, 'UTC')" },
+    { name: 'text', type: 'String' },
+    { name: 'expires_at', type: "DateTime('UTC')" },
+  ],
+  events: [
+    { name: 'writer', type: 'UUID' },
+    { name: 'leaf', type: 'UInt64' },
+    { name: 'leaf_scheme', type: 'UInt8' },
+    { name: 'leaf_hash', type: 'FixedString(32)' },
+    { name: 'body', type: 'String' },
+    { name: 'expires_at', type: "DateTime('UTC')" },
+  ],
+};
 
 /** Contents first: whoever sees the end of a session finds its text. Tables without rows are left out. */
 export async function encodeBatch(batch: RecordBatch, retention: Retention): Promise<TableRows[]> {
   const tables: TableRows[] = [];
   if (batch.contents.length > 0) {
     const tsv = await encode(batch.contents, (out, row) => content(out, row, retention.contentDays));
-    tables.push({ table: 'contents', columns: ['session', 'direction', 'seq', 'at', 'text', 'expires_at'], tsv });
+    tables.push({ table: 'contents', columns: insertedColumns.contents, tsv });
   }
   if (batch.events.length > 0) {
     const tsv = await encode(batch.events, (out, row) => event(out, row, retention.eventDays));
-    tables.push({
-      table: 'events',
-      columns: ['writer', 'leaf', 'leaf_scheme', 'leaf_hash', 'body', 'expires_at'],
-      tsv,
-    });
+    tables.push({ table: 'events', columns: insertedColumns.events, tsv });
   }
   return tables;
 }
