@@ -5,7 +5,7 @@
  * durable, and whatever throws is answered 503: the gate fails closed.
  */
 import {
-  baseRequestEvent,
+  askedOfModel,
   decisionEvent,
   endEvent,
   headerOf,
@@ -118,8 +118,8 @@ async function call(stages: Stages, passage: Passage, caller: Caller, leave: () 
     nowMs: passage.startedMs,
   });
   const { recorder } = stages;
-  const leaf = recorder.event(requestEvent(stages, passage, caller, model, facts.value, found.findings));
-  const cited = { writer: recorder.writer, leaf };
+  const leaf = recorder.event(requestEvent(passage, caller, askedOfModel(stages, model, facts.value, found.findings)));
+  const cited = { leaf, writer: recorder.writer };
   passage.cited = cited;
   recorder.content({ session, direction: 'request', seq: 0, at: passage.startedMs, bytes: found.masked });
   recorder.event(decisionEvent(passage, decision, stages.nowMs()));
@@ -169,18 +169,17 @@ async function listModels(stages: Stages, passage: Passage, caller: Caller): Pro
   const policy = stages.policy();
   const models = stages.route.models().filter((model) => policy.admits(caller, model, passage.startedMs));
   const { recorder } = stages;
-  const leaf = recorder.event({
-    ...baseRequestEvent(passage, caller),
+  const asked = {
+    findings: {},
+    format: 'openai-chat',
     model: '',
     modelVersion: '',
-    format: 'openai-chat',
     operation: 'list_models',
     stream: false,
     tokens: 0,
     tools: [],
-    findings: {},
-  });
-  const cited = { writer: recorder.writer, leaf };
+  };
+  const cited = { leaf: recorder.event(requestEvent(passage, caller, asked)), writer: recorder.writer };
   recorder.event(endEvent(stages, passage, cited, { how: 'answered_by_gate', code: '', status: 200 }));
   await recorder.durable();
   return {

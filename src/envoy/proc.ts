@@ -207,13 +207,13 @@ class ResponseGate implements GrpcReceiver {
     this.head = head;
     const { recorder, nowMs } = this.options;
     recorder.event({
-      type: 'response',
-      session: plan.session,
       at: nowMs(),
-      request: plan.request,
-      status: head.status,
-      contentType: head.reading.ok ? head.mediaType : 'other',
       cluster: plan.cluster,
+      contentType: head.reading.ok ? head.mediaType : 'other',
+      request: plan.request,
+      session: plan.session,
+      status: head.status,
+      type: 'response',
     });
     if (!head.reading.ok) return this.refuseResponse(head.reading.code, plan);
     const answer = encodeResponseHeaders([...head.set, ...ownHeaders(plan)], head.remove);

