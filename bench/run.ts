@@ -1,11 +1,12 @@
 /**
- * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
+ * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory,slices --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
  * rounds on one Envoy. Every answer that is timed is asserted. Prints rates, latencies, CPU, memory and ratios.
  */
 import { parseArgs } from 'node:util';
 import { EVENTS, MASKED, SECRET } from './answers.ts';
 import { type Exchange, holdStreams, pacing, quantile, type Throughput, throughput } from './load.ts';
 import { childrenOf, cpuUs, rssBytes } from './procstat.ts';
+import { slices, startSlicesModel } from './slices.ts';
 import { type Bench, type System, startBench } from './systems.ts';
 
 const { values } = parseArgs({
@@ -14,10 +15,12 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '4' },
     clients: { type: 'string', default: '16' },
     held: { type: 'string', default: '500' },
+    /** MiB of the bodies of `slices`. */
+    sizes: { type: 'string', default: '1,4,16' },
     json: { type: 'boolean', default: false },
     /** Folder for a CPU profile of the gateway. */
     profile: { type: 'string' },
-    only: { type: 'string', default: 'json,streams,paced,memory' },
+    only: { type: 'string', default: 'json,streams,paced,memory,slices' },
   },
 });
 const rounds = Number(values.rounds);
@@ -157,6 +160,22 @@ async function held(bench: Bench): Promise<object> {
   report('memory', rows);
   return rows;
 }
+async function largeBodies(envoyBinary: string): Promise<object> {
+  const model = await startSlicesModel();
+  const limit = 16 * 1024 * 1024;
+  const bench = await startBench(envoyBinary, { modelPort: model.port, maxRequestBytes: limit });
+  try {
+    const { port, token } = bench.systems.find(({ name }) => name === 'sallyport')!.target;
+    const target = { port, token, watch: () => bench.watch() };
+    const rows = await slices(target, model, values.sizes.split(',').map(Number), rounds);
+    report('large bodies: the longest time that one holds the event loop of the gateway', rows);
+    return rows;
+  } finally {
+    await bench.close();
+    model.close();
+  }
+}
+
 const mb = (bytes: number): number => Math.round(bytes / 1024 / 1024);
 
 function report(title: string, rows: readonly object[]): void {
@@ -167,7 +186,9 @@ function report(title: string, rows: readonly object[]): void {
 
 const binary = process.env['ENVOY_BIN'];
 if (binary === undefined) throw new Error('ENVOY_BIN is not set: run this with `npm run bench`');
-const bench = await startBench(binary, values.profile);
+const only = values.only.split(',');
+const results: Record<string, object> = {};
+const bench = await startBench(binary, { profileDir: values.profile });
 try {
   const parts = {
     // Memory first: what earlier loads have left in the heap is not what live streams take.
@@ -176,10 +197,9 @@ try {
     streams: () => compare(bench, `streams of ${EVENTS} events, back to back`, true, 'streams', EVENTS),
     paced: () => pace(bench),
   };
-  const results: Record<string, object> = {};
-  for (const [name, part] of Object.entries(parts))
-    if (values.only.split(',').includes(name)) results[name] = await part();
-  if (values.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
+  for (const [name, part] of Object.entries(parts)) if (only.includes(name)) results[name] = await part();
 } finally {
   await bench.close();
 }
+if (only.includes('slices')) results['slices'] = await largeBodies(binary);
+if (values.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
