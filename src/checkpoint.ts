@@ -4,6 +4,7 @@
  * Each stage is a value passed in; each either hands on or answers. Nothing is said "yes" to before its events are
  * durable, and whatever throws is answered 503: the gate fails closed.
  */
+import { recordText } from './checkpoint/content.ts';
 import {
   askedOfModel,
   decisionEvent,
@@ -121,7 +122,9 @@ async function call(stages: Stages, passage: Passage, caller: Caller, leave: () 
   const leaf = recorder.event(requestEvent(passage, caller, askedOfModel(stages, model, facts.value, found.findings)));
   const cited = { leaf, writer: recorder.writer };
   passage.cited = cited;
-  recorder.content({ session, direction: 'request', seq: 0, at: passage.startedMs, bytes: found.masked });
+  const text = { session, direction: 'request', seq: 0, at: passage.startedMs, bytes: found.masked } as const;
+  const recorded = recordText(recorder, text);
+  if (recorded instanceof Promise) await recorded;
   recorder.event(decisionEvent(passage, decision, stages.nowMs()));
   if (decision.verdict === 'deny') return denied(stages, passage, decision, cited);
   const plan: Plan = {

@@ -20,11 +20,14 @@ export interface GrpcFailure {
   readonly details: string;
 }
 
+/** A message, or a long one in two parts, so that it need not be copied together. */
+export type GrpcMessage = Buffer | readonly [head: Buffer, body: Buffer];
+
 /** One call, as whoever handles it answers it. After `finish` or `fail`, or once the peer has gone, nothing is sent. */
 export interface GrpcCall {
   /** The peer has reset the stream, or its connection is gone. */
   readonly gone: boolean;
-  send(message: Buffer): void;
+  send(message: GrpcMessage): void;
   /** The last message, and status OK. */
   answer(message: Buffer): void;
   /** Status OK. */
@@ -98,14 +101,22 @@ class Call implements GrpcCall {
     return this.stream.aborted || this.stream.destroyed;
   }
 
-  send(message: Buffer): void {
-    if (this.begin()) this.stream.write(framed(message));
+  send(message: GrpcMessage): void {
+    if (!this.begin()) return;
+    if (Buffer.isBuffer(message)) this.stream.write(framed(message, 0));
+    else {
+      const [head, body] = message;
+      this.stream.cork();
+      this.stream.write(framed(head, body.length));
+      this.stream.write(body);
+      this.stream.uncork();
+    }
   }
 
   answer(message: Buffer): void {
     if (!this.begin()) return;
     this.over = true;
-    this.stream.end(framed(message));
+    this.stream.end(framed(message, 0));
   }
 
   finish(): void {
@@ -136,10 +147,11 @@ class Call implements GrpcCall {
   }
 }
 
-function framed(message: Buffer): Buffer {
+/** `more`: bytes of the message that follow by themselves. */
+function framed(message: Buffer, more: number): Buffer {
   const frame = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
   frame[0] = 0;
-  frame.writeUInt32BE(message.length, 1);
+  frame.writeUInt32BE(message.length + more, 1);
   message.copy(frame, PREFIX_BYTES);
   return frame;
 }

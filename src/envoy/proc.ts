@@ -25,7 +25,7 @@ import {
   encodeResponseHeaders,
   encodeResponseTrailers,
 } from './encode.ts';
-import { type GrpcCall, type GrpcReceiver, grpcStatus } from './grpc.ts';
+import { type GrpcCall, type GrpcMessage, type GrpcReceiver, grpcStatus } from './grpc.ts';
 import { openPlan, type PlanKeys, type PlanRefusal, type UsedPlans } from './plan.ts';
 import { type Framing, type ResponseHead, readHead } from './response.ts';
 import { encodeProcessingResponse } from './services.ts';
@@ -268,7 +268,7 @@ class ResponseGate implements GrpcReceiver {
   private async lastChunk(message: ProcessingRequest, body: ResponseBody): Promise<void> {
     const first = await body.delivery.push(message.body);
     const rest = await body.delivery.end();
-    const bytes = rest.bytes.length === 0 ? first.bytes : Buffer.concat([first.bytes, rest.bytes]);
+    const bytes = joined(first.bytes, rest.bytes);
     await this.release(message, { bytes, terminal: true }, true);
   }
 
@@ -282,7 +282,7 @@ class ResponseGate implements GrpcReceiver {
     return this.letGo(answer, released.terminal);
   }
 
-  private letGo(answer: Buffer, terminal: boolean): Promise<void> | undefined {
+  private letGo(answer: GrpcMessage, terminal: boolean): Promise<void> | undefined {
     const { recorder } = this.options;
     const wasOver = this.terminal;
     if (terminal && !wasOver) this.conclude('complete', '');
@@ -310,12 +310,12 @@ class ResponseGate implements GrpcReceiver {
     await this.afterDurable(encodeResponseTrailers(names));
   }
 
-  private async afterDurable(answer: Buffer): Promise<void> {
+  private async afterDurable(answer: GrpcMessage): Promise<void> {
     await this.options.recorder.durable();
     this.write(answer);
   }
 
-  private write(answer: Buffer): void {
+  private write(answer: GrpcMessage): void {
     if (this.phase !== 'over') this.call.send(answer);
   }
 
@@ -383,6 +383,12 @@ class ResponseGate implements GrpcReceiver {
     };
     this.call.send(encodeProcessingResponse({ immediate_response: immediate }));
   }
+}
+
+/** One of them is mostly empty, and the other may be megabytes. */
+function joined(first: Buffer, rest: Buffer): Buffer {
+  if (first.length === 0) return rest;
+  return rest.length === 0 ? first : Buffer.concat([first, rest]);
 }
 
 /** Both ids by which a caller's complaint is found on the record; SDKs show the second one. */

@@ -116,7 +116,7 @@ function whole(masker: BodyMasker, body: Buffer): MaskedRequest | Promise<Masked
   if (first instanceof Promise) return wholeLater(masker, first);
   const rest = masker.end();
   if (rest instanceof Promise) return wholeLater(masker, first, rest);
-  return { masked: Buffer.concat([first.bytes, rest.bytes]), findings: masker.findings };
+  return { masked: both(first.bytes, rest.bytes), findings: masker.findings };
 }
 
 async function wholeLater(
@@ -126,5 +126,10 @@ async function wholeLater(
 ): Promise<MaskedRequest> {
   const { bytes } = await first;
   const end = await (rest ?? masker.end());
-  return { masked: Buffer.concat([bytes, end.bytes]), findings: masker.findings };
+  return { masked: both(bytes, end.bytes), findings: masker.findings };
+}
+
+/** JSON comes at its end, all at once. */
+function both(first: Buffer, rest: Buffer): Buffer {
+  return first.length === 0 ? rest : Buffer.concat([first, rest]);
 }

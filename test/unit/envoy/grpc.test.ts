@@ -32,6 +32,15 @@ const methods = new Map<string, GrpcMethod>([
       ),
   ],
   [
+    '/parts',
+    (call) =>
+      receiver(
+        'parts',
+        (bytes) => call.send([bytes.subarray(0, 2), bytes.subarray(2)]),
+        () => call.finish(),
+      ),
+  ],
+  [
     '/refuses',
     (call) => {
       call.fail({ code: grpcStatus.permissionDenied, details: 'not you' });
@@ -107,6 +116,15 @@ describe('messages', () => {
     }
     const bytes = [...two].map((byte) => Buffer.of(byte));
     expect((await call('/echo', bytes)).bytes).toBe(two.toString('hex'));
+  });
+
+  test('may be sent in two parts', async () => {
+    expect(await call('/parts', [hello])).toEqual({
+      http: '200',
+      grpc: '0',
+      message: '',
+      bytes: hello.toString('hex'),
+    });
   });
 
   test('may be empty', async () => {
