@@ -135,6 +135,8 @@ export async function slices(
   const row = async (name: string, once: (length: number) => Promise<void>): Promise<void> => {
     const cells: [string, string][] = [];
     for (const size of sizes) {
+      // Eight seconds of work, twice that on a busy machine: Envoy does not wait so long.
+      if (name === 'request: digits' && size > 4) continue;
       const ms = await longest(target, runs, () => once(size * MIB - ROOM));
       cells.push([`${size} MiB: longest hold ms`, ms.toFixed(1)]);
     }
