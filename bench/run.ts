@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory,identity --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
+ * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory,slices,identity --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
  * rounds on one Envoy; identity alone, without Envoy. Every answer that is timed is asserted. Prints rates, latencies, CPU, memory and ratios.
  */
 import { parseArgs } from 'node:util';
@@ -7,6 +7,7 @@ import { EVENTS, MASKED, SECRET } from './answers.ts';
 import { identity } from './identity.ts';
 import { type Exchange, holdStreams, pacing, quantile, type Throughput, throughput } from './load.ts';
 import { childrenOf, cpuUs, rssBytes } from './procstat.ts';
+import { slices, startSlicesModel } from './slices.ts';
 import { type Bench, type System, startBench } from './systems.ts';
 
 const { values } = parseArgs({
@@ -15,10 +16,12 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '4' },
     clients: { type: 'string', default: '16' },
     held: { type: 'string', default: '500' },
+    /** MiB of the bodies of `slices`. */
+    sizes: { type: 'string', default: '1,4,16' },
     json: { type: 'boolean', default: false },
     /** Folder for a CPU profile of the gateway. */
     profile: { type: 'string' },
-    only: { type: 'string', default: 'json,streams,paced,memory,identity' },
+    only: { type: 'string', default: 'json,streams,paced,memory,slices,identity' },
   },
 });
 const rounds = Number(values.rounds);
@@ -158,6 +161,22 @@ async function held(bench: Bench): Promise<object> {
   report('memory', rows);
   return rows;
 }
+async function largeBodies(envoyBinary: string): Promise<object> {
+  const model = await startSlicesModel();
+  const limit = 16 * 1024 * 1024;
+  const bench = await startBench(envoyBinary, { modelPort: model.port, maxRequestBytes: limit });
+  try {
+    const { port, token } = bench.systems.find(({ name }) => name === 'sallyport')!.target;
+    const target = { port, token, watch: () => bench.watch() };
+    const rows = await slices(target, model, values.sizes.split(',').map(Number), rounds);
+    report('large bodies: the longest time that one holds the event loop of the gateway', rows);
+    return rows;
+  } finally {
+    await bench.close();
+    model.close();
+  }
+}
+
 const mb = (bytes: number): number => Math.round(bytes / 1024 / 1024);
 
 function report(title: string, rows: readonly object[]): void {
@@ -169,10 +188,14 @@ function report(title: string, rows: readonly object[]): void {
 const results: Record<string, object> = {};
 const wanted = new Set(values.only.split(','));
 
-async function behindEnvoy(): Promise<void> {
+function envoyBinary(): string {
   const binary = process.env['ENVOY_BIN'];
   if (binary === undefined) throw new Error('ENVOY_BIN is not set: run this with `npm run bench`');
-  const bench = await startBench(binary, values.profile);
+  return binary;
+}
+
+async function behindEnvoy(): Promise<void> {
+  const bench = await startBench(envoyBinary(), { profileDir: values.profile });
   try {
     const parts = {
       // Memory first: what earlier loads have left in the heap is not what live streams take.
@@ -189,4 +212,5 @@ async function behindEnvoy(): Promise<void> {
 
 if (wanted.has('identity')) results['identity'] = await identity(report);
 if (['memory', 'json', 'streams', 'paced'].some((name) => wanted.has(name))) await behindEnvoy();
+if (wanted.has('slices')) results['slices'] = await largeBodies(envoyBinary());
 if (values.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);

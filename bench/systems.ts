@@ -3,6 +3,7 @@
  * Sallyport (token, policy, masking, durable record). Model, pair and gateway are processes of their own.
  */
 import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
@@ -24,6 +25,8 @@ export interface System {
 export interface Bench {
   readonly systems: readonly System[];
   readonly envoyPid: number;
+  /** Starts to watch the gateway's event loop; the function stops, and tells the longest hold in milliseconds. */
+  watch(): () => Promise<number>;
   close(): Promise<void>;
 }
 
@@ -63,7 +66,7 @@ async function startIssuer(): Promise<{ url: string; token: string; close: () =>
   return { url, token, close: () => server.close() };
 }
 
-function writeConfig(dir: string, issuer: string, modelPort: number): string {
+function writeConfig(dir: string, issuer: string, modelPort: number, maxRequestBytes: number): string {
   mkdirSync(join(dir, 'policies'));
   writeFileSync(
     join(dir, 'policies', 'bench.yaml'),
@@ -88,6 +91,7 @@ spec:
     file,
     `listen: {grpc: "unix:gate.sock", public: "127.0.0.1:0", internal: "127.0.0.1:0"}
 log: {level: warn}
+maxRequestBytes: ${maxRequestBytes}
 identity:
   providers: [{name: bench, issuer: "${issuer}", audience: sallyport, algorithms: [ES256]}]
 models: {file: models.yaml}
@@ -125,6 +129,7 @@ function benchBootstrap(
   sockets: { gate: string; pair: string },
   modelPort: number,
   dir: string,
+  maxRequestBytes: number,
 ): Json {
   const base = (socket: string, port: number) =>
     structuredClone(
@@ -132,7 +137,7 @@ function benchBootstrap(
         listen: { host: '127.0.0.1', port },
         gates: [{ kind: 'pipe', path: socket }],
         models: [{ cluster: CLUSTER, upstream: { host: '127.0.0.1', port: modelPort, tls: false } }],
-        maxRequestBytes: 4 * 1024 * 1024,
+        maxRequestBytes,
         approvalsWaitS: 30,
         admin: { path: adminSocket(dir) },
       }),
@@ -163,13 +168,22 @@ function benchBootstrap(
   return gate as unknown as Json;
 }
 
-/** `profileDir`: a CPU profile of the gateway is left there. */
-export async function startBench(envoyBinary: string, profileDir: string | undefined): Promise<Bench> {
+export interface BenchOptions {
+  /** A CPU profile of the gateway is left there. */
+  readonly profileDir?: string | undefined;
+  /** A model to use instead of the bench's own. */
+  readonly modelPort?: number;
+  /** 4 MiB by default. */
+  readonly maxRequestBytes?: number;
+}
+
+export async function startBench(envoyBinary: string, options: BenchOptions = {}): Promise<Bench> {
+  const { profileDir, maxRequestBytes = 4 * 1024 * 1024 } = options;
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
   const model = await startChild(here('model.ts'), []);
-  const modelPort = model.said.port!;
+  const modelPort = options.modelPort ?? model.said.port!;
   const issuer = await startIssuer();
-  const config = writeConfig(dir, issuer.url, modelPort);
+  const config = writeConfig(dir, issuer.url, modelPort, maxRequestBytes);
   const sockets = { gate: join(dir, '.sallyport', 'gate.sock'), pair: join(dir, 'pair.sock') };
   const gateway = await startChild(
     here('gateway.ts'),
@@ -182,7 +196,7 @@ export async function startBench(envoyBinary: string, profileDir: string | undef
   const envoy: Envoy = await launchEnvoy({
     binary: envoyBinary,
     dir,
-    config: benchBootstrap(ports, sockets, modelPort, dir),
+    config: benchBootstrap(ports, sockets, modelPort, dir, maxRequestBytes),
     concurrency: undefined,
     onLine: (line) => process.stderr.write(`envoy: ${line}\n`),
     onExit: (why) => process.stderr.write(`Envoy ended: ${why}\n`),
@@ -199,6 +213,15 @@ export async function startBench(envoyBinary: string, profileDir: string | undef
       system('sallyport', ports[2]!, gateway.child.pid),
     ],
     envoyPid: envoy.pid,
+    watch: () => {
+      gateway.child.send('watch');
+      return async () => {
+        const report = once(gateway.child, 'message');
+        gateway.child.send('report');
+        const [{ longestMs }] = (await report) as [{ longestMs: number }];
+        return longestMs;
+      };
+    },
     close: async () => {
       await envoy.stop(0);
       for (const { child } of [model, pair, gateway]) child.disconnect();

@@ -4,8 +4,9 @@
  * Each stage is a value passed in; each either hands on or answers. Nothing is said "yes" to before its events are
  * durable, and whatever throws is answered 503: the gate fails closed.
  */
+import { recordText } from './checkpoint/content.ts';
 import {
-  baseRequestEvent,
+  askedOfModel,
   decisionEvent,
   endEvent,
   headerOf,
@@ -123,10 +124,12 @@ async function call(stages: Stages, passage: Passage, caller: Caller, leave: () 
   const vouching = decision.verdict === 'allow' ? stages.vouch(caller, model) : undefined;
   const assertion = vouching === undefined ? undefined : await vouching;
   const { recorder } = stages;
-  const leaf = recorder.event(requestEvent(stages, passage, caller, model, facts.value, found.findings));
-  const cited = { writer: recorder.writer, leaf };
+  const leaf = recorder.event(requestEvent(passage, caller, askedOfModel(stages, model, facts.value, found.findings)));
+  const cited = { leaf, writer: recorder.writer };
   passage.cited = cited;
-  recorder.content({ session, direction: 'request', seq: 0, at: passage.startedMs, bytes: found.masked });
+  const text = { session, direction: 'request', seq: 0, at: passage.startedMs, bytes: found.masked } as const;
+  const recorded = recordText(recorder, text);
+  if (recorded instanceof Promise) await recorded;
   recorder.event(decisionEvent(passage, decision, stages.nowMs()));
   if (decision.verdict === 'deny') return denied(stages, passage, decision, cited);
   const plan: Plan = {
@@ -174,18 +177,17 @@ async function listModels(stages: Stages, passage: Passage, caller: Caller): Pro
   const policy = stages.policy();
   const models = stages.route.models().filter((model) => policy.admits(caller, model, passage.startedMs));
   const { recorder } = stages;
-  const leaf = recorder.event({
-    ...baseRequestEvent(passage, caller),
+  const asked = {
+    findings: {},
+    format: 'openai-chat',
     model: '',
     modelVersion: '',
-    format: 'openai-chat',
     operation: 'list_models',
     stream: false,
     tokens: 0,
     tools: [],
-    findings: {},
-  });
-  const cited = { writer: recorder.writer, leaf };
+  };
+  const cited = { leaf: recorder.event(requestEvent(passage, caller, asked)), writer: recorder.writer };
   recorder.event(endEvent(stages, passage, cited, { how: 'answered_by_gate', code: '', status: 200 }));
   await recorder.durable();
   return {

@@ -1,4 +1,4 @@
-/** What the request gate puts on the record. */
+/** What the request gate puts on the record. Members in the order of their names: canonical.ts says why. */
 import type { RequestFacts } from '../exchange/facts.ts';
 import type { Caller } from '../identity/caller.ts';
 import type { Model } from '../models/model.ts';
@@ -14,72 +14,85 @@ export function endEvent(
 ): EndEvent {
   const at = stages.nowMs();
   return {
-    type: 'end',
-    session: passage.session,
     at,
-    request: cited,
-    ...outcome,
-    detail: '',
-    found: {},
-    masked: {},
-    inputTokens: undefined,
-    outputTokens: undefined,
     bytes: 0,
     chunks: 0,
-    firstByteMs: undefined,
+    code: outcome.code,
+    detail: '',
     durationMs: at - passage.startedMs,
+    firstByteMs: undefined,
+    found: {},
+    how: outcome.how,
+    inputTokens: undefined,
+    masked: {},
+    outputTokens: undefined,
+    request: cited,
+    session: passage.session,
+    status: outcome.status,
+    type: 'end',
   };
 }
 
-export function baseRequestEvent(passage: Passage, caller: Caller) {
+/** What was asked for; `findings` by detector. */
+type Asked = Pick<
+  RequestEvent,
+  'findings' | 'format' | 'model' | 'modelVersion' | 'operation' | 'stream' | 'tokens' | 'tools'
+>;
+
+export function requestEvent(passage: Passage, caller: Caller, asked: Asked): RequestEvent {
   return {
-    type: 'request',
-    session: passage.session,
     at: passage.startedMs,
-    caller: sessionCaller(caller),
-    http: passage.http,
     bytes: passage.request.body.length,
-  } as const;
+    caller: sessionCaller(caller),
+    findings: asked.findings,
+    format: asked.format,
+    http: passage.http,
+    model: asked.model,
+    modelVersion: asked.modelVersion,
+    operation: asked.operation,
+    session: passage.session,
+    stream: asked.stream,
+    tokens: asked.tokens,
+    tools: asked.tools,
+    type: 'request',
+  };
 }
 
-export function requestEvent(
+export function askedOfModel(
   stages: Stages,
-  passage: Passage,
-  caller: Caller,
   model: Model,
   facts: RequestFacts,
   findings: ReadonlyMap<string, number>,
-): RequestEvent {
+): Asked {
   return {
-    ...baseRequestEvent(passage, caller),
+    findings: Object.fromEntries(findings),
+    format: facts.format,
     model: model.name,
     modelVersion: model.version,
-    format: facts.format,
     operation: facts.operation,
     stream: facts.stream,
     tokens: facts.tokens,
     tools: facts.tools.map((tool) => stages.maskText(tool.name.slice(0, 256))),
-    findings: Object.fromEntries(findings),
   };
 }
 
 export function decisionEvent(passage: Passage, decision: Decision, nowMs: number) {
   return {
-    type: 'decision',
-    session: passage.session,
     at: nowMs,
-    verdict: decision.verdict,
-    rules: decision.rules,
+    gateUs: Math.round(performance.now() * 1000 - passage.startedUs),
     maskResponse: decision.verdict === 'allow' ? decision.maskResponse : [],
     message: decision.verdict === 'deny' ? decision.message : '',
     revision: decision.revision,
-    gateUs: Math.round(performance.now() * 1000 - passage.startedUs),
+    rules: decision.rules,
+    session: passage.session,
+    type: 'decision',
+    verdict: decision.verdict,
   } as const;
 }
 
 export function sessionCaller(caller: Caller): SessionCaller {
-  const { provider, subject, email, kind, groups, team } = caller;
-  return { provider, subject, email, kind, groups, team };
+  const { email, groups, kind, provider, subject, team } = caller;
+  return { email, groups, kind, provider, subject, team };
 }
 
 /** The path without its query: a query may carry what must not be kept. */
@@ -103,12 +116,12 @@ export function httpFacts(request: RequestHead, maskText: Stages['maskText']): H
   // https://www.w3.org/TR/trace-context/#traceparent-header
   const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(headerOf(request, 'traceparent'));
   return {
-    method: METHODS.has(request.method) ? request.method : 'other',
-    host: IP_AND_PORT.test(request.host) ? request.host : maskText(request.host.slice(0, 256)),
-    path: maskText(pathOf(request.path).slice(0, 1024)),
     clientAddress: request.clientAddress,
-    userAgent: maskText(headerOf(request, 'user-agent').slice(0, 256)),
+    host: IP_AND_PORT.test(request.host) ? request.host : maskText(request.host.slice(0, 256)),
+    method: METHODS.has(request.method) ? request.method : 'other',
+    path: maskText(pathOf(request.path).slice(0, 1024)),
     requestId: maskText(headerOf(request, 'x-request-id').slice(0, 128)),
     traceId: trace?.[1] ?? '',
+    userAgent: maskText(headerOf(request, 'user-agent').slice(0, 256)),
   };
 }

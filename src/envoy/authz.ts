@@ -1,12 +1,12 @@
 /** The ext_authz edge: a CheckRequest becomes a GateRequest, an Answer becomes a CheckResponse. */
-import grpc from '@grpc/grpc-js';
 import type { Answer, GateRequest, Header, RefuseStage, Reply, RequestHead } from '../checkpoint/stages.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
 import { createPeerReader, isSpiffeId } from './certificate.ts';
 import { encodeForward } from './encode.ts';
+import { type GrpcCall, grpcStatus } from './grpc.ts';
 import { type PlanKeys, sealPlan } from './plan.ts';
-import type { CheckCall, CheckReply } from './server.ts';
+import { encodeCheckResponse } from './services.ts';
 import { decodeStruct } from './struct.ts';
 import type { CheckRequest } from './wire.ts';
 
@@ -45,33 +45,29 @@ export interface AuthzObserver {
 /** google.rpc.Code → what Envoy does with it: anything but OK denies. */
 const PERMISSION_DENIED = 7;
 
-export function createAuthz(options: AuthzOptions): (call: CheckCall, reply: CheckReply) => void {
+export function createAuthz(options: AuthzOptions): (check: CheckRequest, call: GrpcCall) => void {
   const peerOf = createPeerReader();
-  return (call, reply) => {
+  return (check, call) => {
     const started = performance.now();
-    // Envoy cancels after every answered Check too; only a cancel before the answer means that the client has gone.
-    let cancelled = false;
-    call.on('cancelled', () => {
-      cancelled = true;
-    });
     const send = (answer: Answer): void => {
       const code = answer.kind === 'forward' ? 'forward' : answer.code;
       options.observe.answered(code, (performance.now() - started) / 1000);
-      if (cancelled && answer.kind === 'forward') options.abandoned(answer.plan.session);
-      if (code === 'token_missing' && options.takesPeers && isUnprovenPeer(call.request))
+      // Envoy resets the stream before the answer when the client has gone.
+      if (call.gone && answer.kind === 'forward') options.abandoned(answer.plan.session);
+      if (code === 'token_missing' && options.takesPeers && isUnprovenPeer(check))
         options.observe.misconfigured('include_peer_certificate', answer.kind === 'reply' ? answer.session : '');
-      reply(null, answer.kind === 'forward' ? encodeYes(answer, options.planKeys) : encodeReply(answer));
+      call.answer(answer.kind === 'forward' ? encodeYes(answer, options.planKeys) : encodeReply(answer));
     };
-    const field = misconfiguration(call.request);
-    const request = gateRequest(call.request, peerOf(call.request));
+    const field = misconfiguration(check);
+    const request = gateRequest(check, peerOf(check));
     if (field !== undefined) return send(misconfigured(options, field, request));
     // The checkpoint answers its own failures, so a rejection is a bug in it. Non-OK: Envoy denies with status_on_error.
     options
-      .checkpoint({ ...request, cancelled: () => cancelled })
+      .checkpoint({ ...request, cancelled: () => call.gone })
       .then(send)
       .catch((error: unknown) => {
         options.observe.broken(error);
-        reply({ code: grpc.status.INTERNAL, details: 'the gate failed' });
+        call.fail({ code: grpcStatus.internal, details: 'the gate failed' });
       });
   };
 }
@@ -84,15 +80,15 @@ function encodeYes(answer: Extract<Answer, { kind: 'forward' }>, keys: PlanKeys)
   });
 }
 
-function encodeReply(answer: Reply): object {
-  return {
+function encodeReply(answer: Reply): Buffer {
+  return encodeCheckResponse({
     status: { code: PERMISSION_DENIED },
     denied_response: {
       status: { code: answer.status },
       headers: answer.headers.map(([key, value]: Header) => ({ header: { key, value }, append_action: 2 })),
       body: answer.body,
     },
-  };
+  });
 }
 
 /** Envoy was told to send less than the gate needs: names the field of its config. */

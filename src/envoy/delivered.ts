@@ -1,6 +1,7 @@
 /** What of one response has been released to Envoy: into the journal before it goes, and summed up for the session's end. */
+import { recordText } from '../checkpoint/content.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
-import type { BodyMasker, Released } from '../mask/contract.ts';
+import type { Released } from '../mask/contract.ts';
 import type { Recorder } from '../record/events.ts';
 import type { Ending } from './sessions.ts';
 
@@ -9,6 +10,7 @@ const NO_FINDINGS: ReadonlyMap<string, number> = new Map();
 export class Delivered {
   /** Bytes released so far. */
   bytes = 0;
+  private chunks = 0;
   private seq = 0;
   private firstByteAtMs: number | undefined;
   private readonly session: string;
@@ -40,20 +42,16 @@ export class Delivered {
     const second = this.body?.record;
     if (delivered.length > 0) this.firstByteAtMs ??= this.nowMs();
     this.bytes += delivered.length;
-    if (second === undefined) {
-      this.chunk(delivered);
-      return undefined;
-    }
+    if (second === undefined) return this.chunk(delivered);
     const masked = second.push(delivered);
-    if (masked instanceof Promise || last) return this.addSlowly(masked, second, last);
-    this.chunk(masked.bytes);
-    return undefined;
+    if (masked instanceof Promise || last) return this.addSlowly(masked, last);
+    return this.chunk(masked.bytes);
   }
 
   /** The end of a body that ended without a last chunk (trailers). */
   async finish(): Promise<void> {
     const second = this.body?.record;
-    if (second !== undefined) this.chunk((await second.end()).bytes);
+    if (second !== undefined) await this.chunk((await second.end()).bytes);
   }
 
   ending(how: Ending['how'], code: Ending['code'], status: number): Omit<Ending, 'detail'> {
@@ -69,20 +67,28 @@ export class Delivered {
       inputTokens: usage?.inputTokens,
       outputTokens: usage?.outputTokens,
       bytes: this.bytes,
-      chunks: this.seq,
+      chunks: this.chunks,
       firstByteMs: this.firstByteAtMs === undefined ? undefined : this.firstByteAtMs - this.startedAtMs,
     };
   }
 
-  private async addSlowly(masked: Released | Promise<Released>, _second: BodyMasker, last: boolean): Promise<void> {
-    this.chunk((await masked).bytes);
+  private async addSlowly(masked: Released | Promise<Released>, last: boolean): Promise<void> {
+    await this.chunk((await masked).bytes);
     if (last) await this.finish();
   }
 
-  private chunk(bytes: Buffer): void {
-    if (bytes.length === 0) return;
-    const { session, recorder } = this;
-    recorder.content({ session, direction: 'response', seq: this.seq++, at: this.nowMs(), bytes });
+  private chunk(bytes: Buffer): Promise<void> | undefined {
+    if (bytes.length === 0) return undefined;
+    const { session, recorder, seq } = this;
+    this.chunks++;
+    const next = recordText(recorder, { session, direction: 'response', seq, at: this.nowMs(), bytes });
+    if (next instanceof Promise) return next.then((later) => this.recorded(later));
+    this.recorded(next);
+    return undefined;
+  }
+
+  private recorded(next: number): void {
+    this.seq = next;
   }
 }
 

@@ -1,4 +1,5 @@
 /** The lean encoder of the hot answers; wire.ts has the decoder and says why. */
+import type { GrpcMessage } from './grpc.ts';
 import type { Header } from './wire.ts';
 
 /** A protobuf message being written back to front, so that each length is known when it is due. */
@@ -129,14 +130,18 @@ export function encodeResponseTrailers(remove: readonly string[]): Buffer {
   return writer.done();
 }
 
-/** `response_body: {response: {body_mutation: {body}}}`. One allocation, one copy. */
-export function encodeResponseBody(body: Buffer): Buffer {
+/** Bodies from this length on are sent from where they are. */
+const LONG_BODY_BYTES = 64 * 1024;
+
+/** `response_body: {response: {body_mutation: {body}}}`. One allocation, one copy; a long body is not copied. */
+export function encodeResponseBody(body: Buffer): GrpcMessage {
   if (body.length === 0) return HOLD_RESPONSE_BODY;
   const n = body.length;
   const l1 = 1 + varintLength(n) + n;
   const l2 = 1 + varintLength(l1) + l1;
   const l3 = 1 + varintLength(l2) + l2;
-  const out = Buffer.allocUnsafe(1 + varintLength(l3) + l3);
+  const isLong = n >= LONG_BODY_BYTES;
+  const out = Buffer.allocUnsafe(1 + varintLength(l3) + l3 - (isLong ? n : 0));
   let at = 0;
   const put = (tag: number, length: number): void => {
     out[at++] = tag;
@@ -150,6 +155,7 @@ export function encodeResponseBody(body: Buffer): Buffer {
   put(0x0a, l2);
   put(0x1a, l1);
   put(0x0a, n);
+  if (isLong) return [out, body];
   body.copy(out, at);
   return out;
 }

@@ -5,7 +5,6 @@
  * A live stream is never ended with gRPC OK: Envoy would let the rest through unprocessed. Whatever goes wrong ends it
  * non-OK, or, while the client has seen no header yet, with an immediate response.
  */
-import grpc from '@grpc/grpc-js';
 import type { Header, Plan, RefuseStage, RequestHead } from '../checkpoint/stages.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
 import { upgradeOf } from '../exchange/transport.ts';
@@ -26,11 +25,18 @@ import {
   encodeResponseHeaders,
   encodeResponseTrailers,
 } from './encode.ts';
+import { type GrpcCall, type GrpcMessage, type GrpcReceiver, grpcStatus } from './grpc.ts';
 import { openPlan, type PlanKeys, type PlanRefusal, type UsedPlans } from './plan.ts';
 import { type Framing, type ResponseHead, readHead } from './response.ts';
-import type { ProcessCall } from './server.ts';
+import { encodeProcessingResponse } from './services.ts';
 import { type Ending, NOTHING_DELIVERED, type OpenSessions } from './sessions.ts';
-import { attributeStrings, decodeHeaderMap, metadataStrings, type ProcessingRequest } from './wire.ts';
+import {
+  attributeStrings,
+  decodeHeaderMap,
+  decodeProcessingRequest,
+  metadataStrings,
+  type ProcessingRequest,
+} from './wire.ts';
 
 /** Namespace of ext_authz's dynamic metadata, whatever name the filter has. */
 const METADATA_NAMESPACE = 'envoy.filters.http.ext_authz';
@@ -61,13 +67,16 @@ export interface ProcObserver {
   failed(session: string | undefined, code: ErrorCode, error: unknown): void;
 }
 
-export function createProc(options: ProcOptions): (call: ProcessCall) => void {
-  return (call) => new ResponseGate(call, options).listen();
+export function createProc(options: ProcOptions): (call: GrpcCall) => GrpcReceiver {
+  return (call) => {
+    options.observe.streamOpened();
+    return new ResponseGate(call, options);
+  };
 }
 
 type Phase = 'start' | 'request' | 'response' | 'local_reply' | 'over';
 
-class ResponseGate {
+class ResponseGate implements GrpcReceiver {
   private phase: Phase = 'start';
   private plan: Plan | undefined;
   private head: ResponseHead | undefined;
@@ -78,26 +87,27 @@ class ResponseGate {
   /** The terminal event, or the end of the body, has been handed to the record. */
   private terminal = false;
   private delivered: Delivered | undefined;
-  private readonly call: ProcessCall;
+  private readonly call: GrpcCall;
   private readonly options: ProcOptions;
 
-  constructor(call: ProcessCall, options: ProcOptions) {
+  constructor(call: GrpcCall, options: ProcOptions) {
     this.call = call;
     this.options = options;
   }
 
-  listen(): void {
-    const { call, options } = this;
-    options.observe.streamOpened();
-    call.on('data', (message: ProcessingRequest) => this.receive(message));
-    // Envoy sends END and then CANCELLED, or a reset alone; each may come first, both are harmless.
-    call.on('end', () => {
-      this.closed();
-      call.end();
-    });
-    call.on('cancelled', () => this.closed());
-    call.on('error', () => this.closed());
-    call.on('close', () => options.observe.streamClosed());
+  message(bytes: Buffer): void {
+    this.receive(decodeProcessingRequest(bytes));
+  }
+
+  // Envoy ends and then resets the stream, or resets it alone; each may come first, both are harmless.
+  end(): void {
+    this.left();
+    this.call.finish();
+  }
+
+  closed(): void {
+    this.left();
+    this.options.observe.streamClosed();
   }
 
   private receive(message: ProcessingRequest): void {
@@ -146,7 +156,7 @@ class ResponseGate {
   }
 
   private pass(answer: Buffer): undefined {
-    this.call.write(answer);
+    this.call.send(answer);
     return undefined;
   }
 
@@ -197,18 +207,18 @@ class ResponseGate {
     this.head = head;
     const { recorder, nowMs } = this.options;
     recorder.event({
-      type: 'response',
-      session: plan.session,
       at: nowMs(),
-      request: plan.request,
-      status: head.status,
-      contentType: head.reading.ok ? head.mediaType : 'other',
       cluster: plan.cluster,
+      contentType: head.reading.ok ? head.mediaType : 'other',
+      request: plan.request,
+      session: plan.session,
+      status: head.status,
+      type: 'response',
     });
     if (!head.reading.ok) return this.refuseResponse(head.reading.code, plan);
     const answer = encodeResponseHeaders([...head.set, ...ownHeaders(plan)], head.remove);
     if (message.endOfStream) {
-      this.end('complete', '');
+      this.conclude('complete', '');
       return this.afterDurable(answer);
     }
     this.body = this.options.openBody(plan, head.reading.framing);
@@ -258,7 +268,7 @@ class ResponseGate {
   private async lastChunk(message: ProcessingRequest, body: ResponseBody): Promise<void> {
     const first = await body.delivery.push(message.body);
     const rest = await body.delivery.end();
-    const bytes = rest.bytes.length === 0 ? first.bytes : Buffer.concat([first.bytes, rest.bytes]);
+    const bytes = joined(first.bytes, rest.bytes);
     await this.release(message, { bytes, terminal: true }, true);
   }
 
@@ -272,10 +282,10 @@ class ResponseGate {
     return this.letGo(answer, released.terminal);
   }
 
-  private letGo(answer: Buffer, terminal: boolean): Promise<void> | undefined {
+  private letGo(answer: GrpcMessage, terminal: boolean): Promise<void> | undefined {
     const { recorder } = this.options;
     const wasOver = this.terminal;
-    if (terminal && !wasOver) this.end('complete', '');
+    if (terminal && !wasOver) this.conclude('complete', '');
     if (terminal || wasOver) return this.afterDurable(answer);
     recorder.written().then(
       () => this.write(answer),
@@ -294,22 +304,22 @@ class ResponseGate {
     }
     if (!this.terminal) {
       await this.delivered?.finish();
-      this.end('complete', '');
+      this.conclude('complete', '');
     }
     const names = decodeHeaderMap(message.headerMap).map(([name]) => name);
     await this.afterDurable(encodeResponseTrailers(names));
   }
 
-  private async afterDurable(answer: Buffer): Promise<void> {
+  private async afterDurable(answer: GrpcMessage): Promise<void> {
     await this.options.recorder.durable();
     this.write(answer);
   }
 
-  private write(answer: Buffer): void {
-    if (this.phase !== 'over') this.call.write(answer);
+  private write(answer: GrpcMessage): void {
+    if (this.phase !== 'over') this.call.send(answer);
   }
 
-  private end(how: Ending['how'], code: ErrorCode | '', detail = ''): void {
+  private conclude(how: Ending['how'], code: ErrorCode | '', detail = ''): void {
     this.terminal = true;
     const { plan, options } = this;
     if (plan === undefined) return;
@@ -320,13 +330,13 @@ class ResponseGate {
   }
 
   /** Envoy closed the stream. Before the end, that means that the client or the model has gone. */
-  private closed(): void {
+  private left(): void {
     if (this.phase === 'over') return;
     const live = this.plan !== undefined && !this.terminal && this.phase !== 'local_reply';
     this.phase = 'over';
     if (!live) return;
     try {
-      this.end('interrupted', '');
+      this.conclude('interrupted', '');
     } catch (error) {
       this.options.observe.failed(this.plan?.session, codeOf(error), error);
     }
@@ -342,7 +352,7 @@ class ResponseGate {
     const bodyGone = (this.delivered?.bytes ?? 0) > 0;
     try {
       if (!this.terminal)
-        this.end(code === 'response_unreadable' ? 'response_refused' : 'gate_failed', code, reasonOf(code, error));
+        this.conclude(code === 'response_unreadable' ? 'response_refused' : 'gate_failed', code, reasonOf(code, error));
     } catch {
       // The journal is what failed: recovery ends this session as `unknown`.
     }
@@ -351,7 +361,7 @@ class ResponseGate {
       return;
     }
     this.phase = 'over';
-    this.call.emit('error', { code: grpc.status.ABORTED, details: code });
+    this.call.fail({ code: grpcStatus.aborted, details: code });
   }
 
   private immediate(code: ErrorCode, session: string): undefined {
@@ -361,20 +371,24 @@ class ResponseGate {
   }
 
   private writeImmediate(answer: ReturnType<RefuseStage>): void {
-    this.call.write({
-      immediate_response: {
-        status: { code: answer.status },
-        headers: {
-          set_headers: answer.headers.map(([key, value]) => ({
-            header: { key, raw_value: Buffer.from(value, 'latin1') },
-            append_action: 2,
-          })),
-        },
-        body: Buffer.from(answer.body, 'utf8'),
-        details: `sallyport_${answer.status}`,
-      },
-    });
+    const headers = answer.headers.map(([key, value]) => ({
+      header: { key, raw_value: Buffer.from(value, 'latin1') },
+      append_action: 2,
+    }));
+    const immediate = {
+      status: { code: answer.status },
+      headers: { set_headers: headers },
+      body: Buffer.from(answer.body, 'utf8'),
+      details: `sallyport_${answer.status}`,
+    };
+    this.call.send(encodeProcessingResponse({ immediate_response: immediate }));
   }
+}
+
+/** One of them is mostly empty, and the other may be megabytes. */
+function joined(first: Buffer, rest: Buffer): Buffer {
+  if (first.length === 0) return rest;
+  return rest.length === 0 ? first : Buffer.concat([first, rest]);
 }
 
 /** Both ids by which a caller's complaint is found on the record; SDKs show the second one. */

@@ -1,20 +1,17 @@
 /** The gRPC server that Envoy talks to: ext_authz, ext_proc and grpc.health.v1 on one port. */
 import { chmodSync, rmSync } from 'node:fs';
-import type { Http2Server } from 'node:http2';
-import grpc from '@grpc/grpc-js';
+import http2, { type Http2Server, type ServerHttp2Session } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { alternativeNames } from './certificate.ts';
-import { AuthorizationService, ExternalProcessorService, HealthService } from './services.ts';
-import type { CheckRequest, ProcessingRequest } from './wire.ts';
-
-export type CheckCall = grpc.ServerUnaryCall<CheckRequest, object>;
-export type CheckReply = grpc.sendUnaryData<object>;
-export type ProcessCall = grpc.ServerDuplexStream<ProcessingRequest, object>;
+import { type GrpcCall, type GrpcMethod, type GrpcReceiver, grpcStatus, serveGrpc } from './grpc.ts';
+import { type CheckRequest, decodeCheckRequest } from './wire.ts';
 
 export interface GrpcServerOptions {
   /** `unix:/path/to.sock` or `host:port`. */
   readonly listen: string;
   readonly tls: GrpcTls | undefined;
-  /** Largest body of a Check, bytes; the message limit is this + 1 MiB (grpc-js stops at 4 MiB otherwise). */
+  /** Largest body of a Check, bytes; the message limit is this + 16 MiB. */
   readonly maxRequestBytes: number;
 }
 
@@ -27,8 +24,8 @@ export interface GrpcTls {
 }
 
 export interface GrpcHandlers {
-  readonly check: (call: CheckCall, reply: CheckReply) => void;
-  readonly process: (call: ProcessCall) => void;
+  readonly check: (request: CheckRequest, call: GrpcCall) => void;
+  readonly process: (call: GrpcCall) => GrpcReceiver;
   /** grpc.health.v1: whether new work is welcome. */
   readonly serving: () => boolean;
 }
@@ -55,30 +52,9 @@ export interface GrpcServer {
  */
 const ENVOY_BUFFER_BYTES = 16 * 1024 * 1024;
 
-const KEEPALIVE = {
-  'grpc.keepalive_time_ms': 30_000,
-  'grpc.keepalive_timeout_ms': 10_000,
-  'grpc.http2.min_ping_interval_without_data_ms': 5_000,
-  'grpc.keepalive_permit_without_calls': 1,
-} as const;
-
-/**
- * Envoy resets almost every ext_proc stream when it is done. Node's HTTP/2 server counts resets (1,000 burst, 33/s) and
- * then closes the whole connection; grpc-js has no option for it, so we set it on the options that it hands to
- * `http2.createServer`. Peers are trusted (socket, loopback or mTLS), so the limit protects nobody here.
- */
-function allowStreamResets(server: grpc.Server): void {
-  const internals = server as unknown as { commonServerOptions?: Record<string, unknown> };
-  if (internals.commonServerOptions === undefined)
-    throw new Error('this version of @grpc/grpc-js hides commonServerOptions; stream resets would end connections');
-  internals.commonServerOptions['streamResetBurst'] = 1e9;
-  internals.commonServerOptions['streamResetRate'] = 1e9;
-  const { settings } = internals.commonServerOptions;
-  internals.commonServerOptions['settings'] = {
-    ...(settings as object | undefined),
-    initialWindowSize: STREAM_WINDOW_BYTES,
-  };
-}
+/** A connection whose ping is not answered in time is dead: Envoy makes a new one. */
+const KEEPALIVE_MS = 30_000;
+const KEEPALIVE_TIMEOUT_MS = 10_000;
 
 /**
  * Flow control (RFC 9113 section 5.2): with Node's 64 KiB a request body of 4 MiB waits for 64 round trips, and one
@@ -87,92 +63,151 @@ function allowStreamResets(server: grpc.Server): void {
 const STREAM_WINDOW_BYTES = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
 
-function widenConnections(server: grpc.Server): void {
-  const { http2Servers } = server as unknown as { http2Servers: Map<Http2Server, unknown> };
-  for (const http2Server of http2Servers.keys())
-    http2Server.on('session', (session) => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
-}
+/**
+ * Envoy resets almost every ext_proc stream when it is done. Node counts resets (1,000 burst, 33/s) and then closes the
+ * whole connection. Peers are trusted (socket, loopback or mTLS), so that limit, and the one on memory, protect nobody here.
+ */
+const HTTP2_OPTIONS = {
+  streamResetBurst: 1e9,
+  streamResetRate: 1e9,
+  maxSessionMemory: Number.MAX_SAFE_INTEGER,
+  settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: 100_000, enablePush: false },
+};
 
-type AnyCall = CheckCall | ProcessCall;
-
-function peerAllowed(call: AnyCall, tls: GrpcTls | undefined): boolean {
+function peerAllowed(session: ServerHttp2Session, tls: GrpcTls | undefined): boolean {
   if (tls === undefined) return true;
-  const certificate = call.getAuthContext().sslPeerCertificate;
-  const names = certificate?.subjectaltname;
+  const names = (session.socket as TLSSocket).getPeerCertificate().subjectaltname;
   return [...alternativeNames(names, 'URI'), ...alternativeNames(names, 'DNS')].some((name) =>
     tls.allowedIdentities.includes(name),
   );
 }
 
 const PEER_REFUSED = {
-  code: grpc.status.PERMISSION_DENIED,
+  code: grpcStatus.permissionDenied,
   details: 'the client certificate names no identity of listen.tls.allowedClients',
 };
 
-function addServices(server: grpc.Server, handlers: GrpcHandlers, tls: GrpcTls | undefined): void {
-  server.addService(AuthorizationService as unknown as grpc.ServiceDefinition, {
-    Check: (call: CheckCall, reply: CheckReply) =>
-      peerAllowed(call, tls) ? handlers.check(call, reply) : reply(PEER_REFUSED),
-  });
-  server.addService(ExternalProcessorService as unknown as grpc.ServiceDefinition, {
-    Process: (call: ProcessCall) => {
-      if (peerAllowed(call, tls)) handlers.process(call);
-      else call.emit('error', PEER_REFUSED);
-    },
-  });
-  const health = () => ({ status: handlers.serving() ? 1 : 2 });
-  server.addService(HealthService, {
-    Check: (_call: unknown, reply: grpc.sendUnaryData<object>) => reply(null, health()),
-    Watch: (call: grpc.ServerWritableStream<object, object>) => watchHealth(call, health),
-  });
+const refusePeer: GrpcMethod = (call) => {
+  call.fail(PEER_REFUSED);
+  return { message() {}, end() {}, closed() {} };
+};
+
+/** A method with one message each way. */
+function unary(answer: (message: Buffer, call: GrpcCall) => void): GrpcMethod {
+  return (call) => {
+    let asked = false;
+    return {
+      message: (bytes) => {
+        if (asked) return;
+        asked = true;
+        answer(bytes, call);
+      },
+      end: () => {
+        if (!asked) call.fail({ code: grpcStatus.internal, details: 'the call has no message' });
+      },
+      closed: () => {},
+    };
+  };
+}
+
+/** `HealthCheckResponse.status`: SERVING or NOT_SERVING. https://github.com/grpc/grpc/blob/master/doc/health-checking.md */
+const SERVING = Buffer.from([0x08, 1]);
+const NOT_SERVING = Buffer.from([0x08, 2]);
+
+function methodsOf(handlers: GrpcHandlers): Map<string, GrpcMethod> {
+  const health = () => (handlers.serving() ? SERVING : NOT_SERVING);
+  return new Map([
+    [
+      '/envoy.service.auth.v3.Authorization/Check',
+      unary((message, call) => handlers.check(decodeCheckRequest(message), call)),
+    ],
+    ['/envoy.service.ext_proc.v3.ExternalProcessor/Process', handlers.process],
+    ['/grpc.health.v1.Health/Check', unary((_, call) => call.answer(health()))],
+    ['/grpc.health.v1.Health/Watch', (call) => watchHealth(call, health)],
+  ]);
 }
 
 /** Health Watch: the state now, then each change (looked at once a second). */
-function watchHealth(call: grpc.ServerWritableStream<object, object>, health: () => { status: number }): void {
+function watchHealth(call: GrpcCall, health: () => Buffer): GrpcReceiver {
   let last = health();
-  call.write(last);
+  call.send(last);
   const timer = setInterval(() => {
     const next = health();
-    if (next.status !== last.status) call.write(next);
+    if (next !== last) call.send(next);
     last = next;
-  }, 1_000);
-  timer.unref();
-  call.on('cancelled', () => clearInterval(timer));
+  }, 1_000).unref();
+  return { message() {}, end() {}, closed: () => clearInterval(timer) };
 }
 
-function credentials(tls: GrpcTls | undefined): grpc.ServerCredentials {
-  if (tls === undefined) return grpc.ServerCredentials.createInsecure();
-  return grpc.ServerCredentials.createSsl(tls.ca, [{ private_key: tls.key, cert_chain: tls.cert }], true);
+function keepAlive(session: ServerHttp2Session): void {
+  const timer = setInterval(() => {
+    const dead = setTimeout(() => session.destroy(), KEEPALIVE_TIMEOUT_MS).unref();
+    session.ping(() => clearTimeout(dead));
+  }, KEEPALIVE_MS).unref();
+  session.once('close', () => clearInterval(timer));
 }
 
-export async function startGrpcServer(options: GrpcServerOptions, handlers: GrpcHandlers): Promise<GrpcServer> {
-  const server = new grpc.Server({
-    ...KEEPALIVE,
-    'grpc.max_receive_message_length': options.maxRequestBytes + ENVOY_BUFFER_BYTES,
-    'grpc.max_send_message_length': -1,
-    'grpc.max_concurrent_streams': 100_000,
-  });
-  allowStreamResets(server);
-  addServices(server, handlers, options.tls);
-  const socketPath = options.listen.startsWith('unix:') ? options.listen.slice('unix:'.length) : undefined;
+function listen(server: Http2Server, address: string): Promise<string> {
+  const socketPath = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
+  const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(address) ?? [];
   if (socketPath !== undefined) rmSync(socketPath, { force: true });
-  const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(options.listen, credentials(options.tls), (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    ),
-  );
-  widenConnections(server);
-  if (socketPath !== undefined) chmodSync(socketPath, 0o600);
-  const address = socketPath === undefined ? options.listen.replace(/:\d+$/, `:${port}`) : options.listen;
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    const bound = (): void => {
+      server.off('error', reject);
+      if (socketPath === undefined) resolve(`${host}:${(server.address() as AddressInfo).port}`);
+      else {
+        chmodSync(socketPath, 0o600);
+        resolve(address);
+      }
+    };
+    if (socketPath === undefined) server.listen({ host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }, bound);
+    else server.listen(socketPath, bound);
+  });
+}
+
+/** Rejects when the address cannot be bound. */
+export async function startGrpcServer(options: GrpcServerOptions, handlers: GrpcHandlers): Promise<GrpcServer> {
+  const { tls } = options;
+  const server =
+    tls === undefined
+      ? http2.createServer(HTTP2_OPTIONS)
+      : http2.createSecureServer({
+          ...HTTP2_OPTIONS,
+          ca: tls.ca,
+          cert: tls.cert,
+          key: tls.key,
+          requestCert: true,
+          rejectUnauthorized: true,
+        });
+  const methods = methodsOf(handlers);
+  const refused = new Map([...methods.keys()].map((path) => [path, refusePeer]));
+  const maxMessageBytes = options.maxRequestBytes + ENVOY_BUFFER_BYTES;
+  const sessions = new Set<ServerHttp2Session>();
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+    session.on('error', () => {});
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    keepAlive(session);
+    const served = peerAllowed(session, tls) ? methods : refused;
+    session.on('stream', (stream, headers) => serveGrpc(stream, headers, served, maxMessageBytes));
+  });
+  const address = await listen(server, options.listen);
+  server.on('error', () => {});
   return {
     address,
     get connections() {
-      return (server as unknown as { sessions: Map<unknown, unknown> }).sessions.size;
+      return sessions.size;
     },
     finish: () =>
       new Promise((resolve) => {
-        server.tryShutdown(() => resolve());
+        server.close(() => resolve());
+        for (const session of sessions) session.close();
       }),
-    close: () => server.forceShutdown(),
+    close: () => {
+      server.close();
+      for (const session of sessions) session.destroy();
+    },
   };
 }

@@ -66,12 +66,22 @@ export class OpenSessions {
     const { plan } = session;
     const at = this.nowMs();
     this.recorder.event({
-      type: 'end',
-      session: id,
       at,
-      request: plan.request,
+      bytes: ending.bytes,
+      chunks: ending.chunks,
+      code: ending.code,
+      detail: ending.detail,
       durationMs: at - plan.issuedAtMs,
-      ...ending,
+      firstByteMs: ending.firstByteMs,
+      found: ending.found,
+      how: ending.how,
+      inputTokens: ending.inputTokens,
+      masked: ending.masked,
+      outputTokens: ending.outputTokens,
+      request: plan.request,
+      session: id,
+      status: ending.status,
+      type: 'end',
     });
     return true;
   }

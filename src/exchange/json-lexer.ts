@@ -110,7 +110,8 @@ export class JsonLexer {
     if (!this.escaped) return this.text.slice(this.stringStart + 1, this.stringEnd - 1);
     const rest = unescapeJson(this.text.slice(this.partStart, this.stringEnd - 1));
     if (this.parts.length === 0) return rest;
-    return this.parts.join('') + rest;
+    // In one step: a long text put behind the others would be copied once more.
+    return [...this.parts, rest].join('');
   }
 
   /** Whether the innermost open object has a member of this name already. */

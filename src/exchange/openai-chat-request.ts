@@ -33,6 +33,8 @@ const mostChoices = 128;
 const charactersPerToken = 4;
 /** Messages, parts or tools looked at in one slice. */
 const sliceItems = 500;
+/** Characters of a text that is worth a slice of its own for each step. */
+const longText = 64 * 1024;
 
 /** Reads the facts. The first thing that is wrong is what the caller hears about. */
 export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<RequestFacts>> {
@@ -59,11 +61,12 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
     yield* text.collect(message, requestText.members.get('messages')!.items);
     messages.push({ role, text: text.text() });
     words.add(messages[i]!.text);
-    if (i % sliceItems === sliceItems - 1) yield;
+    if (i % sliceItems === sliceItems - 1 || messages[i]!.text.length > longText) yield;
   }
   const tools = yield* toolFacts(check, body);
   if (check.problem !== undefined) return refusal(check.problem);
   yield* words.collect(body, requestText, 'messages');
+  if (bytes > longText) yield;
   const text = words.text();
   return {
     ok: true,

@@ -73,6 +73,7 @@ export class Words {
       // Escapes would hide words in a JSON text inside a string: read it, where it can be read.
       if (rule.treatment === 'json' && value.includes('\\')) {
         const inner = yield* parsingJson(value);
+        yield;
         if (inner.ok) {
           yield* this.one(inner.value, rule.otherMembers, stack);
           return;

@@ -48,24 +48,32 @@ class UnknownPlanDetector extends Error {
 /** What was delivered has passed the limits of the delivery; labels may have made it longer since. */
 const DELIVERED_LIMITS = { maxJsonBytes: 64 * 1024 * 1024, maxEventBytes: 8 * 1024 * 1024 };
 
+/** Detectors of one plan, compiled. */
+interface DetectorSet {
+  readonly maskers: TextMaskers;
+  /** What they leave needs no second look for the record. */
+  readonly enoughToRecord: boolean;
+}
+
 /** Sets of detectors kept compiled; policies name a handful. */
 const MAX_SETS = 64;
 
 export function createBodies(recordDetect: readonly string[]): Bodies {
-  const byIds = new Map<string, TextMaskers>();
-  const maskers = (ids: readonly string[]): TextMaskers => {
+  const byIds = new Map<string, DetectorSet>();
+  const detectorSet = (ids: readonly string[]): DetectorSet => {
     const key = ids.join();
     let found = byIds.get(key);
     if (found === undefined) {
       const chosen = known.filter(({ id }) => ids.includes(id));
       if (chosen.length !== new Set(ids).size) throw new UnknownPlanDetector(`one of ${key} is not known here`);
-      found = createTextMaskers(compileAutomaton(chosen));
+      const maskers = createTextMaskers(compileAutomaton(chosen));
+      found = { maskers, enoughToRecord: recordDetect.every((id) => ids.includes(id)) };
       if (byIds.size >= MAX_SETS) byIds.delete(byIds.keys().next().value ?? '');
       byIds.set(key, found);
     }
     return found;
   };
-  const recorded = maskers(recordDetect);
+  const recorded = detectorSet(recordDetect).maskers;
   return {
     request(id, body, cancelled) {
       const format = formatOf(id);
@@ -85,11 +93,10 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
     },
     response(id, framing, mask) {
       const format = formatOf(id);
-      const delivers = mask.length === 0 ? undefined : maskers(mask);
-      const enough = recordDetect.every((id) => mask.includes(id));
+      const delivers = mask.length === 0 ? undefined : detectorSet(mask);
       return {
-        delivery: createBodyMasker({ format, direction: 'response', framing, textMaskers: delivers }),
-        record: enough
+        delivery: createBodyMasker({ format, direction: 'response', framing, textMaskers: delivers?.maskers }),
+        record: delivers?.enoughToRecord
           ? undefined
           : createBodyMasker({ format, direction: 'response', framing, textMaskers: recorded, ...DELIVERED_LIMITS }),
       };
@@ -109,7 +116,7 @@ function whole(masker: BodyMasker, body: Buffer): MaskedRequest | Promise<Masked
   if (first instanceof Promise) return wholeLater(masker, first);
   const rest = masker.end();
   if (rest instanceof Promise) return wholeLater(masker, first, rest);
-  return { masked: Buffer.concat([first.bytes, rest.bytes]), findings: masker.findings };
+  return { masked: both(first.bytes, rest.bytes), findings: masker.findings };
 }
 
 async function wholeLater(
@@ -119,5 +126,10 @@ async function wholeLater(
 ): Promise<MaskedRequest> {
   const { bytes } = await first;
   const end = await (rest ?? masker.end());
-  return { masked: Buffer.concat([bytes, end.bytes]), findings: masker.findings };
+  return { masked: both(bytes, end.bytes), findings: masker.findings };
+}
+
+/** JSON comes at its end, all at once. */
+function both(first: Buffer, rest: Buffer): Buffer {
+  return first.length === 0 ? rest : Buffer.concat([first, rest]);
 }

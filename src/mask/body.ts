@@ -5,6 +5,7 @@ import type { BodyMasker, TextMaskers } from './contract.ts';
 import { Findings } from './findings.ts';
 import { JsonMasker } from './json.ts';
 import { NdjsonMasker } from './ndjson.ts';
+import { PiecewiseMasker } from './piecewise.ts';
 import { PlainMasker } from './plain.ts';
 import { SseMasker } from './sse.ts';
 
@@ -40,10 +41,10 @@ export function createBodyMasker(options: BodyMaskerOptions): BodyMasker {
     case 'json':
       return json;
     case 'sse':
-      return new SseMasker(format, masks, maxEventBytes);
+      return new PiecewiseMasker(new SseMasker(format, masks, maxEventBytes));
     case 'ndjson':
-      return new NdjsonMasker(format, masks, maxEventBytes);
+      return new PiecewiseMasker(new NdjsonMasker(format, masks, maxEventBytes));
     case 'text':
-      return new PlainMasker(json, masks);
+      return new PiecewiseMasker(new PlainMasker(json, masks));
   }
 }

@@ -67,3 +67,25 @@ export function* maskedText(findings: Findings, text: string, isJson: boolean): 
   const out = yield* channel.pushLong(text);
   return out + channel.end();
 }
+
+/**
+ * As `maskedText`, for a text of megabytes: the masked text in pieces, each well-formed by itself, or undefined where nothing
+ * changed. Putting such a text together, or comparing it, would hold the event loop.
+ */
+export function* maskedPieces(findings: Findings, text: string, isJson: boolean): Work<readonly string[] | undefined> {
+  const channel = new Channel([], isJson ? new ArgumentsMasker(findings) : findings.masker());
+  const pieces: string[] = [];
+  let compared = 0;
+  let isSame = true;
+  const take = (piece: string): void => {
+    pieces.push(piece);
+    isSame &&= text.startsWith(piece, compared);
+    compared += piece.length;
+  };
+  for (let at = 0; at < text.length; at += sliceLength) {
+    take(channel.push(text.slice(at, at + sliceLength)));
+    yield;
+  }
+  take(channel.end());
+  return isSame && compared === text.length ? undefined : pieces;
+}

@@ -29,6 +29,9 @@ export interface OnlyPiece {
 /** Pieces of this event: what becomes of the last one of each channel. */
 type Pieces = Map<Channel, { last: Candidate; text: string }>;
 
+/** Characters of an event that is worth a slice of its own for each step. */
+export const longEvent = 64 * 1024;
+
 /** Longest structural string that is remembered. */
 const longestClean = 256;
 
@@ -66,7 +69,11 @@ export class EventMasker {
       if (!isStructural(candidate.treatment)) yield* this.decide(channels, candidate, header, pieces);
     const carriers = this.endChannels(channels, reader, final, pieces);
     const only = pieces.size === 1 ? onlyPiece(reader, pieces.keys().next().value) : undefined;
-    for (const { last, text } of pieces.values()) settle(last, text);
+    for (const { last, text } of pieces.values()) {
+      if (text.length > lexSlice) yield;
+      settle(last, text);
+    }
+    if (json.length > longEvent) yield;
     return { json: rewritten(json, reader.candidates), carriers, only };
   }
 

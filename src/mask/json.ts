@@ -6,8 +6,9 @@ import { type Cancelled, paced, type Work } from '../exchange/pace.ts';
 import { isStructural, type RuleNode } from '../exchange/text-rules.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { decodeUtf8 } from '../exchange/utf8.ts';
-import { maskedText } from './channel.ts';
+import { maskedPieces, maskedText } from './channel.ts';
 import type { BodyMasker, Released } from './contract.ts';
+import { jsonInside } from './escaped-string.ts';
 import { maxValues, settle } from './event.ts';
 import type { Findings } from './findings.ts';
 import { type Candidate, TextReader } from './text-reader.ts';
@@ -16,6 +17,9 @@ import { UsageReader } from './usage.ts';
 const nothing = Buffer.alloc(0);
 /** Characters of output that are encoded together. */
 const encodeSlice = 256 * 1024;
+/** Strings from this length on are rewritten in pieces, so many together. */
+const longString = 64 * 1024;
+const piecesTogether = 64;
 /** Structural strings that are remembered, and how long they may be. */
 const mostClean = 64;
 const longestClean = 64;
@@ -27,6 +31,8 @@ export class JsonMasker implements BodyMasker {
   private readonly maxBytes: number;
   private readonly cancelled: Cancelled | undefined;
   private readonly usages = new UsageReader();
+  /** The first chunk; the body, where it comes in one. */
+  private first: Buffer = nothing;
   private readonly body = new GrowingBuffer();
 
   /** `masks` undefined: the body is read strictly and passed as it is. */
@@ -43,9 +49,15 @@ export class JsonMasker implements BodyMasker {
   }
 
   push(chunk: Uint8Array): Released {
-    if (this.body.length + chunk.length > this.maxBytes)
+    if (this.first.length + this.body.length + chunk.length > this.maxBytes)
       throw new UnreadableBody(`a JSON body is longer than ${this.maxBytes} bytes`);
-    this.body.append(chunk);
+    if (this.first.length + this.body.length === 0)
+      this.first = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    else {
+      this.body.append(this.first);
+      this.first = nothing;
+      this.body.append(chunk);
+    }
     return { bytes: nothing, terminal: false };
   }
 
@@ -54,7 +66,7 @@ export class JsonMasker implements BodyMasker {
   }
 
   private *rewrite(): Work<Released> {
-    const body = this.body.view();
+    const body = this.first.length > 0 ? this.first : this.body.view();
     if (body.length === 0) return { bytes: nothing, terminal: true };
     const text = yield* decodeUtf8(body);
     if (text === undefined) throw new UnreadableBody('the body is not valid UTF-8');
@@ -88,7 +100,10 @@ function* applyMasks(
   let count = 0;
   for (const candidate of candidates) {
     if (candidate.kind === 'drop') candidate.becomes = 'null';
-    else if (candidate.kind !== 'name' && !(isShortStructural(candidate) && clean.has(candidate.text))) {
+    else if (candidate.text.length >= longString) {
+      const pieces = yield* maskedPieces(masks, candidate.text, candidate.treatment === 'json');
+      if (pieces !== undefined) yield* output.replaceString(candidate.start, candidate.end, pieces);
+    } else if (candidate.kind !== 'name' && !(isShortStructural(candidate) && clean.has(candidate.text))) {
       settle(candidate, yield* maskedText(masks, candidate.text, candidate.treatment === 'json'));
       if (candidate.becomes === undefined && isShortStructural(candidate) && clean.size < mostClean)
         clean.add(candidate.text);
@@ -123,10 +138,29 @@ class Output {
     this.copied = end;
   }
 
+  /** A string, whose new text comes in pieces. */
+  *replaceString(start: number, end: number, pieces: readonly string[]): Work<void> {
+    yield* this.copy(start);
+    this.out += '"';
+    for (let at = 0; at < pieces.length; at += piecesTogether) {
+      this.out += jsonInside(pieces.slice(at, at + piecesTogether).join(''));
+      if (this.out.length >= encodeSlice) this.encode();
+      yield;
+    }
+    this.out += '"';
+    this.copied = end;
+  }
+
   *finish(): Work<Buffer> {
     yield* this.copy(this.text.length);
     this.encode();
-    return Buffer.concat(this.parts);
+    const all = Buffer.allocUnsafeSlow(this.parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of this.parts) {
+      at += part.copy(all, at);
+      yield;
+    }
+    return all;
   }
 
   private *copy(to: number): Work<void> {

@@ -5,15 +5,13 @@ import { SseFraming, type SseLine, sseData, sseEventEnd, sseLines, sseText, with
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { maskedText } from './channel.ts';
 import type { BodyMasker, Released } from './contract.ts';
-import { EventMasker, type MaskedEvent } from './event.ts';
+import { EventMasker, longEvent, type MaskedEvent } from './event.ts';
 import type { Findings } from './findings.ts';
 import { Shapes } from './shapes.ts';
 import { UsageReader } from './usage.ts';
 
 /** Characters read on the short way before the event loop may be due. */
 const shortWay = 8 * 1024;
-/** Characters of an event that is worth a slice of its own for each step. */
-const longEvent = 64 * 1024;
 const nothing = Buffer.alloc(0);
 const LF = 0x0a;
 
@@ -111,12 +109,14 @@ export class SseMasker implements BodyMasker {
     while (this.at < this.text.length && !this.done) {
       const { at } = this;
       const end = sseEventEnd(this.text, at);
+      if (end - at > longEvent) yield;
       yield* this.takeEvent(this.text.slice(at, end), false);
       this.at = end;
       if (!this.done) this.takeKnownShapes();
       if (this.at < this.text.length) yield;
     }
     this.openCr = this.done && this.at === this.text.length && this.text.endsWith('\r');
+    if (this.text.length > longEvent) yield;
     return this.release(region);
   }
 
@@ -140,10 +140,12 @@ export class SseMasker implements BodyMasker {
     if (lines[0] !== undefined && lines[0].field !== 'blank') this.eol = lines[0].eol || this.eol;
     const data = sseData(lines);
     const masked = yield* this.takeData(data ?? '', final);
+    if (event.length > longEvent) yield;
     const lineTexts = lines.map(bytesOf).join('');
     const became = masked.json === (data ?? '') ? lineTexts : withSseData(lines, masked.json);
     const place = lines.findIndex((line) => line.field === 'data');
     const before = this.carried(masked.carriers, lines[place]?.prefix ?? 'data: ');
+    if (event.length > longEvent) yield;
     if (before !== '' || became !== event) this.replace(this.at, this.at + event.length, before + became);
     if (masked.only === undefined || lineTexts !== event || lines[place]!.text !== data) return;
     const from = lines.slice(0, place).map(bytesOf).join('').length + lines[place]!.prefix.length;

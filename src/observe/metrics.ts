@@ -53,10 +53,7 @@ export function createMetrics(build: { readonly version: string; readonly node: 
   const requests = counter('requests_total', 'Requests answered by the request gate.', ['verdict', 'code']);
   const gate = histogram('gate_seconds', 'Time in the request gate.', ['verdict'], gateBuckets);
   const streams = counter('responses_total', 'Response bodies, by how they ended.', ['how']);
-  const chunks = counter('chunks_total', 'Response chunks released.', []);
-  const bytes = counter('response_bytes_total', 'Response bytes: from the model, and released to the caller.', [
-    'side',
-  ]);
+  const released = countChunks(registry);
   const masked = counter('masked_total', 'Matches masked in what was delivered.', ['detector']);
   const commits = histogram('journal_commit_seconds', 'Time of one fdatasync of the journal.', [], commitBuckets);
   const committed = counter('journal_events_total', 'Events made durable.', []);
@@ -71,11 +68,7 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     request: (verdict, code) => requests.inc({ verdict, code }),
     gate: (verdict, us) => gate.observe({ verdict }, us / 1e6),
     stream: (how) => streams.inc({ how }),
-    chunk(bytesIn, bytesOut) {
-      chunks.inc();
-      bytes.inc({ side: 'model' }, bytesIn);
-      bytes.inc({ side: 'caller' }, bytesOut);
-    },
+    chunk: released,
     masked: (detector, count) => masked.inc({ detector }, count),
     commit(us, events) {
       commits.observe(us / 1e6);
@@ -84,6 +77,37 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     watch: (gauges) => watch(registry, gauges),
     text: () => registry.metrics(),
     contentType: registry.contentType,
+  };
+}
+
+/** Counted in plain numbers, as there are many, and handed on at a scrape. */
+function countChunks(registry: Registry): Metrics['chunk'] {
+  const since = { chunks: 0, model: 0, caller: 0 };
+  new Counter({
+    name: 'sallyport_chunks_total',
+    help: 'Response chunks released.',
+    registers: [registry],
+    collect() {
+      this.inc(since.chunks);
+      since.chunks = 0;
+    },
+  });
+  new Counter({
+    name: 'sallyport_response_bytes_total',
+    help: 'Response bytes: from the model, and released to the caller.',
+    labelNames: ['side'],
+    registers: [registry],
+    collect() {
+      for (const side of ['model', 'caller'] as const) {
+        this.inc({ side }, since[side]);
+        since[side] = 0;
+      }
+    },
+  });
+  return (bytesIn, bytesOut) => {
+    since.chunks++;
+    since.model += bytesIn;
+    since.caller += bytesOut;
   };
 }
 

@@ -34,7 +34,7 @@ export function createPolicySet({ policies, budget, categories, revision }: Poli
   const decide = (input: DecisionInput): Decision => {
     const activation = new Activation(input, views);
     const hits: RuleHit[] = [];
-    const mask = new Set<string>();
+    let mask: readonly string[] = [];
     let allowed = false;
     let denial: { readonly rule: CompiledRule; readonly message: string } | undefined;
     let policy: CompiledPolicy | undefined;
@@ -46,14 +46,14 @@ export function createPolicySet({ policies, budget, categories, revision }: Poli
       const outcome = evaluate(rule, activation, budget);
       if (outcome === 'no_match') continue;
       const { effect, mode } = rule;
-      const hit = { policy: policy.name, rule: rule.name, effect, mode };
+      const hit = { effect, mode, policy: policy.name, rule: rule.name };
       hits.push(outcome === 'match' ? hit : { ...hit, error: outcome.error });
       if (mode === 'dryRun') continue;
       if (outcome !== 'match') {
         if (effect !== 'allow')
           denial ??= { rule, message: `Rule ${policy.name}/${rule.name} could not be evaluated.` };
       } else if (effect === 'allow') allowed = true;
-      else if (effect === 'mask') for (const detector of rule.detect) mask.add(detector);
+      else if (effect === 'mask') mask = mask.length === 0 ? rule.detect : union(mask, rule.detect);
       else denial ??= { rule, message: messageOf(rule, activation, budget) };
     }
     if (denial !== undefined) {
@@ -61,7 +61,7 @@ export function createPolicySet({ policies, budget, categories, revision }: Poli
       return { verdict: 'deny', rules: hits, by, message: denial.message, revision };
     }
     if (!allowed) return { verdict: 'deny', rules: hits, by: undefined, message: nothingAllows, revision };
-    return { verdict: 'allow', rules: hits, maskResponse: [...mask].sort(), revision };
+    return { verdict: 'allow', rules: hits, maskResponse: mask, revision };
   };
 
   return {
@@ -69,6 +69,11 @@ export function createPolicySet({ policies, budget, categories, revision }: Poli
     decide,
     admits: (caller, model, nowMs) => decide(minimalRequest(caller, model, nowMs)).verdict === 'allow',
   };
+}
+
+/** Sorted, as the lists of rules are. */
+function union(some: readonly string[], more: readonly string[]): readonly string[] {
+  return [...new Set([...some, ...more])].sort();
 }
 
 type Outcome = 'match' | 'no_match' | { readonly error: string };

@@ -1,5 +1,5 @@
 /** The store on one machine: ClickHouse's engine in a process of its own, its data in a folder. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { RecordBatch } from '../record/batch.ts';
 import type { EmbeddedConfig } from './config.ts';
@@ -28,22 +28,30 @@ export async function openEmbedded(config: EmbeddedConfig, events: EmbeddedEvent
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const configFile = join(dir, 'engine.xml');
   await writeFile(configFile, engineConfig(config), { mode: 0o600 });
+  // What a dead process left there is still in the journal.
+  const workDir = join(dir, 'incoming');
+  await rm(workDir, { recursive: true, force: true });
+  await mkdir(workDir, { mode: 0o700 });
   const engine = await Engine.open({
     ...events,
     dataDir: join(dir, 'data'),
+    workDir,
     configFile,
     queryTimeoutMs: config.queryTimeoutMs,
   });
-  return new EmbeddedStore(engine, config);
+  return new EmbeddedStore(engine, config, workDir);
 }
 
 export class EmbeddedStore implements Store {
   readonly #engine: Engine;
   readonly #config: EmbeddedConfig;
+  readonly #workDir: string;
+  #inserts = 0;
 
-  constructor(engine: Engine, config: EmbeddedConfig) {
+  constructor(engine: Engine, config: EmbeddedConfig, workDir: string) {
     this.#engine = engine;
     this.#config = config;
+    this.#workDir = workDir;
   }
 
   /** Process id of the engine, while it runs. */
@@ -60,10 +68,22 @@ export class EmbeddedStore implements Store {
 
   async insert(batch: RecordBatch): Promise<void> {
     const rows = await encodeBatch(batch, this.#config.retention);
+    const number = ++this.#inserts;
+    const tables = rows.map(({ table, columns, tsv }) => ({
+      table: `${dialect.database}.${table}`,
+      columns,
+      file: `${table}-${number}.tsv`,
+      tsv,
+    }));
+    const pathOf = (file: string): string => join(this.#workDir, file);
     try {
-      await this.#engine.call({ op: 'insert', database: dialect.database, rows }, this.#config.insertTimeoutMs);
+      for (const { file, tsv } of tables) await writeFile(pathOf(file), tsv, { mode: 0o600 });
+      const call = { op: 'insert', tables: tables.map(({ tsv: _, ...table }) => table) } as const;
+      await this.#engine.call(call, this.#config.insertTimeoutMs);
     } catch (error) {
       throw error instanceof EngineRefusal ? insertError(error.clickhouseCode, error.label) : error;
+    } finally {
+      for (const { file } of tables) await rm(pathOf(file), { force: true });
     }
   }
 

@@ -1,4 +1,12 @@
-import type { TableRows } from './rows.ts';
+/** Rows of one table: TabSeparated, in a file. */
+export interface RowFile {
+  /** With its database. */
+  readonly table: string;
+  /** In the order of the fields. */
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  /** Name in the engine's working folder: a plain word. */
+  readonly file: string;
+}
 
 /** What the gateway's process asks of the engine's process (Node IPC, structured clone). */
 export type EngineRequest =
@@ -11,7 +19,8 @@ export type EngineRequest =
     }
   /** DDL and migrations, on the writing session. */
   | { readonly id: number; readonly op: 'run'; readonly sql: string }
-  | { readonly id: number; readonly op: 'insert'; readonly database: string; readonly rows: readonly TableRows[] }
+  /** Rows in files of the process's folder, table by table. */
+  | { readonly id: number; readonly op: 'insert'; readonly tables: readonly RowFile[] }
   /** A read with parameters in TabSeparated form and a format; on one of the reading sessions. */
   | {
       readonly id: number;

@@ -12,6 +12,8 @@ import { StoreError } from './port.ts';
 
 export interface EngineOptions {
   readonly dataDir: string;
+  /** Its working folder: row files are named in it, so that no path of ours is read as a pattern. */
+  readonly workDir: string;
   readonly configFile: string;
   readonly queryTimeoutMs: number;
   /** Pauses before a restart, in milliseconds: the first, doubled up to the longest. */
@@ -111,6 +113,7 @@ export class Engine {
     const child = fork(script, {
       serialization: 'advanced',
       execArgv: [],
+      cwd: this.#options.workDir,
       env: { TZ: 'UTC' },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });

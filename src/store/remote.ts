@@ -84,7 +84,7 @@ export class RemoteStore implements Store {
       try {
         await this.#client.insert({
           table: `${this.#config.database}.${table}`,
-          columns: columns as [string, ...string[]],
+          columns: columns.map(({ name }) => name) as [string, ...string[]],
           format: 'TabSeparated',
           values: Readable.from([tsv], { objectMode: false }),
           // The answer must mean that the rows are stored: no asynchronous inserts, no early 200.

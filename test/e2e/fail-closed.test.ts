@@ -1,10 +1,10 @@
 import { createSecretKey } from 'node:crypto';
 import type http from 'node:http';
 import { join } from 'node:path';
-import grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createAuthz } from '../../src/envoy/authz.ts';
-import { type ProcessCall, startGrpcServer } from '../../src/envoy/server.ts';
+import { encodeForward } from '../../src/envoy/encode.ts';
+import { startGrpcServer } from '../../src/envoy/server.ts';
 import { refusal } from '../../src/exchange/refusal.ts';
 import { realDisk } from '../../src/record/disk.ts';
 import { ask, codeOf, streamedChat as streamed } from './support/ask.ts';
@@ -261,16 +261,23 @@ describe('a handler that throws', () => {
     return startGrpcServer(
       { listen: `unix:${socket}`, tls: undefined, maxRequestBytes: 4 * 1024 * 1024 },
       {
-        check: (call, reply) =>
+        check: (check, call) =>
           throwsIn === 'check'
-            ? authz(call, reply)
-            : reply(null, {
-                status: { code: 0 },
-                ok_response: {
-                  headers: [{ header: { key: 'x-sallyport-upstream', value: 'model_demo_1' }, append_action: 2 }],
-                },
-              }),
-        process: (call: ProcessCall) => call.emit('error', { code: grpc.status.INTERNAL, details: 'a bug' }),
+            ? authz(check, call)
+            : call.answer(
+                encodeForward({
+                  setHeaders: [['x-sallyport-upstream', 'model_demo_1']],
+                  removeHeaders: [],
+                  plan: 'none',
+                }),
+              ),
+        process: () => ({
+          message() {
+            throw new Error('a bug');
+          },
+          end() {},
+          closed() {},
+        }),
         serving: () => true,
       },
     );

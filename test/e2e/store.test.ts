@@ -53,8 +53,8 @@ async function server(dir: string): Promise<Opened> {
   mkdirSync(dir, { recursive: true });
   const configFile = join(dir, 'engine.xml');
   writeFileSync(configFile, '<clickhouse></clickhouse>');
-  const engine = await Engine.open({ dataDir: join(dir, 'data'), configFile, queryTimeoutMs: 30_000 });
-  const front = await startFront(engine, 'sallyport', 's3cret: \u{1f511}');
+  const engine = await Engine.open({ dataDir: join(dir, 'data'), workDir: dir, configFile, queryTimeoutMs: 30_000 });
+  const front = await startFront(engine, dir, 'sallyport', 's3cret: \u{1f511}');
   const config = storeConfig.parse({
     engine: 'clickhouse',
     url: front.url,

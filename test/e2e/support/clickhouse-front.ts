@@ -4,10 +4,13 @@
  */
 
 import { once } from 'node:events';
+import { rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { type Engine, EngineRefusal } from '../../../src/store/engine.ts';
+import { insertedColumns } from '../../../src/store/rows.ts';
 
 export interface Front {
   readonly url: string;
@@ -18,7 +21,8 @@ export interface Front {
   close(): Promise<void>;
 }
 
-export async function startFront(engine: Engine, user: string, password: string): Promise<Front> {
+/** `workDir`: the engine's. */
+export async function startFront(engine: Engine, workDir: string, user: string, password: string): Promise<Front> {
   const faults: Front['faults'] = [];
   let inserts = 0;
   const server = createServer((request, response) => {
@@ -41,10 +45,14 @@ export async function startFront(engine: Engine, user: string, password: string)
     const sql = url.searchParams.get('query') ?? body.toString();
     const insert = /^\s*insert\s+into\s+(\w+)\.(events|contents)\s*\(([^)]*)\)\s*format\s+TabSeparated\s*$/i.exec(sql);
     if (insert !== null) {
-      inserts++;
-      const columns = insert[3]!.split(',').map((name) => name.trim().replaceAll(/[`"]/g, ''));
-      const rows = [{ table: insert[2] as 'events' | 'contents', columns, tsv: body }];
-      await engine.call({ op: 'insert', database: insert[1]!, rows }, 60_000);
+      const file = `front-${++inserts}.tsv`;
+      const known = insertedColumns[insert[2] as keyof typeof insertedColumns];
+      const columns = insert[3]!.split(',').map((name) => {
+        return known.find((column) => column.name === name.trim().replaceAll(/[`"]/g, ''))!;
+      });
+      await writeFile(join(workDir, file), body);
+      const tables = [{ table: `${insert[1]}.${insert[2]}`, columns, file }];
+      await engine.call({ op: 'insert', tables }, 60_000).finally(() => rm(join(workDir, file)));
       return send(request, response, Buffer.alloc(0));
     }
     const format = /\bformat\s+(\w+)\s*$/i.exec(sql);

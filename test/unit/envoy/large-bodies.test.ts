@@ -1,9 +1,8 @@
-import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { Answer, GateRequest, Stages } from '../../../src/checkpoint/stages.ts';
 import { createCheckpoint } from '../../../src/checkpoint.ts';
 import { createAuthz } from '../../../src/envoy/authz.ts';
-import type { CheckCall } from '../../../src/envoy/server.ts';
+import type { CheckRequest } from '../../../src/envoy/wire.ts';
 import { readRequest } from '../../../src/exchange/formats.ts';
 import { LargeBodies } from '../../../src/exchange/large-bodies.ts';
 import { openaiChat } from '../../../src/exchange/openai-chat.ts';
@@ -91,10 +90,10 @@ describe('the ext_authz edge', () => {
     } as Parameters<typeof createAuthz>[0]);
     const envoy = { contextExtensions: new Map(), rawHeaders: true, sourcePrincipal: '', sourceCertificate: '' };
     const check = { ...request, ...envoy, headers: [['x-request-id', 'r']] };
-    const call = Object.assign(new EventEmitter(), { request: check });
-    authz(call as unknown as CheckCall, () => {});
+    const call = { gone: false, send() {}, answer() {}, finish() {}, fail() {} };
+    authz(check as unknown as CheckRequest, call);
     expect(seen?.cancelled?.()).toBe(false);
-    call.emit('cancelled');
+    call.gone = true;
     expect(seen?.cancelled?.()).toBe(true);
   });
 });

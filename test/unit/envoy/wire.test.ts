@@ -242,7 +242,9 @@ describe('what we encode reads back', () => {
   });
   test.each([0, 1, 100, 127, 128, 16_383, 16_384, 2_100_000])('a response body of %i bytes', (size) => {
     const body = Buffer.alloc(size, 'x');
-    const read = decode('envoy.service.ext_proc.v3.ProcessingResponse', encodeResponseBody(body));
+    const encoded = encodeResponseBody(body);
+    const whole = Buffer.isBuffer(encoded) ? encoded : Buffer.concat(encoded);
+    const read = decode('envoy.service.ext_proc.v3.ProcessingResponse', whole);
     const mutation = read['response_body'].response.body_mutation;
     if (size === 0) expect(mutation.clear_body).toBe(true);
     else expect(mutation.body.equals(body)).toBe(true);

@@ -1,0 +1,43 @@
+import type { BodyMasker, Released } from './contract.ts';
+
+/** Bytes of a stream that are masked together: some 2 ms at most of what is not paced. */
+const PIECE_BYTES = 128 * 1024;
+
+/**
+ * Hands long chunks to another masker in pieces: what comes out does not depend on how the stream was cut. An answer that is
+ * faster than the reply to its headers comes as one chunk of megabytes.
+ */
+export class PiecewiseMasker implements BodyMasker {
+  private readonly inner: BodyMasker;
+
+  constructor(inner: BodyMasker) {
+    this.inner = inner;
+  }
+
+  get findings() {
+    return this.inner.findings;
+  }
+
+  get usage() {
+    return this.inner.usage;
+  }
+
+  push(chunk: Uint8Array): Released | Promise<Released> {
+    return chunk.length <= PIECE_BYTES ? this.inner.push(chunk) : this.pushLong(chunk);
+  }
+
+  end(): Released | Promise<Released> {
+    return this.inner.end();
+  }
+
+  private async pushLong(chunk: Uint8Array): Promise<Released> {
+    const parts: Buffer[] = [];
+    let terminal = false;
+    for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
+      const released = await this.inner.push(chunk.subarray(at, at + PIECE_BYTES));
+      parts.push(released.bytes);
+      terminal ||= released.terminal;
+    }
+    return { bytes: Buffer.concat(parts), terminal };
+  }
+}
