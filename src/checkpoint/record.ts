@@ -91,8 +91,8 @@ export function decisionEvent(passage: Passage, decision: Decision, nowMs: numbe
 }
 
 export function sessionCaller(caller: Caller): SessionCaller {
-  const { email, groups, kind, provider, subject, team } = caller;
-  return { email, groups, kind, provider, subject, team };
+  const { email, groups, groupsProblem, kind, proof, provider, subject, team } = caller;
+  return { email, groups, groupsProblem, kind, proof, provider, subject, team };
 }
 
 /** The path without its query: a query may carry what must not be kept. */

@@ -5,6 +5,7 @@ import { setImmediate as tick } from 'node:timers/promises';
 import { type Config, shownPath } from '../config.ts';
 import type { ProviderConfig, SamlConfig } from '../identity/config.ts';
 import { discover, endpointIn } from '../identity/discovery.ts';
+import { hostsOfGroups } from '../identity/groups/hosts.ts';
 import { createGroupsReader } from '../identity/groups/reader.ts';
 import { createHttp } from '../identity/http.ts';
 import { createIdentifier, type TokenIdentifier, takenBack } from '../identity/identifier.ts';
@@ -133,8 +134,11 @@ function knownProviders({ identity }: Config): (provider: string, issuer: string
 }
 
 function groupsOf(provider: ProviderConfig, readSecret: ReadSecret, now: () => number) {
-  const http = providerHttp(provider);
-  const userinfoEndpoint = async () => endpointIn(await discover(provider, http), 'userinfo_endpoint');
+  const own = providerHttp(provider);
+  const userinfoEndpoint = async () => endpointIn(await discover(provider, own), 'userinfo_endpoint');
+  // Microsoft's and Google's certificates are not of the CA that the provider's own servers may have.
+  const isAskedElsewhere = provider.groups.source === 'entra' || provider.groups.source === 'google';
+  const http = isAskedElsewhere ? createHttp({ trustedHosts: hostsOfGroups(provider) }) : own;
   return createGroupsReader(provider, { http, now, readSecret, userinfoEndpoint });
 }
 

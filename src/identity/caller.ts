@@ -12,6 +12,8 @@ export interface Caller {
   readonly kind: 'person' | 'service' | 'peer';
   readonly email: string | undefined;
   readonly groups: readonly string[];
+  /** Why there may be more groups than these: they could not be had, and the provider says `required: false`. */
+  readonly groupsProblem?: string;
   /** From `identity.teams` in the config; owns models and policies. */
   readonly team: string | undefined;
   /** The verified claims (SAML: attributes), as JSON values. Never logged. */

@@ -67,7 +67,7 @@ function emailOf(claims: Claims, provider: ProviderConfig): string | undefined {
 export function callerFrom(
   claims: Claims,
   provider: ProviderConfig,
-  groups: readonly string[],
+  { groups, incomplete }: Pick<Extract<Groups, { ok: true }>, 'groups' | 'incomplete'>,
   about: { readonly teams: readonly TeamConfig[]; readonly proof: 'token' | 'jwt_authn' },
 ): Caller {
   const subject = subjectOf(claims, provider);
@@ -80,6 +80,7 @@ export function callerFrom(
     kind: isServiceByConfig || (provider.kind === 'auto' && isService(claims)) ? 'service' : 'person',
     email: emailOf(claims, provider),
     groups,
+    ...(incomplete !== undefined && { groupsProblem: incomplete }),
     team: teamOf(about.teams, { provider: provider.name, subject, groups }),
     claims: Object.freeze(claims),
     proof: about.proof,

@@ -140,7 +140,7 @@ async function inspectOf(
     return refuse('groups_unavailable', groups.detail);
   }
   const about = { teams: config.teams, proof: 'token' } as const;
-  return inspectRevocation(callerFrom(opened.claims, provider.config, groups.groups, about), parts, findings);
+  return inspectRevocation(callerFrom(opened.claims, provider.config, groups, about), parts, findings);
 }
 
 async function inspectSignature(

@@ -102,7 +102,7 @@ function finish(
   },
 ): Verification {
   if (!groups.ok) return refuse('groups_unavailable', groups.detail);
-  const caller = callerFrom(claims, provider.config, groups.groups, about);
+  const caller = callerFrom(claims, provider.config, groups, about);
   return { answer: { ok: true, caller }, goodUntilMs: groups.goodUntilMs, generation: about.generation };
 }
 

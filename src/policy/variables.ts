@@ -35,6 +35,9 @@ class CallerView {
   get groups(): readonly string[] {
     return this.#caller.groups;
   }
+  get groupsComplete(): boolean {
+    return this.#caller.groupsProblem === undefined;
+  }
   get team(): string | undefined {
     return this.#caller.team;
   }
@@ -186,6 +189,7 @@ const types = {
       proof: 'string',
       email: 'string',
       groups: 'list<string>',
+      groupsComplete: 'bool',
       team: 'string',
       claims: 'map<string, dyn>',
     },

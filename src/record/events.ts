@@ -4,6 +4,10 @@ export interface SessionCaller {
   readonly subject: string;
   readonly email: string | undefined;
   readonly kind: 'person' | 'service' | 'peer';
+  /** How they proved it: `Caller.proof`. */
+  readonly proof: string;
+  /** Why `groups` may not be all of them, where that is so. */
+  readonly groupsProblem: string | undefined;
   readonly groups: readonly string[];
   readonly team: string | undefined;
 }

@@ -73,6 +73,12 @@ const credential = ({ database }: Dialect) => {
   credential ${type} MATERIALIZED JSONExtract(body, '${type}') CODEC(ZSTD(1))`;
 };
 
+const proof = ({ database }: Dialect) => {
+  const type = 'Tuple(proof LowCardinality(String), groupsProblem String)';
+  return `ALTER TABLE ${database}.events ADD COLUMN IF NOT EXISTS
+  identity ${type} MATERIALIZED JSONExtract(body, 'caller', '${type}') CODEC(ZSTD(1))`;
+};
+
 const contents = (dialect: Dialect) => `CREATE TABLE IF NOT EXISTS ${dialect.database}.contents (
   session String CODEC(ZSTD(1)),
   direction LowCardinality(String) COMMENT 'request, response',
@@ -94,7 +100,7 @@ const LONGEST_SESSION = 'INTERVAL 1 DAY';
 const first = (column: string, type: string) => `anyIf(${column}, type = '${type}')`;
 const either = (column: string) => `anyIf(${column}, type IN ('request', 'refused'))`;
 
-const sessions = ({ database }: Dialect) => `CREATE OR REPLACE VIEW ${database}.sessions AS
+const sessions = ({ database }: Dialect, proofs: boolean) => `CREATE OR REPLACE VIEW ${database}.sessions AS
 SELECT
   session,
   min(at) AS started_at,
@@ -104,7 +110,12 @@ SELECT
   ${either('fields.caller.email')} AS email,
   ${either('fields.caller.kind')} AS kind,
   ${either('fields.caller.groups')} AS groups,
-  ${either('fields.caller.team')} AS team,
+  ${either('fields.caller.team')} AS team,${
+    proofs
+      ? `
+  ${either('identity.proof')} AS proof,\n  ${either('identity.groupsProblem')} AS groups_problem,`
+      : ''
+  }
   ${either('fields.http.method')} AS method,
   ${either('fields.http.host')} AS host,
   ${either('fields.http.path')} AS path,
@@ -149,12 +160,17 @@ export const migrations: readonly Migration[] = [
   {
     version: 1,
     name: 'events, contents, sessions',
-    statements: (dialect) => [events(dialect), contents(dialect), sessions(dialect)],
+    statements: (dialect) => [events(dialect), contents(dialect), sessions(dialect, false)],
   },
   {
     version: 2,
     name: 'credentials',
     statements: (dialect) => [credential(dialect)],
+  },
+  {
+    version: 3,
+    name: 'how callers proved who they are',
+    statements: (dialect) => [proof(dialect), sessions(dialect, true)],
   },
 ];
 

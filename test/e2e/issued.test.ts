@@ -76,7 +76,7 @@ test('/readyz tells of the providers’ keys and of the control state', async ()
   expect([response.status, parts['keys'], parts['state']]).toEqual([
     200,
     { ready: true, detail: 'of 1 provider(s)' },
-    { ready: true },
+    { ready: true, detail: 'SQLite' },
   ]);
 });
 

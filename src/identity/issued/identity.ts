@@ -22,6 +22,7 @@ const identity = z.strictObject({
   kind: z.enum(['person', 'service', 'peer']),
   email: z.string().optional(),
   groups: z.array(z.string()),
+  groupsProblem: z.string().optional(),
   claims: z.custom<Caller['claims']>((value) => typeof value === 'object' && value !== null && !Array.isArray(value)),
   issuedAtMs: z.number().min(0),
   /** What was exchanged. */
@@ -33,10 +34,13 @@ type Read = z.output<typeof identity>;
 export type Identity = Readonly<Omit<Read, 'groups' | 'claims'>> & Pick<Caller, 'groups' | 'claims'>;
 
 export function identityOf(caller: Caller): Identity {
-  const { provider, issuer, subject, kind, email, groups, claims, issuedAtMs, proof } = caller;
+  const { provider, issuer, subject, kind, email, groups, groupsProblem, claims, issuedAtMs, proof } = caller;
   if (proof !== 'token' && proof !== 'saml') throw new TypeError(`a token cannot be issued for the proof ${proof}`);
-  const said = { v: 1, provider, issuer, subject, kind, groups, claims, issuedAtMs, proof } as const;
-  return email === undefined ? said : { ...said, email };
+  return {
+    ...({ v: 1, provider, issuer, subject, kind, groups, claims, issuedAtMs, proof } as const),
+    ...(email !== undefined && { email }),
+    ...(groupsProblem !== undefined && { groupsProblem }),
+  };
 }
 
 /** Keeps and finds identities. Rejects as the state does. */

@@ -145,12 +145,13 @@ async function verify(
 }
 
 function callerOf(options: TokenIssuerOptions, who: Identity, tokenId: string, exp: number): Caller {
-  const { provider, issuer, subject, kind, email, claims, issuedAtMs } = who;
+  const { provider, issuer, subject, kind, email, groupsProblem, claims, issuedAtMs } = who;
   const groups = Object.freeze([...who.groups]);
   const team = options.teamOf({ provider, subject, groups });
   const expiresAtMs = exp * 1000;
   return Object.freeze({
     ...{ provider, issuer, subject, kind, email, groups, team, issuedAtMs, tokenId, expiresAtMs },
+    ...(groupsProblem !== undefined && { groupsProblem }),
     claims: Object.freeze(claims),
     proof: 'issued',
   });

@@ -18,6 +18,8 @@ async function stream(n: number): Promise<void> {
     subject: 'jane',
     email: undefined,
     kind: 'person',
+    proof: 'token',
+    groupsProblem: undefined,
     groups: [],
     team: undefined,
   } as const;

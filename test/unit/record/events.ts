@@ -60,6 +60,8 @@ export function request(n: number, changes: Partial<RequestEvent> = {}): Request
       subject: 'jane',
       email: 'jane@example.com',
       kind: 'person',
+      proof: 'token',
+      groupsProblem: undefined,
       groups: ['ml-eng', 'pii-cleared'],
       team: 'ml-platform',
     },
