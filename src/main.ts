@@ -10,6 +10,7 @@ import { envoyCommand } from './commands/envoy.ts';
 import { explainCommand } from './commands/explain.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
+import { proxyCommand } from './commands/proxy.ts';
 import { schemaCommand } from './commands/schema.ts';
 import { serveCommand } from './commands/serve.ts';
 import { sessionsCommand } from './commands/sessions.ts';
@@ -37,6 +38,7 @@ const commands: readonly AddCommand[] = [
   tokenCommand,
   whoamiCommand,
   logoutCommand,
+  proxyCommand,
   sessionsCommand(open),
   explainCommand(open),
   sqlCommand(open),

@@ -100,7 +100,11 @@ function createProvider(issuer: string, key: object): Provider {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true, ...devicePages },
-      revocation: { enabled: true },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_: unknown, client: { clientId: string }, token: { clientId: string }) =>
+          client.clientId === token.clientId,
+      },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => resourceUri,
@@ -116,7 +120,9 @@ function createProvider(issuer: string, key: object): Provider {
     ttl: {
       AccessToken: tokenLifetimeSeconds,
       ClientCredentials: tokenLifetimeSeconds,
+      DeviceCode: 600,
       Grant: signInLifetimeSeconds,
+      IdToken: tokenLifetimeSeconds,
       Interaction: 600,
       RefreshToken: signInLifetimeSeconds,
       Session: 600,

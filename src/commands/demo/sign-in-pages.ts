@@ -57,7 +57,7 @@ export function createSignInPage(provider: Provider, path: string) {
     if (request.method !== 'POST') return send(response, 405, page('Not here', html`<p>Use the page.</p>`));
     const person = new URLSearchParams(await readForm(request)).get('person');
     const result = people.some(({ id }) => id === person)
-      ? { login: { accountId: person, remember: false } }
+      ? { login: { accountId: person, remember: false }, consent: {} }
       : { error: 'access_denied', error_description: 'nobody was chosen' };
     await provider.interactionFinished(request, response, result);
   };

@@ -56,7 +56,11 @@ export async function signInByBrowser<T>(signIn: BrowserSignIn<T>): Promise<T> {
     await show(url.href, signIn);
     const answer = await aborting(redirect.answer, signal);
     return await showing(answer, async () => {
-      if (answer.url.searchParams.get('state') !== state) throw foreignAnswer();
+      const answered = answer.url.searchParams;
+      if (answered.get('state') !== state) throw foreignAnswer('`state`');
+      // That it is there where the server promises it, openid-client checks.
+      if ((answered.get('iss') ?? oauth.serverMetadata().issuer) !== oauth.serverMetadata().issuer)
+        throw foreignAnswer('`iss`');
       const checks = { pkceCodeVerifier: verifier, expectedState: state, ...(nonce && { expectedNonce: nonce }) };
       const tokens = await authorizationCodeGrant(oauth, answer.url, checks, { ...signIn.tokenParameters });
       return signIn.finish(tokens);
@@ -96,10 +100,10 @@ async function showing<T>(answer: Answer, work: () => Promise<T>): Promise<T> {
   }
 }
 
-const foreignAnswer = () =>
+const foreignAnswer = (what: string) =>
   new CliError(
     exitCodes.failed,
-    'The answer that came is not for this sign-in (its `state` is another): an old page was sent again, or somebody tried to slip you theirs.',
+    `The answer that came is not for this sign-in (its ${what} is another): an old page was sent again, or somebody tried to slip you theirs.`,
     'Nothing was stored. Run `sallyport login` again, and use the new page.',
   );
 

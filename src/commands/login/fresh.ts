@@ -12,6 +12,8 @@ export interface FreshOptions {
   readonly minValidityMs: number;
   /** A token that the gateway has refused: it is renewed, whatever its expiry says. */
   readonly refused?: string;
+  /** Where nobody answers who could renew it, a token that is good for this long will do. Default: none will. */
+  readonly orValidMs?: number;
 }
 
 /**
@@ -26,8 +28,14 @@ export async function freshToken(options: FreshOptions): Promise<Entry> {
   return options.credentials.exclusively(async (write) => {
     const entry = entryOf(options);
     // Whatever was got since we asked is as fresh as it gets.
-    if (isFresh(entry, options) || (entry.obtainedAtMs >= askedAtMs && entry.token !== options.refused)) return entry;
-    return renew(entry, options, write);
+    const isNew = entry.obtainedAtMs >= askedAtMs && isFresh(entry, { ...options, minValidityMs: 1_000 });
+    if (isNew || isFresh(entry, options)) return entry;
+    return renew(entry, options, write).catch((error: unknown) => {
+      const { orValidMs = Number.POSITIVE_INFINITY } = options;
+      const isDown = error instanceof CliError && error.exitCode === exitCodes.unreachable;
+      if (isDown && isFresh(entry, { ...options, minValidityMs: orValidMs })) return entry;
+      throw error;
+    });
   });
 }
 

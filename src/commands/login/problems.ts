@@ -34,22 +34,25 @@ export function problemOf(error: unknown, party: Party): unknown {
   if (code === 'OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED' || code === 'OAUTH_JWT_CLAIM_COMPARISON_FAILED')
     return new CliError(
       exitCodes.failed,
-      `${party.name} (${party.url}) is not the one that was asked, or this is an answer to somebody else: ${error.message}.`,
+      `${party.name} (${party.url}) is not the one that was asked, or this is an answer to somebody else: ${detailOf(error)}.`,
       'Nothing was stored. Try again; if it stays, tell whoever runs the gateway: issuer and URL must be equal to the letter.',
       error,
     );
   if (code !== undefined && notConform.test(code))
     return new CliError(
       exitCodes.failed,
-      `What ${party.url} answers is not what an OAuth server says (${error.message}).`,
+      `What ${party.url} answers is not what an OAuth server says (${detailOf(error)}).`,
       'Check the URL; a sign-in page of the network, or a proxy, may answer in its place.',
       error,
     );
   if (code === 'OAUTH_TIMEOUT' || isNetwork(error)) return unreachable(party, error);
   if (code !== undefined)
-    return new CliError(exitCodes.failed, `${party.name} could not be used: ${error.message}.`, 'Try again.', error);
+    return new CliError(exitCodes.failed, `${party.name} could not be used: ${detailOf(error)}.`, 'Try again.', error);
   return error;
 }
+
+/** openid-client says what in the cause. */
+const detailOf = (error: Error) => (error.cause instanceof Error ? error.cause : error).message;
 
 const remedies: Readonly<Record<string, string>> = {
   access_denied: 'Run it again and say yes, or ask whoever runs the provider whether you may.',
