@@ -1,5 +1,5 @@
 /**
- * The request gate, stage by stage: admit → identify → route → read → find → decide → record → plan.
+ * The request gate, stage by stage: admit → identify → route → read → find → decide → vouch → record → plan.
  *
  * Each stage is a value passed in; each either hands on or answers. Nothing is said "yes" to before its events are
  * durable, and whatever throws is answered 503: the gate fails closed.
@@ -119,6 +119,9 @@ async function call(stages: Stages, passage: Passage, caller: Caller, leave: () 
     },
     nowMs: passage.startedMs,
   });
+  // Before the record says yes: a caller that cannot be vouched for is refused.
+  const vouching = decision.verdict === 'allow' ? stages.vouch(caller, model) : undefined;
+  const assertion = vouching === undefined ? undefined : await vouching;
   const { recorder } = stages;
   const leaf = recorder.event(requestEvent(stages, passage, caller, model, facts.value, found.findings));
   const cited = { writer: recorder.writer, leaf };
@@ -142,7 +145,7 @@ async function call(stages: Stages, passage: Passage, caller: Caller, leave: () 
   return {
     kind: 'forward',
     plan: { ...plan, issuedAtMs: stages.nowMs() },
-    ...stages.forward(request, caller, model, session),
+    ...stages.forward(request, caller, model, session, assertion),
   };
 }
 
@@ -227,6 +230,7 @@ function refused(
 function codeOf(error: unknown): ErrorCode {
   const name = error instanceof Error ? error.name : '';
   if (name === 'JournalUnavailable') return 'record_unavailable';
+  if (error instanceof Error && 'code' in error && error.code === 'state_unavailable') return 'state_unavailable';
   // The masker is stricter than the reader here and there: what it cannot read cannot be recorded.
   return name === 'UnreadableBody' ? 'invalid_request' : 'gate_failed';
 }

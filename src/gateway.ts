@@ -8,6 +8,7 @@ import { adminSocket, type Config, environment, sharesSessions, shownPath } from
 import { createAdminApp } from './console/admin.ts';
 import { createInternalApp } from './console/internal.ts';
 import { listenTcp, listenUnix } from './console/listen.ts';
+import { createOauthApp } from './console/oauth.ts';
 import { createPublicApp } from './console/public.ts';
 import { type AuthzObserver, createAuthz, type EdgeRefusal } from './envoy/authz.ts';
 import { type PlanKeys, UsedPlans } from './envoy/plan.ts';
@@ -15,9 +16,11 @@ import { loadPlanKeys } from './envoy/plan-keys.ts';
 import { createProc, type ProcObserver } from './envoy/proc.ts';
 import { type GrpcServer, type GrpcTls, startGrpcServer } from './envoy/server.ts';
 import { NOTHING_DELIVERED, OpenSessions } from './envoy/sessions.ts';
+import { oauthSources, revokerOf } from './gateway/credentials.ts';
 import { gateAddress, startFront } from './gateway/front.ts';
-import { GatewayRefused, loadParts, type Parts } from './gateway/parts.ts';
+import { loadParts, type Parts } from './gateway/parts.ts';
 import { openRecord, type RecordParts } from './gateway/record.ts';
+import { GatewayRefused } from './gateway/refused.ts';
 import { newSession, nowMs, refuse, requestStages } from './gateway/request.ts';
 import type { RunningGateway, StartOptions } from './gateway/running.ts';
 import { internalParts } from './gateway/status.ts';
@@ -69,7 +72,7 @@ async function start(
   await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
   await chmod(config.stateDir, 0o700);
   const metrics = createMetrics({ version, node: process.version });
-  const parts = await loadParts(config, environment());
+  const parts = await loadParts(config, environment(), log);
   stops.push(() => parts.close());
   onProgress(`Policies ${parts.policies.current.revision}, ${parts.models.list().length} model(s)`);
   const record = await openRecord({ config, environment: environment(), log, metrics, disk: extras.disk });
@@ -81,7 +84,7 @@ async function start(
   const state = { draining: false, live: 0 };
   const gates = await startGates({ config, parts, record, planKeys, log, metrics, state });
   stops.push(() => gates.close());
-  const listeners = await startListeners(config, record, parts, metrics, state);
+  const listeners = await startListeners({ config, record, parts, log, metrics, state });
   stops.push(() => listeners.close());
   onProgress(`Gates on ${gates.server.address}`);
   const gate = gateAddress(config, gates.server.address);
@@ -126,7 +129,8 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
   const sessions = new OpenSessions(recorder, nowMs, sharesSessions(config));
   const checkpoint = createCheckpoint(
     requestStages({
-      identifier: parts.identifier,
+      identifier: parts.identity.identifier,
+      assertion: (caller, audience) => parts.identity.issuer.assertion(caller, audience),
       models: parts.models,
       policies: parts.policies,
       bodies: parts.bodies,
@@ -270,13 +274,8 @@ interface Listeners {
   close(): Promise<void>;
 }
 
-async function startListeners(
-  config: Config,
-  record: RecordParts,
-  parts: Parts,
-  metrics: Metrics,
-  state: { draining: boolean; live: number },
-): Promise<Listeners> {
+async function startListeners(gateParts: Omit<GateParts, 'planKeys'>): Promise<Listeners> {
+  const { config, record, parts, log, metrics, state } = gateParts;
   metrics.watch({
     liveStreams: () => state.live,
     journalBytes: () => record.journal.gauges().bytes,
@@ -287,7 +286,7 @@ async function startListeners(
   const internal = createInternalApp({
     version,
     parts: internalParts(config, record, parts),
-    tolerated: ['store'],
+    tolerated: ['store', 'keys'],
     draining: () => state.draining,
     metrics: { contentType: metrics.contentType, text: () => metrics.text() },
   });
@@ -295,10 +294,15 @@ async function startListeners(
   const close = async (): Promise<void> => {
     await Promise.all(opened.map((listener) => listener.close()));
   };
+  const maskText = (text: string): string => parts.bodies.text(text);
+  const credentials = { config, identity: parts.identity, recorder: record.journal, maskText, log };
   try {
-    opened.push(await listenTcp(createPublicApp({ version, publicUrl: config.publicUrl }), config.listen.public));
+    const oauth = createOauthApp(oauthSources(credentials));
+    opened.push(
+      await listenTcp(createPublicApp({ version, publicUrl: config.publicUrl }, oauth), config.listen.public),
+    );
     opened.push(await listenTcp(internal, config.listen.internal));
-    opened.push(await listenUnix(createAdminApp(record.archive), adminSocket(config)));
+    opened.push(await listenUnix(createAdminApp(record.archive, revokerOf(credentials)), adminSocket(config)));
   } catch (error) {
     await close();
     throw error;

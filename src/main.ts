@@ -8,9 +8,11 @@ import { type AddCommand, runCli } from './commands/cli.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { envoyCommand } from './commands/envoy.ts';
 import { explainCommand } from './commands/explain.ts';
+import { inspectTokenCommand } from './commands/inspect-token.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
 import { proxyCommand } from './commands/proxy.ts';
+import { revokeCommand } from './commands/revoke.ts';
 import { schemaCommand } from './commands/schema.ts';
 import { serveCommand } from './commands/serve.ts';
 import { sessionsCommand } from './commands/sessions.ts';
@@ -39,9 +41,11 @@ const commands: readonly AddCommand[] = [
   whoamiCommand,
   logoutCommand,
   proxyCommand,
+  inspectTokenCommand,
   sessionsCommand(open),
   explainCommand(open),
   sqlCommand(open),
+  revokeCommand,
   envoyCommand,
   doctorCommand,
   schemaCommand({ config: configSchema, models: modelsFile, policies: policyDocument }),

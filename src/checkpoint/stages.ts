@@ -87,12 +87,15 @@ export interface Stages {
   readonly policy: () => PolicySet;
   readonly recorder: Recorder;
   readonly refuse: RefuseStage;
+  /** Signs who calls, for a model that wants it; undefined: this one does not. Rejects when that cannot be signed. */
+  readonly vouch: (caller: Caller, model: Model) => Promise<string> | undefined;
   /** What goes upstream: our headers set, the caller's credential and identity headers gone. */
   readonly forward: (
     request: GateRequest,
     caller: Caller,
     model: Model,
     session: string,
+    assertion: string | undefined,
   ) => { readonly setHeaders: readonly Header[]; readonly removeHeaders: readonly string[] };
   readonly newSession: () => string;
   readonly nowMs: () => number;

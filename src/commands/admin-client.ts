@@ -88,6 +88,7 @@ const exitByCode: Readonly<Record<string, number>> = {
   session_unknown: exitCodes.notFound,
   invalid_argument: exitCodes.usage,
   format_chosen: exitCodes.usage,
+  unknown_provider: exitCodes.usage,
 };
 
 const remedyByCode: Readonly<Record<string, string>> = {
@@ -96,6 +97,9 @@ const remedyByCode: Readonly<Record<string, string>> = {
   format_chosen: 'Leave it out; `--json` prints JSON.',
   sql_reads_only: 'If that is what you mean, say --write.',
   query_refused: 'Correct the query; `sallyport sql "SHOW TABLES"` shows what there is.',
+  unknown_provider: 'Name it as in `identity.providers` or `identity.saml`; mTLS peers are `mesh/<SPIFFE id>`.',
+  revocation_failed: 'Look at the state store (`state` in /readyz), then run this again.',
+  revocation_not_recorded: 'The journal takes no events: `sallyport doctor` says why. Then run this again.',
   look_not_recorded: 'The journal takes no events: `sallyport doctor` says why.',
 };
 

@@ -12,6 +12,31 @@ const filterSchema = z.strictObject({
   sinceMs: z.coerce.number().int().min(0).optional(),
 });
 
+const revocationSchema = z.union(
+  [
+    z.strictObject({ tokenId: z.string().regex(/^[\x21-\x7e]{1,512}$/) }),
+    z.strictObject({ provider: z.string().min(1).max(64), subject: z.string().min(1).max(2048) }),
+  ],
+  'either tokenId, or provider and subject',
+);
+
+/** What an operator takes back: one token that the gateway issued, or all that somebody holds. */
+export type Revocation = z.output<typeof revocationSchema>;
+
+/** Takes credentials back, and puts that on the record. */
+export interface Revoker {
+  /**
+   * `unknown_provider`: there is none of that name, so nothing was done. Rejects when the control state is out of reach.
+   * `recorded` rejects when it is in force but not on the record.
+   */
+  revoke(
+    what: Revocation,
+    reader: string,
+  ): Promise<
+    { readonly ok: true; readonly recorded: Promise<void> } | { readonly ok: false; readonly code: 'unknown_provider' }
+  >;
+}
+
 const sqlSchema = z.strictObject({ query: z.string().min(1).max(100_000), write: z.boolean().default(false) });
 
 /** Header in which the CLI names the OS user. Whoever can connect is that user or root: the socket's mode is 0600. */
@@ -21,7 +46,7 @@ export const readerHeader = 'x-sallyport-reader';
  * The app behind the admin socket, which the CLI talks to. Every look is put on the record before it is answered; if it
  * cannot be, the answer is 503 and nothing is shown. Errors: `{error: {code, message}}`.
  */
-export function createAdminApp(archive: Archive): Hono {
+export function createAdminApp(archive: Archive, revoker?: Revoker): Hono {
   const app = new Hono();
   const record = async (look: Look) => {
     try {
@@ -79,12 +104,35 @@ export function createAdminApp(archive: Archive): Hono {
     }
   });
 
+  if (revoker !== undefined)
+    app.post('/v1/revocations', async (c) => {
+      const by = reader(c.req.header(readerHeader));
+      const what = parse(revocationSchema, await c.req.json().catch(() => undefined));
+      await revoke(revoker, what, by);
+      return c.json({ revoked: what });
+    });
+
   app.notFound((c) => c.json({ error: { code: 'not_found', message: 'This gateway has no such action.' } }, 404));
   app.onError((error, c) => {
     if (error instanceof HTTPException) return error.getResponse();
     return c.json({ error: { code: 'archive_failed', message: `The record could not be read (${error.name}).` } }, 500);
   });
   return app;
+}
+
+async function revoke(revoker: Revoker, what: Revocation, by: string): Promise<void> {
+  const outcome = await revoker.revoke(what, by).catch((error: unknown) => {
+    throw failure(
+      503,
+      'revocation_failed',
+      'The control state does not take it: only this gateway process refuses the credential, and only until it is restarted.',
+      error,
+    );
+  });
+  if (!outcome.ok) throw failure(400, outcome.code, 'No identity provider of this name is configured.');
+  await outcome.recorded.catch((error: unknown) => {
+    throw failure(503, 'revocation_not_recorded', 'It is in force, but could not be put on the record.', error);
+  });
 }
 
 function parse<T>(schema: z.ZodType<T>, value: unknown): T {

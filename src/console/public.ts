@@ -9,8 +9,8 @@ export interface PublicSources {
   readonly publicUrl: string;
 }
 
-/** The app of the public listener. Only says what this is until the console is here; every other path is 404. */
-export function createPublicApp(sources: PublicSources): Hono {
+/** The app of the public listener: says what this is, and has the OAuth routes; every other path is 404. */
+export function createPublicApp(sources: PublicSources, oauth?: Hono): Hono {
   const app = new Hono();
   app.use(
     secureHeaders({
@@ -31,6 +31,7 @@ export function createPublicApp(sources: PublicSources): Hono {
       ? c.html(page(sources))
       : c.json({ name: 'sallyport', version: sources.version, publicUrl: sources.publicUrl });
   });
+  if (oauth !== undefined) app.route('/', oauth);
   app.notFound((c) => c.json({ error: 'Not found. Models are called through Envoy, not here.' }, 404));
   app.onError((error, c) => c.json({ error: `The gateway failed to answer (${error.name}).` }, 500));
   return app;

@@ -35,6 +35,7 @@ export interface ForwardCaller {
 export interface ForwardModel {
   readonly cluster: string;
   readonly credential: { readonly header: string; readonly value: string } | undefined;
+  readonly identity: { readonly header: string } | undefined;
 }
 
 /** Header that Envoy's one route takes the cluster from. */
@@ -45,6 +46,8 @@ export function forwardHeaders(
   caller: ForwardCaller,
   model: ForwardModel,
   session: string,
+  /** Who calls, signed: for models that want it. */
+  assertion: string | undefined,
 ): { setHeaders: Header[]; removeHeaders: string[] } {
   const setHeaders: Header[] = [
     [UPSTREAM_HEADER, model.cluster],
@@ -53,6 +56,8 @@ export function forwardHeaders(
   ];
   if (caller.team !== undefined) setHeaders.push(['x-sallyport-team', encodeURIComponent(caller.team)]);
   if (model.credential !== undefined) setHeaders.push([model.credential.header.toLowerCase(), model.credential.value]);
+  if (model.identity !== undefined && assertion !== undefined)
+    setHeaders.push([model.identity.header.toLowerCase(), assertion]);
   const ours = new Set(setHeaders.map(([name]) => name));
   const removed = new Set<string>();
   for (const [name] of request.headers) if (!passes(name) && !ours.has(name)) removed.add(name);

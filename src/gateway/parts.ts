@@ -2,33 +2,27 @@
 import { resolve } from 'node:path';
 import { type Config, shownPath } from '../config.ts';
 import { selectDetectors, UnknownDetectorError } from '../detect/registry.ts';
-import type { Identifier } from '../identity/caller.ts';
-import { createIdentifier } from '../identity/oidc.ts';
 import { type Bodies, createBodies } from '../mask/bodies.ts';
 import { loadModels } from '../models/load.ts';
 import { createRegistry, type Registry } from '../models/registry.ts';
+import type { Log } from '../observe/log.ts';
 import { loadPolicies } from '../policy/load.ts';
 import type { DetectorResolver } from '../policy/rules.ts';
 import { openPolicySource, type PolicySource } from '../policy/source.ts';
 import { openSqliteState } from '../state/sqlite.ts';
 import type { StateStore } from '../state/store.ts';
+import { type IdentityParts, openIdentity } from './identity.ts';
+import { GatewayRefused } from './refused.ts';
 import { nowMs } from './request.ts';
 
 export interface Parts {
   readonly models: Registry;
   readonly policies: PolicySource;
-  readonly identifier: Identifier;
+  readonly identity: IdentityParts;
   readonly bodies: Bodies;
-  /** Control state; nothing on the request's path needs it yet. */
+  /** Control state: replay lists, revocations, keys that replicas publish, sign-ins under way. */
   readonly state: StateStore;
   close(): Promise<void>;
-}
-
-/** The gateway does not start: something in its files is wrong. The message is for the operator. */
-export class GatewayRefused extends Error {
-  override readonly name = 'GatewayRefused';
-  readonly code = 'gateway_refused';
-  readonly remedy = 'Correct it and start again.';
 }
 
 interface Placed {
@@ -58,7 +52,11 @@ export const resolveDetectors: DetectorResolver = (names) => {
   }
 };
 
-export async function loadParts(config: Config, env: Readonly<Record<string, string | undefined>>): Promise<Parts> {
+export async function loadParts(
+  config: Config,
+  env: Readonly<Record<string, string | undefined>>,
+  log: Log,
+): Promise<Parts> {
   const loaded = await loadModels(config.models.file, env);
   if (!loaded.ok)
     throw new GatewayRefused(`the registry of models is wrong:\n${listed(config.models.file, loaded.problems)}`);
@@ -76,12 +74,21 @@ export async function loadParts(config: Config, env: Readonly<Record<string, str
   const recordDetect = resolveDetectors(config.record.detect);
   if (!recordDetect.ok) throw new GatewayRefused(`${shownPath(config.file)}: record.detect: ${recordDetect.problem}`);
   const state = openSqliteState({ ...config.state, now: nowMs });
+  const identity = await openIdentity(config, { state, environment: env, log, models, now: nowMs }).catch(
+    async (error: unknown) => {
+      await state.close();
+      throw error;
+    },
+  );
   return {
     models: createRegistry(models),
     policies: policies.source,
-    identifier: createIdentifier(config.identity, { fetch, now: nowMs }),
+    identity,
     bodies: createBodies(recordDetect.ids),
     state,
-    close: () => state.close(),
+    close: async () => {
+      await identity.close();
+      await state.close();
+    },
   };
 }

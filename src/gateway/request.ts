@@ -8,7 +8,7 @@ import { formatOfRequest, modelListPaths, readRequest } from '../exchange/format
 import { LargeBodies } from '../exchange/large-bodies.ts';
 import { refusal } from '../exchange/refusal.ts';
 import { refuseTransport } from '../exchange/transport.ts';
-import type { Identifier } from '../identity/caller.ts';
+import type { Caller, Identifier } from '../identity/caller.ts';
 import { findCredential } from '../identity/credential.ts';
 import type { Bodies } from '../mask/bodies.ts';
 import type { Registry } from '../models/registry.ts';
@@ -23,6 +23,8 @@ export interface RequestParts {
   readonly bodies: Bodies;
   readonly recorder: Recorder;
   readonly log: Log;
+  /** Signs who calls, for an audience. */
+  readonly assertion: (caller: Caller, audience: string) => Promise<string>;
   readonly dispatched: (plan: Plan) => void;
 }
 
@@ -84,6 +86,7 @@ export function requestStages(parts: RequestParts): Stages {
     policy: () => parts.policies.current,
     recorder: parts.recorder,
     refuse,
+    vouch: (caller, { identity }) => (identity === undefined ? undefined : parts.assertion(caller, identity.audience)),
     forward: forwardHeaders,
     newSession,
     nowMs,

@@ -20,6 +20,18 @@ export function internalParts(config: Config, record: RecordParts, parts: Parts)
       if (!health.ok || problem !== undefined) return { ready: false, reason: `${problem} (${behind})` };
       return { ready: true, detail: `ClickHouse ${health.version}, ${behind}` };
     },
+    keys: () => {
+      const all = parts.identity.identifier.keys();
+      const bad = all.filter(({ usable }) => !usable);
+      const named = bad.map(({ provider, problem }) => `${provider}: ${problem === '' ? 'not fetched yet' : problem}`);
+      return bad.length === 0
+        ? { ready: true, detail: `of ${all.length} provider(s)` }
+        : { ready: false, reason: named.join('; ') };
+    },
+    state: () => {
+      const problem = parts.identity.revocations.problem();
+      return problem === undefined ? { ready: true } : { ready: false, reason: problem };
+    },
     policies: () => ({ ready: true, detail: parts.policies.current.revision }),
     models: () => ({ ready: true, detail: `${parts.models.list().length} active` }),
   };

@@ -1,157 +1,89 @@
-import { type Caller, type IdentityRefusal, refuse } from './caller.ts';
+/** Who the verified and checked claims of a token speak of. */
+import type { Caller } from './caller.ts';
+import { claimAt } from './claim-path.ts';
 import type { ProviderConfig, TeamConfig } from './config.ts';
-import type { OpenedToken } from './token.ts';
+import type { Groups, GroupsReader } from './groups/groups.ts';
+import { isPlainText } from './plain-text.ts';
+import { teamOf } from './teams.ts';
 
-/** 9999-12-31T23:59:59Z; a date beyond it is a mistake or an attack, not a date. */
-const lastSecond = 253_402_300_799;
-const maxSubjectLength = 1024;
-const maxGroups = 1000;
-const maxKidLength = 512;
+/** RFC 5321 §4.5.3.1 would allow 254. */
+const maxEmailLength = 320;
+const maxTokenIdLength = 1024;
 
 type Claims = Readonly<Record<string, unknown>>;
 
-/**
- * The JOSE header (RFC 7515 §4). Keys in the token itself (`jwk`, `jku`, `x5u`, `x5c`) are never looked at: keys come from
- * the provider alone. `crit` is refused whatever it lists: we understand no extension, `b64` (RFC 7797) included.
- */
-export function checkHeader(header: Claims, provider: ProviderConfig): IdentityRefusal | undefined {
-  const { alg, typ, kid } = header;
-  if (typeof alg !== 'string' || !(provider.algorithms as readonly string[]).includes(alg))
-    return refuse('token_invalid', 'the algorithm is not on the list');
-  if ('crit' in header || 'b64' in header)
-    return refuse('token_invalid', 'critical header extensions are not supported');
-  if ('cty' in header || 'enc' in header || 'zip' in header)
-    return refuse('token_invalid', 'nested or encrypted token');
-  if (kid !== undefined && (typeof kid !== 'string' || kid.length > maxKidLength))
-    return refuse('token_invalid', 'the key id is not a short string');
-  if (typ !== undefined && typeof typ !== 'string') return refuse('token_invalid', 'typ is not a string');
-  const type = typ?.toLowerCase().replace(/^application\//, '');
-  if (type === 'at+jwt' || (provider.tokenType === 'JWT' && (type === undefined || type === 'jwt'))) return undefined;
-  return refuse('token_invalid', `typ does not say that it is an access token (${provider.tokenType} expected)`);
-}
+const subjectOf = (claims: Claims, provider: ProviderConfig): string =>
+  claimAt(claims, provider.subjectClaim) as string;
+
+const serviceAccount = /^system:serviceaccount:([a-z0-9-]{1,63}):[a-z0-9.-]{1,253}$/;
 
 /**
- * Tells an ID, refresh or logout token where `typ` cannot (tokenType `JWT`). OpenID Connect Core §2 and §3.3.2.11 (nonce,
- * at_hash, c_hash), FAPI (s_hash), Logout (events); Keycloak writes the kind into a `typ` claim, Cognito into `token_use`.
+ * The caller's groups. Kubernetes puts none into tokens; its API server derives these two from the name
+ * (https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/), and so do we.
+ *
+ * @param token The access token, for `userinfo`; undefined where there is none.
  */
-function isOtherKindOfToken(claims: Claims): boolean {
-  if (['nonce', 'at_hash', 'c_hash', 's_hash', 'events'].some((name) => name in claims)) return true;
-  if ('typ' in claims && (typeof claims['typ'] !== 'string' || !/^(bearer|dpop|jwt)$/i.test(claims['typ'])))
-    return true;
-  return 'token_use' in claims && claims['token_use'] !== 'access';
-}
-
-function date(claims: Claims, name: string): number | undefined {
-  const value = claims[name];
-  return typeof value === 'number' && value >= 0 && value <= lastSecond ? value : undefined;
-}
-
-/** RFC 7519 §4.1, RFC 9068 §4: issuer, audience and dates. Dates may have fractions (NumericDate); strings are refused. */
-export function checkClaims(opened: OpenedToken, provider: ProviderConfig, nowMs: number): IdentityRefusal | undefined {
-  const { claims, header } = opened;
-  if (claims['iss'] !== provider.issuer) return refuse('issuer_unknown', 'iss is not the issuer');
-  const audiences = typeof claims['aud'] === 'string' ? [claims['aud']] : claims['aud'];
-  if (!Array.isArray(audiences) || !audiences.every((a) => typeof a === 'string'))
-    return refuse('audience_wrong', 'aud is missing or not a string or list of strings');
-  const accepted = typeof provider.audience === 'string' ? [provider.audience] : provider.audience;
-  if (!audiences.some((a) => accepted.includes(a))) return refuse('audience_wrong', 'aud does not name this gateway');
-
-  const exp = date(claims, 'exp');
-  const iat = date(claims, 'iat');
-  if (exp === undefined || iat === undefined)
-    return refuse('token_invalid', 'exp or iat is missing or not a date in seconds');
-  const nbf = 'nbf' in claims ? date(claims, 'nbf') : iat;
-  if (nbf === undefined) return refuse('token_invalid', 'nbf is not a date in seconds');
-  const now = nowMs / 1000;
-  if (now >= exp + provider.leewaySeconds) return refuse('token_expired', 'exp is in the past');
-  if (Math.max(nbf, iat) > now + provider.leewaySeconds)
-    return refuse('token_not_yet_valid', 'nbf or iat is in the future');
-  if (exp <= iat) return refuse('token_invalid', 'exp is not after iat');
-
-  if (!isPlainText(claims['sub'], maxSubjectLength))
-    return refuse('token_invalid', 'sub is missing or not a short plain string');
-  if (!isAccessTokenByType(header) && isOtherKindOfToken(claims))
-    return refuse('token_invalid', 'an ID, refresh or logout token is not an access token');
-  return undefined;
-}
-
-function isAccessTokenByType(header: Claims): boolean {
-  const typ = header['typ'];
-  return typeof typ === 'string' && /^(application\/)?at\+jwt$/i.test(typ);
-}
-
-/** A non-empty string without control characters: it ends up in headers, logs and terminals. */
-function isPlainText(value: unknown, maxLength: number): value is string {
-  return (
-    typeof value === 'string' &&
-    value.length > 0 &&
-    value.length <= maxLength &&
-    value.isWellFormed() &&
-    !/\p{Cc}/u.test(value)
-  );
-}
-
-/** Follows a path of names through objects; own properties only. */
-function claimAt(claims: Claims, path: string | readonly string[]): unknown {
-  const names = typeof path === 'string' ? (Object.hasOwn(claims, path) ? [path] : path.split('.')) : path;
-  let value: unknown = claims;
-  for (const name of names) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, name))
-      return undefined;
-    value = (value as Claims)[name];
-  }
-  return value;
-}
-
-/**
- * Groups, or undefined when the claim has a shape that cannot be trusted to be complete: a rule that denies by group must
- * not be passed by a claim that we failed to read. Entra ID sends `_claim_names` instead of more than 200 groups.
- */
-function readGroups(claims: Claims, path: string | readonly string[]): readonly string[] | undefined {
-  const value = claimAt(claims, path);
-  if (value === undefined) {
-    const first = typeof path === 'string' ? path : path[0];
-    const elsewhere = claims['_claim_names'];
-    const overage = typeof elsewhere === 'object' && elsewhere !== null && first !== undefined && first in elsewhere;
-    return overage || claims['hasgroups'] === true ? undefined : [];
-  }
-  const groups = typeof value === 'string' ? [value] : value;
-  if (!Array.isArray(groups) || groups.length > maxGroups || !groups.every((g) => isPlainText(g, maxSubjectLength)))
-    return undefined;
-  return Object.freeze([...new Set(groups as string[])]);
-}
-
-/**
- * A token that a service got for itself (client credentials): RFC 9068 §5 makes `sub` the client's id; Auth0 says `gty`,
- * Entra ID `idtyp`; Keycloak names the user `service-account-<client>`.
- */
-function isService(claims: Claims): boolean {
-  const { sub, client_id: clientId, azp, gty, idtyp, preferred_username: username } = claims;
-  if (sub === clientId || sub === azp || gty === 'client-credentials' || idtyp === 'app') return true;
-  return typeof clientId === 'string' && username === `service-account-${clientId}`;
-}
-
-/** Who the (verified and checked) claims speak of. */
-export function readCaller(
+export function groupsOf(
   claims: Claims,
   provider: ProviderConfig,
-  teams: readonly TeamConfig[],
-): Caller | IdentityRefusal {
-  const groups = readGroups(claims, provider.groups.claims[0] ?? 'groups');
-  if (groups === undefined)
-    return refuse('token_invalid', 'the groups claim is incomplete, too long, or not a list of strings');
-  const email = claimAt(claims, provider.emailClaim);
+  reader: GroupsReader,
+  token: string | undefined,
+): Groups | Promise<Groups> {
+  const namespace = provider.preset === 'kubernetes' ? serviceAccount.exec(String(claims['sub']))?.[1] : undefined;
+  const read =
+    namespace === undefined || 'groups' in claims
+      ? claims
+      : { ...claims, groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`] };
+  return reader.read(read, subjectOf(claims, provider), provider.tokenType === 'id_token' ? undefined : token);
+}
+
+/**
+ * A token that a service got for itself (client credentials): RFC 9068 §5 makes `sub` the client's id, Okta calls it `cid`;
+ * Auth0 says `gty`; Entra ID says `idtyp`, and where it does not, `oid` is the `sub` and there is no `scp`; Keycloak names
+ * the user `service-account-<client>`.
+ */
+function isService(claims: Claims): boolean {
+  const { sub, client_id: clientId, clientId: olderClientId, azp, cid, oid } = claims;
+  const { gty, idtyp, preferred_username: username } = claims;
+  if (typeof sub === 'string') {
+    if ([clientId, azp, cid].includes(sub) || sub.startsWith('system:serviceaccount:')) return true;
+    if (sub === oid && !('scp' in claims) && idtyp !== 'user') return true;
+  }
+  if (gty === 'client-credentials' || idtyp === 'app') return true;
+  return [clientId, olderClientId].some((id) => typeof id === 'string' && username === `service-account-${id}`);
+}
+
+/** Unless the provider says that it is not verified. ID tokens have it in `email` (OpenID Connect Core §5.1), too. */
+function emailOf(claims: Claims, provider: ProviderConfig): string | undefined {
+  const verified = claims['email_verified'];
+  if (verified === false || verified === 'false') return undefined;
+  const paths = provider.tokenType === 'id_token' ? [provider.emailClaim, 'email'] : [provider.emailClaim];
+  return paths
+    .map((path) => claimAt(claims, path))
+    .find((value): value is string => isPlainText(value, maxEmailLength) && /^[^\s@]+@[^\s@]+$/.test(value));
+}
+
+/** @param claims Verified, and through every check. */
+export function callerFrom(
+  claims: Claims,
+  provider: ProviderConfig,
+  groups: readonly string[],
+  about: { readonly teams: readonly TeamConfig[]; readonly proof: 'token' | 'jwt_authn' },
+): Caller {
+  const subject = subjectOf(claims, provider);
+  const { jti } = claims;
+  const isServiceByConfig = provider.kind === 'service';
   return Object.freeze({
     provider: provider.name,
     issuer: provider.issuer,
-    subject: claims['sub'] as string,
-    kind: isService(claims) ? 'service' : 'person',
-    email: isPlainText(email, 320) && claims['email_verified'] !== false ? email : undefined,
+    subject,
+    kind: isServiceByConfig || (provider.kind === 'auto' && isService(claims)) ? 'service' : 'person',
+    email: emailOf(claims, provider),
     groups,
-    team: teams.find((team) => team.groups.some((group) => groups.includes(group)))?.name,
+    team: teamOf(about.teams, { provider: provider.name, subject, groups }),
     claims: Object.freeze(claims),
-    proof: 'token',
-    tokenId: typeof claims['jti'] === 'string' ? claims['jti'] : undefined,
+    proof: about.proof,
+    tokenId: isPlainText(jti, maxTokenIdLength) ? jti : undefined,
     issuedAtMs: (claims['iat'] as number) * 1000,
     expiresAtMs: ((claims['exp'] as number) + provider.leewaySeconds) * 1000,
   });

@@ -1,130 +1,121 @@
-import { hash } from 'node:crypto';
-import { type CryptoKey, compactVerify, errors } from 'jose';
-import { RecentlyUsed } from './cache.ts';
-import { type Identification, type Identifier, type IdentityRefusal, refuse } from './caller.ts';
-import { checkClaims, checkHeader, readCaller } from './claims.ts';
+/** Tokens of OpenID providers: OAuth 2.0 access tokens in JWT form (RFC 9068), and ID tokens where a provider takes those. */
+import { type Caller, type Identification, type IdentityRefusal, refuse } from './caller.ts';
+import { checkStatically } from './checks.ts';
+import { callerFrom, groupsOf } from './claims.ts';
 import type { IdentityConfig, ProviderConfig } from './config.ts';
-import { type Fetch, type KeySet, ProviderKeys } from './keys.ts';
-import { maxTokenLength, type OpenedToken, openToken } from './token.ts';
+import type { Groups, GroupsReader } from './groups/groups.ts';
+import type { Http } from './http.ts';
+import { ProviderKeys } from './keys.ts';
+import { verifySignature } from './signature.ts';
+import type { OpenedToken } from './token.ts';
 
-export interface IdentifierOptions {
-  readonly fetch: Fetch;
+export interface OidcParts {
   /** Epoch milliseconds. */
   readonly now: () => number;
+  /** The client that fetches a provider's discovery and keys: `providerHttp` (provider-http.ts). */
+  readonly httpFor: (provider: ProviderConfig) => Http;
+  readonly groupsOf: (provider: ProviderConfig) => GroupsReader;
 }
 
-interface Provider {
+export interface OidcProvider {
   readonly config: ProviderConfig;
   readonly keys: ProviderKeys;
+  readonly groups: GroupsReader;
 }
 
-interface Verified {
+/** The providers of the config by issuer. Throws where a provider's CA file cannot be read. */
+export function createProviders(config: IdentityConfig, parts: OidcParts): ReadonlyMap<unknown, OidcProvider> {
+  return new Map(
+    config.providers.map((provider) => [
+      provider.issuer,
+      {
+        config: provider,
+        keys: new ProviderKeys(provider, { http: parts.httpFor(provider), now: parts.now }),
+        groups: parts.groupsOf(provider),
+      },
+    ]),
+  );
+}
+
+export interface VerifiedToken {
   readonly answer: Identification & { readonly ok: true };
-  readonly keys: ProviderKeys;
+  /** Epoch milliseconds: then the groups must be read again. */
+  readonly goodUntilMs: number;
+  /** Of the key set that verified it; 0 where Envoy did. */
   readonly generation: number;
 }
 
-/** Candidates tried when a token names no key id, or one that several keys share. */
-const maxCandidates = 4;
+export type Verification = VerifiedToken | IdentityRefusal;
+
+export const isVerified = (verification: Verification): verification is VerifiedToken => 'answer' in verification;
+
+interface About {
+  readonly teams: IdentityConfig['teams'];
+  readonly nowMs: number;
+}
+
+/** Checks all of a token, cheap things first: a bad one costs no signature, no question to anybody, and is told at once. */
+export function verifyToken(
+  token: string,
+  opened: OpenedToken,
+  provider: OidcProvider,
+  about: About,
+): IdentityRefusal | Promise<Verification> {
+  return checkStatically(opened, provider.config, about.nowMs) ?? verifySigned(token, opened, provider, about);
+}
+
+async function verifySigned(
+  token: string,
+  opened: OpenedToken,
+  provider: OidcProvider,
+  { teams }: About,
+): Promise<Verification> {
+  const signature = await verifySignature(token, provider);
+  if (!signature.ok) return signature;
+  const groups = await groupsOf(opened.claims, provider.config, provider.groups, token);
+  return finish(opened.claims, provider, groups, { teams, proof: 'token', generation: signature.generation });
+}
+
+/** What Envoy's jwt_authn filter has verified: all is checked again but the signature and the header, which it keeps. */
+export function verifyClaims(
+  claims: Caller['claims'],
+  provider: OidcProvider,
+  { teams, nowMs }: About,
+): Verification | Promise<Verification> {
+  const problem = checkStatically({ header: undefined, claims }, provider.config, nowMs);
+  if (problem !== undefined) return problem;
+  const about = { teams, proof: 'jwt_authn', generation: 0 } as const;
+  const groups = groupsOf(claims, provider.config, provider.groups, undefined);
+  return groups instanceof Promise
+    ? groups.then((later) => finish(claims, provider, later, about))
+    : finish(claims, provider, groups, about);
+}
+
+function finish(
+  claims: Caller['claims'],
+  provider: OidcProvider,
+  groups: Groups,
+  about: {
+    readonly teams: IdentityConfig['teams'];
+    readonly proof: 'token' | 'jwt_authn';
+    readonly generation: number;
+  },
+): Verification {
+  if (!groups.ok) return refuse('groups_unavailable', groups.detail);
+  const caller = callerFrom(claims, provider.config, groups.groups, about);
+  return { answer: { ok: true, caller }, goodUntilMs: groups.goodUntilMs, generation: about.generation };
+}
 
 /**
- * Verifies OAuth 2.0 access tokens in JWT form (RFC 9068) of any number of OpenID providers. A token that was verified
- * before is answered synchronously until it expires, the provider's key set changes, or its keys are too old to be used.
- * Nothing of a token is ever in a refusal's text.
+ * The provider as it is for exchanging its ID tokens: those for the client that people sign in with, and those that callers
+ * may send anyway. Undefined: it takes none.
  */
-export function createIdentifier(config: IdentityConfig, options: IdentifierOptions): Identifier {
-  const providers = new Map<string, Provider>(
-    config.providers.map((provider) => [
-      provider.issuer,
-      { config: provider, keys: new ProviderKeys(provider, options) },
-    ]),
-  );
-  const verified = new RecentlyUsed<Verified>(config.tokenCacheEntries);
-  const running = new Map<string, Promise<Identification>>();
-
-  const verify = async (token: string, opened: OpenedToken, provider: Provider): Promise<Identification> => {
-    const signature = await verifySignature(token, provider);
-    if (!signature.ok) return signature;
-    const caller = readCaller(opened.claims, provider.config, config.teams);
-    if ('ok' in caller) return caller;
-    const answer = { ok: true, caller } as const;
-    verified.set(digestOf(token), { answer, keys: provider.keys, generation: signature.generation });
-    return answer;
-  };
-
-  return {
-    identify({ token }) {
-      if (token === undefined) return refuse('token_missing', '');
-      if (token.length > maxTokenLength) return refuse('token_malformed', `longer than ${maxTokenLength} bytes`);
-      const digest = digestOf(token);
-      const known = verified.get(digest);
-      if (known !== undefined) {
-        if (options.now() >= known.answer.caller.expiresAtMs) {
-          verified.delete(digest);
-          return refuse('token_expired', 'exp is in the past');
-        }
-        if (known.keys.usable() && known.generation === known.keys.generation) return known.answer;
-        verified.delete(digest);
-      }
-      const opened = openToken(token);
-      if (!opened.ok) return opened;
-      const issuer = opened.claims['iss'];
-      const provider = typeof issuer === 'string' ? providers.get(issuer) : undefined;
-      if (provider === undefined) return refuse('issuer_unknown', 'no provider has this issuer');
-      const problem =
-        checkHeader(opened.header, provider.config) ?? checkClaims(opened, provider.config, options.now());
-      if (problem !== undefined) return problem;
-      const already = running.get(digest);
-      if (already !== undefined) return already;
-      const answer = verify(token, opened, provider).finally(() => running.delete(digest));
-      running.set(digest, answer);
-      return answer;
-    },
-  };
-}
-
-function digestOf(token: string): string {
-  return hash('sha256', token, 'base64url');
-}
-
-type SignatureCheck = { readonly ok: true; readonly generation: number } | IdentityRefusal;
-
-async function verifySignature(token: string, { config, keys }: Provider): Promise<SignatureCheck> {
-  const unavailable = () => refuse('keys_unavailable', `no signing keys of ${config.name}: ${keys.problem}`);
-  const current = await keys.current();
-  if (current === undefined) return unavailable();
-  const outcome = await tryKeys(token, current, config);
-  if (outcome === 'good') return { ok: true, generation: current.generation };
-  if (outcome === 'bad') return refuse('token_invalid', 'the signature does not verify');
-  const newer = await keys.newer(current);
-  if (newer !== undefined && (await tryKeys(token, newer, config)) === 'good')
-    return { ok: true, generation: newer.generation };
-  return keys.usable() ? refuse('token_invalid', 'no key of the provider verifies it') : unavailable();
-}
-
-type Outcome = 'good' | 'bad' | 'no_key';
-
-async function tryKeys(token: string, keySet: KeySet, config: ProviderConfig): Promise<Outcome> {
-  const algorithms = [...config.algorithms];
-  try {
-    await compactVerify(token, keySet.find, { algorithms });
-    return 'good';
-  } catch (error) {
-    if (error instanceof errors.JWKSMultipleMatchingKeys) return tryEach(token, error, algorithms);
-    return error instanceof errors.JWKSNoMatchingKey ? 'no_key' : 'bad';
-  }
-}
-
-async function tryEach(token: string, candidates: AsyncIterable<CryptoKey>, algorithms: string[]): Promise<Outcome> {
-  let tried = 0;
-  for await (const key of candidates) {
-    if (++tried > maxCandidates) break;
-    try {
-      await compactVerify(token, key, { algorithms });
-      return 'good';
-    } catch {
-      // the next one may be the right one
-    }
-  }
-  return 'bad';
+export function forIdTokens(provider: OidcProvider): OidcProvider | undefined {
+  const { config } = provider;
+  const { login, tokenType } = config;
+  const client = login?.exchange === 'id_token' ? [login.clientId] : [];
+  const audience = [...(tokenType === 'id_token' ? [config.audience].flat() : []), ...client];
+  if (audience.length === 0) return undefined;
+  const parties = config.authorizedParties && [...config.authorizedParties, ...client];
+  return { ...provider, config: { ...config, tokenType: 'id_token', audience, authorizedParties: parties } };
 }

@@ -4,6 +4,12 @@ import { type IdentityRefusal, refuse } from './caller.ts';
 export const maxTokenLength = 16_384;
 const maxDepth = 32;
 
+/** What is checked of a token. Without a header where Envoy has verified it and tells only its claims. */
+export interface ReadToken {
+  readonly header: Readonly<Record<string, unknown>> | undefined;
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
 /** A JWT taken apart, nothing verified yet. */
 export interface OpenedToken {
   readonly ok: true;

@@ -69,6 +69,8 @@ export async function parseModels(text: string, readSecret: ReadSecret): Promise
   const models: Model[] = [];
   for (const [index, entry] of parsed.data.models.entries()) {
     const credential = await readCredential(entry, ['models', index, 'credential'], readSecret, complain);
+    if (entry.identity !== undefined && entry.identity.header === entry.credential?.header)
+      complain(['models', index, 'identity', 'header'], "is the header of the model's own credential");
     models.push(toModel(entry, credential));
   }
   refuseAmbiguity(models, complain);
@@ -121,6 +123,7 @@ function toModel(entry: ModelEntry, credential: Model['credential']): Model {
     formats: Object.freeze([...new Set(entry.formats)]),
     match: Object.freeze({ ...entry.match, names: Object.freeze([...new Set([entry.name, ...entry.match.names])]) }),
     credential,
+    identity: entry.identity === undefined ? undefined : Object.freeze(entry.identity),
     labels: Object.freeze(entry.labels),
     team: entry.team,
     cluster: entry.cluster ?? ownCluster(entry),

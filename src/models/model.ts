@@ -15,6 +15,8 @@ export interface Model {
   };
   /** Header that carries the model's own credential, read from a file or the environment at load. Never logged. */
   readonly credential: { readonly header: string; readonly value: string } | undefined;
+  /** Header and audience of the JWT that tells the model who calls; undefined: it gets none. */
+  readonly identity: { readonly header: string; readonly audience: string } | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly team: string | undefined;
   /** Envoy cluster of this version: `model_<name>_<version>`, `[^A-Za-z0-9_.-]` as `_`; or what the entry says a mesh calls it. */

@@ -1,17 +1,27 @@
 import { z } from 'zod';
 
 /** RFC 9110 §5.6.2, lower case. Hop-by-hop and framing headers would change the request, not authorise it. */
-const header = z
+const headerName = z
   .string()
   .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/, 'must be a header name')
-  .transform((name) => name.toLowerCase())
-  .refine(
-    (name) =>
-      !/^(host|connection|content-length|content-type|transfer-encoding|te|trailer|upgrade|cookie|x-sallyport-.*|x-envoy-.*)$/.test(
-        name,
-      ),
-    'must not be a header that frames or routes the request',
-  );
+  .transform((name) => name.toLowerCase());
+const framesOrRoutes =
+  /^(host|connection|content-length|content-type|transfer-encoding|te|trailer|upgrade|cookie|x-sallyport-.*|x-envoy-.*)$/;
+const notFraming = 'must not be a header that frames or routes the request';
+const header = headerName.refine((name) => !framesOrRoutes.test(name), notFraming);
+const identityHeader = 'x-sallyport-identity';
+
+const identity = z.strictObject({
+  header: headerName
+    .refine((name) => name === identityHeader || !framesOrRoutes.test(name), notFraming)
+    .default(identityHeader)
+    .describe('Header that carries it. Default `x-sallyport-identity`. What a caller sends in it never arrives.'),
+  audience: z
+    .string()
+    .min(1)
+    .max(1024)
+    .describe('`aud` of the JWT: the model must refuse one that does not name it. Required; not the gateway’s own.'),
+});
 
 const credential = z
   .strictObject({
@@ -100,6 +110,11 @@ export const modelEntry = z.strictObject({
   credential: credential
     .optional()
     .describe("The model's own credential; callers never see it. Default: none is sent."),
+  identity: identity
+    .optional()
+    .describe(
+      'Tell the model who calls it, in a JWT that the gateway signs (ES256, two minutes; keys at `<publicUrl>/.well-known/jwks.json`). Default: not told so, only by the plain header `x-sallyport-caller`.',
+    ),
   labels: z
     .record(z.string(), z.string('must be text: quote it'))
     .default({})

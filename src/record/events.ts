@@ -126,7 +126,57 @@ export interface AdminEvent extends Base {
   readonly subject: string;
 }
 
-export type RecordEvent = RequestEvent | DecisionEvent | ResponseEvent | EndEvent | RefusedEvent | AdminEvent;
+interface CredentialBase extends Base {
+  readonly type: 'credential';
+  /** How it was asked for. */
+  readonly grant:
+    | 'token_exchange'
+    | 'saml2_bearer'
+    | 'authorization_code'
+    /** A browser on its way to a code. */
+    | 'sign_in'
+    /** A holder gives it back (RFC 7009). */
+    | 'revocation'
+    /** An operator takes it back. */
+    | 'admin'
+    /** Somebody asks who they are. */
+    | 'whoami';
+  /** An operator who takes things back names provider and subject only. */
+  readonly caller: SessionCaller | Pick<SessionCaller, 'provider' | 'subject'> | undefined;
+  /** `jti` of the token, or empty. */
+  readonly tokenId: string;
+  /** Epoch milliseconds; 0 where there is none. */
+  readonly expiresAtMs: number;
+  /** Why it was refused: `reason` of the identity, or the OAuth error. Empty otherwise. */
+  readonly code: string;
+  /** More of it, in our own words. */
+  readonly detail: string;
+  readonly clientAddress: string;
+  /** OS user of the operator who took it back; empty otherwise. */
+  readonly by: string;
+  readonly count: number;
+}
+
+/** A credential that the gateway gave out, or that was taken back. */
+interface GivenCredentialEvent extends CredentialBase {
+  readonly action: 'issued' | 'revoked';
+}
+
+/** A credential that was not given. Not waited for; `count` > 1: a flood counted together. */
+export interface RefusedCredentialEvent extends CredentialBase {
+  readonly action: 'refused';
+}
+
+export type CredentialEvent = GivenCredentialEvent | RefusedCredentialEvent;
+
+export type RecordEvent =
+  | RequestEvent
+  | DecisionEvent
+  | ResponseEvent
+  | EndEvent
+  | RefusedEvent
+  | AdminEvent
+  | CredentialEvent;
 
 /** A piece of text as it was delivered (masked with `record.detect`). */
 export interface ContentChunk {

@@ -1,4 +1,7 @@
-import type { RefusedEvent } from './events.ts';
+import type { RefusedCredentialEvent, RefusedEvent } from './events.ts';
+
+/** What may come as a flood. */
+export type Refusal = RefusedEvent | RefusedCredentialEvent;
 
 export interface FloodOptions {
   /** Refusals recorded one by one for each (code, client address), per second; as many may come at once. */
@@ -13,7 +16,7 @@ interface Bucket {
   tokens: number;
   refilledAt: number;
   counted: number;
-  sample: RefusedEvent | undefined;
+  sample: Refusal | undefined;
 }
 
 /**
@@ -35,14 +38,14 @@ export class Flood {
   }
 
   /** `overShare`: refusals have used up their share of the journal; then they are told apart by code only. */
-  admit(event: RefusedEvent, overShare: boolean): boolean {
+  admit(event: Refusal, overShare: boolean): boolean {
     if (overShare) {
       this.count(event);
       return false;
     }
-    const key = `${event.code} ${network(event.http.clientAddress)}`;
+    const key = `${kindOf(event)} ${network(addressOf(event))}`;
     const known = this.#buckets.has(key) || this.#buckets.size < this.#options.maxAddresses;
-    const bucket = this.#bucket(known ? key : `${event.code} *`, event.at, this.#options.perSecond);
+    const bucket = this.#bucket(known ? key : `${kindOf(event)} *`, event.at, this.#options.perSecond);
     const sinceMs = Math.max(0, event.at - bucket.refilledAt);
     bucket.tokens = Math.min(this.#options.perSecond, bucket.tokens + (sinceMs / 1000) * this.#options.perSecond);
     bucket.refilledAt = event.at;
@@ -55,22 +58,17 @@ export class Flood {
   }
 
   /** Counts a refusal that could not be recorded, by its code. */
-  count(event: RefusedEvent): void {
-    this.#add(this.#bucket(`${event.code} *`, event.at, 0), event);
+  count(event: Refusal): void {
+    this.#add(this.#bucket(`${kindOf(event)} *`, event.at, 0), event);
   }
 
   /** What was counted together, one event for each (code, address); quiet addresses are forgotten. */
-  drain(now: number): RefusedEvent[] {
-    const events: RefusedEvent[] = [];
+  drain(now: number): Refusal[] {
+    const events: Refusal[] = [];
     for (const [key, bucket] of this.#buckets) {
       if (bucket.sample !== undefined) {
-        const address = key.endsWith(' *') ? '*' : bucket.sample.http.clientAddress;
-        events.push({
-          ...bucket.sample,
-          at: now,
-          http: { ...bucket.sample.http, clientAddress: address },
-          count: bucket.counted,
-        });
+        const address = key.endsWith(' *') ? '*' : addressOf(bucket.sample);
+        events.push({ ...withAddress(bucket.sample, address), at: now, count: bucket.counted });
         bucket.sample = undefined;
         bucket.counted = 0;
       } else if (now - bucket.refilledAt >= 1000) this.#buckets.delete(key);
@@ -88,12 +86,21 @@ export class Flood {
     return bucket;
   }
 
-  #add(bucket: Bucket, event: RefusedEvent): void {
+  #add(bucket: Bucket, event: Refusal): void {
     bucket.sample ??= event;
     bucket.counted += event.count;
     this.#counted += event.count;
   }
 }
+
+const kindOf = ({ type, code }: Refusal): string => `${type} ${code}`;
+
+/** Where a refusal came from. */
+export const addressOf = (event: Refusal): string =>
+  event.type === 'refused' ? event.http.clientAddress : event.clientAddress;
+
+const withAddress = (event: Refusal, clientAddress: string): Refusal =>
+  event.type === 'refused' ? { ...event, http: { ...event.http, clientAddress } } : { ...event, clientAddress };
 
 /** One customer has a whole IPv6 /64: addresses in it are one. */
 function network(address: string): string {

@@ -7,7 +7,8 @@ import { rm } from 'node:fs/promises';
 import { type CarryOver, Committer, type Position } from './committer.ts';
 import type { JournalConfig } from './config.ts';
 import { type JournalDisk, realDisk } from './disk.ts';
-import type { ContentChunk, RecordEvent, Recorder, RefusedEvent } from './events.ts';
+import type { ContentChunk, RecordEvent, Recorder } from './events.ts';
+import type { Refusal } from './flood.ts';
 import { type FolderLock, lockFolder, readWriter } from './folder.ts';
 import { readPosition, type ShippedPosition } from './position.ts';
 import { type Recovered, type RecoveryReport, recover } from './recovery.ts';
@@ -149,14 +150,14 @@ export class Journal implements Recorder {
 
   /**
    * Appends an event; returns its leaf, or -1 for a refusal that is counted together with its like. When the journal is
-   * full, no session may begin, but those that run may finish on the record, within a reserve.
+   * full, no session may begin and no credential be issued, but those that run may finish on the record, within a reserve.
    */
   event(event: RecordEvent): number {
-    if (event.type === 'refused') {
+    if (isRefusal(event)) {
       this.#admitAnything();
       return this.#refusals.record(event);
     }
-    this.#admit(event.type === 'request');
+    this.#admit(event.type === 'request' || (event.type === 'credential' && event.action === 'issued'));
     return this.#append(event);
   }
 
@@ -268,7 +269,7 @@ export class Journal implements Recorder {
     return leaf;
   }
 
-  #appendRefused(event: RefusedEvent): { leaf: number; segment: number; bytes: number } {
+  #appendRefused(event: Refusal): { leaf: number; segment: number; bytes: number } {
     const { frames, current } = this.#committer;
     const before = frames.length;
     const leaf = this.#append(event);
@@ -318,6 +319,9 @@ export class Journal implements Recorder {
     }
   }
 }
+
+const isRefusal = (event: RecordEvent): event is Refusal =>
+  event.type === 'refused' || (event.type === 'credential' && event.action === 'refused');
 
 /** No stream lasts longer (Envoy's max_stream_duration is far below it); older open sessions end in another log. */
 const longestSessionMs = 24 * 60 * 60 * 1000;

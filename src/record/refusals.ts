@@ -1,13 +1,12 @@
 import type { JournalConfig } from './config.ts';
-import type { RefusedEvent } from './events.ts';
-import { Flood } from './flood.ts';
+import { Flood, type Refusal } from './flood.ts';
 import { JournalUnavailable } from './unavailable.ts';
 
 /** What refusals need of the journal. */
 export interface RefusalLog {
   readonly full: boolean;
   /** Appends; tells the leaf, the segment that it will be in, and its bytes. Throws JournalUnavailable. */
-  append(event: RefusedEvent): { readonly leaf: number; readonly segment: number; readonly bytes: number };
+  append(event: Refusal): { readonly leaf: number; readonly segment: number; readonly bytes: number };
 }
 
 /** Refusals without a caller on their way to the journal: bounded in rate, and in their share of its size. */
@@ -30,7 +29,7 @@ export class Refusals {
   }
 
   /** The leaf, or -1 when the refusal was counted. A full or overloaded journal is no error here: it counts. */
-  record(event: RefusedEvent): number {
+  record(event: Refusal): number {
     if (!this.#flood.admit(event, this.#log.full || this.#usedUp())) return -1;
     return this.#append(event);
   }
@@ -46,7 +45,7 @@ export class Refusals {
     this.#bytes.delete(segment);
   }
 
-  #append(event: RefusedEvent): number {
+  #append(event: Refusal): number {
     try {
       const { leaf, segment, bytes } = this.#log.append(event);
       this.#bytes.set(segment, (this.#bytes.get(segment) ?? 0) + bytes);

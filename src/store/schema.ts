@@ -65,6 +65,14 @@ ORDER BY (session, writer, leaf)
 TTL expires_at
 ${settings(dialect)}`;
 
+/** Beside `fields`, which older versions of the gateway know as it is. */
+const credential = ({ database }: Dialect) => {
+  const type =
+    'Tuple(grant LowCardinality(String), tokenId String, expiresAtMs Int64, clientAddress String, by String)';
+  return `ALTER TABLE ${database}.events ADD COLUMN IF NOT EXISTS
+  credential ${type} MATERIALIZED JSONExtract(body, '${type}') CODEC(ZSTD(1))`;
+};
+
 const contents = (dialect: Dialect) => `CREATE TABLE IF NOT EXISTS ${dialect.database}.contents (
   session String CODEC(ZSTD(1)),
   direction LowCardinality(String) COMMENT 'request, response',
@@ -142,6 +150,11 @@ export const migrations: readonly Migration[] = [
     version: 1,
     name: 'events, contents, sessions',
     statements: (dialect) => [events(dialect), contents(dialect), sessions(dialect)],
+  },
+  {
+    version: 2,
+    name: 'credentials',
+    statements: (dialect) => [credential(dialect)],
   },
 ];
 

@@ -98,7 +98,7 @@ const login = z.strictObject({
 
 const claimValue = z.union([z.string(), z.number(), z.boolean()]);
 
-const written = z.strictObject({
+const options = z.strictObject({
   name: providerName,
   preset: z
     .enum(presetNames)
@@ -147,7 +147,9 @@ const written = z.strictObject({
     ),
   emailClaim: claimPath
     .optional()
-    .describe('Claim that holds the e-mail address; ignored when `email_verified` is false. Default `email`.'),
+    .describe(
+      'Claim that holds the e-mail address; ignored when `email_verified` is false, or what it holds is no address. ID tokens may also have it in `email`. Default `email`, or as the preset says.',
+    ),
   kind: z
     .enum(['auto', 'person', 'service'])
     .optional()
@@ -166,28 +168,59 @@ const written = z.strictObject({
   login: login.optional().describe('How people sign in with `sallyport login`. Default: they cannot.'),
 });
 
+type Options = z.output<typeof options>;
+
+const presetOf = (section: Pick<Options, 'preset'>): Preset => presets[section.preset] ?? presets.generic;
+
+/** Asked also where other options are wrong, so that all problems are reported at once: then values may be missing. */
+const always = { when: ({ value }: { readonly value: unknown }) => typeof value === 'object' && value !== null };
+
+const written = options
+  .refine(({ issuer, preset }) => issuer !== undefined || presetOf({ preset }).issuer !== undefined, {
+    ...always,
+    path: ['issuer'],
+    message: 'is required',
+  })
+  .refine(({ algorithms, preset }) => algorithms !== undefined || presetOf({ preset }).algorithms !== undefined, {
+    ...always,
+    path: ['algorithms'],
+    message: 'is required: the preset has none',
+  })
+  .superRefine((section, ctx) => {
+    const problem = groupsProblem(groupsIn(section));
+    if (problem !== undefined) ctx.addIssue({ code: 'custom', path: ['groups', problem[0]], message: problem[1] });
+    if (section.preset === 'github-actions' && !ownsRepositories(section.requiredClaims ?? {}))
+      ctx.addIssue({
+        code: 'custom',
+        path: ['requiredClaims'],
+        message: `must name ${ownerClaims.join(', ')} with its value: GitHub gives every repository of the world such tokens`,
+      });
+  });
+
+const groupsIn = (section: Options): GroupsConfig => ({
+  ...groupsDefaults,
+  ...presetOf(section).groups,
+  ...defined(section.groups),
+});
+
+const ownerClaims = ['repository_owner', 'repository_owner_id', 'repository', 'repository_id', 'enterprise', 'sub'];
+const ownsRepositories = (required: NonNullable<Options['requiredClaims']>): boolean =>
+  ownerClaims.some((name) => name in required && required[name] !== true);
+
 /** Says everything, presets applied. */
-export const oidcProvider = written.transform((section, ctx) => {
-  const preset: Preset = presets[section.preset];
-  const problem = (path: string[], message: string) => ctx.addIssue({ code: 'custom', path, message });
-  const issuer = section.issuer ?? preset.issuer;
-  const algorithms = section.algorithms ?? preset.algorithms;
-  const groups: GroupsConfig = { ...groupsDefaults, ...preset.groups, ...defined(section.groups) };
-  if (issuer === undefined) problem(['issuer'], 'is required');
-  if (algorithms === undefined) problem(['algorithms'], 'is required: the preset has none');
-  const contradiction = groupsProblem(groups);
-  if (contradiction !== undefined) problem(['groups', contradiction[0]], contradiction[1]);
-  if (issuer === undefined || algorithms === undefined || contradiction !== undefined) return z.NEVER;
+export const oidcProvider = written.transform((section) => {
+  const preset = presetOf(section);
   return {
     ...section,
-    issuer,
-    algorithms: [...algorithms],
+    // Both are there: see the refinements.
+    issuer: section.issuer ?? preset.issuer ?? '',
+    algorithms: [...(section.algorithms ?? preset.algorithms ?? [])],
     tokenType: section.tokenType ?? preset.tokenType ?? 'at+jwt',
     requiredClaims: { ...preset.requiredClaims, ...section.requiredClaims },
     subjectClaim: section.subjectClaim ?? preset.subjectClaim ?? 'sub',
     emailClaim: section.emailClaim ?? preset.emailClaim ?? 'email',
     kind: section.kind ?? preset.kind ?? 'auto',
-    groups,
+    groups: groupsIn(section),
   };
 });
 

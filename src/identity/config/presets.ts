@@ -18,7 +18,8 @@ export const presetNames = ['generic', 'okta', 'entra', 'google', 'keycloak', 'k
 
 export const presets: Readonly<Record<(typeof presetNames)[number], Preset>> = {
   generic: {},
-  // https://developer.okta.com/docs/api/openapi/okta-oauth/guides/overview/: RS256, no typ, `cid` for the client.
+  // https://developer.okta.com/docs/api/openapi/okta-oauth/guides/overview/: RS256, no typ, `cid` for the client. `sub` of an
+  // access token is the person's login, mostly an address (or the client's id); in ID tokens it is `email`.
   okta: { algorithms: ['RS256'], tokenType: 'JWT', emailClaim: 'sub', groups: { claims: ['groups'] } },
   // https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference: `sub` is pairwise, `oid` is not.
   entra: {

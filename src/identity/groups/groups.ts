@@ -18,6 +18,8 @@ export type Groups =
       readonly groups: readonly string[];
       /** Epoch milliseconds after which they must be read again; Infinity where the token itself says them. */
       readonly goodUntilMs: number;
+      /** Why there may be more groups than these (only where groups are not required): for the log and the record. */
+      readonly incomplete?: string;
     }
   /** `detail` is for the record: what was asked, and what it answered. */
   | { readonly ok: false; readonly detail: string };

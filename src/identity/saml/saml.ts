@@ -1,5 +1,8 @@
 /** What the rest of the gateway knows of SAML: one value a provider. */
 import type { Identification } from '../caller.ts';
+import type { Http } from '../http.ts';
+import type { IdentityState } from '../state.ts';
+import type { Examiner } from './examiner.ts';
 
 export interface SamlProvider {
   readonly name: string;
@@ -20,4 +23,24 @@ export interface SamlProvider {
 export interface SamlUnavailable {
   readonly ok: false;
   readonly detail: string;
+}
+
+/** What `createSamlProvider` (provider.ts) needs beside its section of the config. */
+export interface SamlParts {
+  /** Base URL of the public listener, without a slash at the end: the endpoints are `<publicUrl>/saml/<name>/…`. */
+  readonly publicUrl: string;
+  /** URL of `/oauth/token`: Recipient (and accepted as Audience) of RFC 7522 assertions. */
+  readonly tokenEndpoint: string;
+  /** Where used assertions are remembered. */
+  readonly state: IdentityState;
+  /** For `metadataUrl`, whose host the client must trust. */
+  readonly http: Http;
+  /** Text of a file that the config names (as UTF-8); rejects when it cannot be read. */
+  readonly readFile: (path: string) => Promise<string>;
+  /** The thread that reads XML; one for all providers. */
+  readonly examiner: Examiner;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** Team of a caller, from `identity.teams`. */
+  readonly teamOf: (provider: string, subject: string, groups: readonly string[]) => string | undefined;
 }

@@ -16,7 +16,8 @@ export interface Names {
 export interface Authority {
   /** PEM of the CA's own certificate. */
   readonly cert: string;
-  issue(commonName: string, names: Names): Certificate;
+  /** @param type Of the leaf's key; the CA signs with P-256 whatever it is. Default `ec` (P-256). */
+  issue(commonName: string, names: Names, type?: 'ec' | 'rsa'): Certificate;
 }
 
 /** DER: tag, length, contents (X.690). */
@@ -84,15 +85,18 @@ function certificate({ subject, publicKey, issuer, signer, extensions }: Signing
   return pem(sequence(tbs, ECDSA_WITH_SHA256, bits(sign('sha256', tbs, signer))));
 }
 
-const newKeys = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const newKeys = (type: 'ec' | 'rsa' = 'ec') =>
+  type === 'ec'
+    ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    : generateKeyPairSync('rsa', { modulusLength: 2048 });
 
 export function createAuthority(commonName: string): Authority {
   const { publicKey, privateKey: signer } = newKeys();
   const ca = sequence(BASIC_CONSTRAINTS, TRUE, octets(sequence(TRUE)));
   return {
     cert: certificate({ subject: commonName, publicKey, issuer: commonName, signer, extensions: [ca] }),
-    issue: (subject, names) => {
-      const keys = newKeys();
+    issue: (subject, names, type) => {
+      const keys = newKeys(type);
       const extensions = [subjectAltName(names)];
       return {
         cert: certificate({ subject, publicKey: keys.publicKey, issuer: commonName, signer, extensions }),

@@ -104,7 +104,7 @@ describe('every problem is named with its path, line and column', () => {
       'identity:\n  providers:\n    - name: a\n      issuer: https://id.example\n',
       [
         '3:7 identity.providers[0].audience: is missing',
-        '3:7 identity.providers[0].algorithms: is missing (array expected)',
+        '3:7 identity.providers[0].algorithms: is required: the preset has none',
       ],
     ],
     [

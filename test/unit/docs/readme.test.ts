@@ -7,6 +7,7 @@ import { detectors, selectDetectors } from '../../../src/detect/registry.ts';
 import { errors } from '../../../src/exchange/errors.ts';
 import { loadParts, type Parts } from '../../../src/gateway/parts.ts';
 import { parseModels } from '../../../src/models/load.ts';
+import { createLog } from '../../../src/observe/log.ts';
 import { caller, input } from '../policy/fixtures.ts';
 import { blocks, read } from './markdown.ts';
 
@@ -23,7 +24,7 @@ beforeAll(async () => {
   const loaded = loadConfig(join(folder, 'sallyport.yaml'), {});
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   mkdirSync(loaded.config.stateDir);
-  parts = await loadParts(loaded.config, {});
+  parts = await loadParts(loaded.config, {}, createLog({ level: 'silent', target: process.stderr }));
 });
 afterAll(async () => {
   await parts.close();

@@ -1,13 +1,22 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Identifier } from '../../../src/identity/caller.ts';
-import { createIdentifier } from '../../../src/identity/oidc.ts';
-import { bearer, configFor, epoch, json, makeKey, type SigningKey, TestProvider, tokenOf } from './provider.ts';
+import {
+  bearer,
+  configFor,
+  epoch,
+  identifierOf,
+  json,
+  makeKey,
+  type SigningKey,
+  TestProvider,
+  tokenOf,
+} from './provider.ts';
 
 let key: SigningKey;
 let other: SigningKey;
 let provider: TestProvider;
 let nowMs = epoch;
-const options = { fetch, now: () => nowMs };
+const now = () => nowMs;
 const discovery = '/.well-known/openid-configuration';
 
 beforeAll(async () => {
@@ -21,7 +30,7 @@ beforeEach(async () => {
 afterEach(() => provider.stop());
 
 function identifierWith(overrides: Record<string, unknown> = {}): Identifier {
-  return createIdentifier(configFor(provider, overrides), options);
+  return identifierOf(configFor(provider, overrides), now);
 }
 
 async function outcome(identifier: Identifier, parts: { key?: SigningKey; sub?: string } = {}): Promise<string> {

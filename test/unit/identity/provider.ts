@@ -2,7 +2,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
 import type { Proof } from '../../../src/identity/caller.ts';
-import { type IdentityConfig, identitySection } from '../../../src/identity/config.ts';
+import { type IdentityConfig, identitySection, type ProviderConfig } from '../../../src/identity/config.ts';
+import { createGroupsReader } from '../../../src/identity/groups/reader.ts';
+import { createIdentifier, type IdentifierParts, type TokenIdentifier } from '../../../src/identity/identifier.ts';
+import { providerHttp } from '../../../src/identity/provider-http.ts';
 
 export const epoch = Date.UTC(2026, 0, 15, 12, 0, 0);
 export const audience = 'https://gateway.test';
@@ -117,4 +120,20 @@ export async function signRaw(header: string, claims: string | Uint8Array, key: 
   const algorithm = key.alg === 'ES256' ? { name: 'ECDSA', hash: 'SHA-256' } : { name: 'RSASSA-PKCS1-v1_5' };
   const signature = await crypto.subtle.sign(algorithm, key.privateKey, Buffer.from(input));
   return `${input}.${Buffer.from(signature).toString('base64url')}`;
+}
+
+/** Identifies callers as the gateway does, at a clock that the test moves. */
+export function identifierOf(
+  config: IdentityConfig,
+  now: () => number,
+  more: Partial<IdentifierParts> = {},
+): TokenIdentifier {
+  return createIdentifier(config, partsOf(now, more));
+}
+
+export function partsOf(now: () => number, more: Partial<IdentifierParts> = {}): IdentifierParts {
+  const readSecret = () => Promise.reject(new Error('there are no secrets here'));
+  const groupsOf = (provider: ProviderConfig) =>
+    createGroupsReader(provider, { http: providerHttp(provider), now, readSecret });
+  return { now, httpFor: providerHttp, groupsOf, ...more };
 }

@@ -2,7 +2,6 @@ import { createHmac } from 'node:crypto';
 import { type CryptoKey, exportSPKI, importJWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Identifier } from '../../../src/identity/caller.ts';
-import { createIdentifier } from '../../../src/identity/oidc.ts';
 import {
   atEpoch,
   audience,
@@ -11,6 +10,7 @@ import {
   encode,
   epoch,
   goodClaims,
+  identifierOf,
   makeKey,
   type SigningKey,
   signRaw,
@@ -27,7 +27,7 @@ let identifier: Identifier;
 beforeAll(async () => {
   [key, rsa, attacker] = await Promise.all([makeKey('first'), makeKey('rsa', 'RS256'), makeKey('first')]);
   provider = await TestProvider.start(key, rsa);
-  identifier = createIdentifier(configFor(provider), { fetch, now: () => epoch });
+  identifier = identifierOf(configFor(provider), () => epoch);
 });
 afterAll(() => provider.stop());
 
@@ -67,7 +67,7 @@ describe('the algorithm', () => {
   });
 
   test('that the provider offers and the config does not list is refused', async () => {
-    const only = createIdentifier(configFor(provider, { algorithms: ['RS256'] }), { fetch, now: () => epoch });
+    const only = identifierOf(configFor(provider, { algorithms: ['RS256'] }), () => epoch);
     expect(await reasonFor(await tokenOf(provider, { key }), only)).toBe('token_invalid');
     expect(await reasonFor(await tokenOf(provider, { key: rsa }), only)).toBe('ok');
   });
@@ -145,7 +145,7 @@ describe('the header', () => {
 describe('a provider whose access tokens say typ JWT or nothing', () => {
   let lenient: Identifier;
   beforeAll(() => {
-    lenient = createIdentifier(configFor(provider, { tokenType: 'JWT' }), { fetch, now: () => epoch });
+    lenient = identifierOf(configFor(provider, { tokenType: 'JWT' }), () => epoch);
   });
 
   test.each([{ typ: 'JWT' }, { typ: undefined }, { typ: 'at+jwt' }])('is understood: %j', async (header) => {

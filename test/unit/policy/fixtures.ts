@@ -55,6 +55,7 @@ export function model(overrides: Partial<Model> = {}): Model {
     formats: ['openai-chat'],
     match: { names: ['demo'], hosts: [], paths: [] },
     credential: undefined,
+    identity: undefined,
     labels: { risk: 'high' },
     team: undefined,
     cluster: 'model_demo_1',

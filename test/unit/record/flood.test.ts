@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RefusedEvent } from '../../../src/record/events.ts';
-import { Flood } from '../../../src/record/flood.ts';
+import { addressOf, Flood } from '../../../src/record/flood.ts';
 import { openJournal } from '../../../src/record/journal.ts';
 import { folder, http, journalOptions, records, refused, startMs } from './events.ts';
 
@@ -17,7 +17,7 @@ describe('the flood control', () => {
     expect(admitted).toHaveLength(5);
     expect(flood.admit(from('192.0.2.8'), false)).toBe(true);
     const drained = flood.drain(startMs + 500);
-    expect(drained.map(({ count, code, http: { clientAddress } }) => [count, code, clientAddress])).toEqual([
+    expect(drained.map((event) => [event.count, event.code, addressOf(event)])).toEqual([
       [995, 'token_missing', '192.0.2.7'],
     ]);
     expect(flood.counted).toBe(0);
@@ -54,7 +54,7 @@ describe('the flood control', () => {
     for (let n = 0; n < 50; n++) for (let i = 0; i < 8; i++) flood.admit(from(`192.0.2.${n}`), false);
     const drained = flood.drain(startMs);
     expect(drained).toHaveLength(4);
-    expect(drained.find(({ http: { clientAddress } }) => clientAddress === '*')?.count).toBe(47 * 8 - 5);
+    expect(drained.find((event) => addressOf(event) === '*')?.count).toBe(47 * 8 - 5);
   });
 
   it('counts by code alone once the share of the journal is used up', () => {

@@ -1,0 +1,181 @@
+/**
+ * Sign-ins by SAML on their way, between `sallyport login` on somebody's machine and the token that it gets: the OAuth code
+ * flow (RFC 6749 §4.1) with PKCE (RFC 7636) around a SAML one. Kept in the control state, each step for minutes and once:
+ *
+ *   begin      a handle (SAML's RelayState) and a secret for the browser that begins it
+ *   arrive     the IdP's answer, with the handle: a ticket
+ *   proceed    the ticket, with that browser's secret (else somebody could sign others in as himself): a code
+ *   redeem     the code, with the PKCE verifier: who signed in
+ */
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import type { Caller, Identification, IdentityRefusal } from '../caller.ts';
+import type { SamlProvider, SamlUnavailable } from '../saml/saml.ts';
+import type { IdentityState } from '../state.ts';
+
+const pendingMs = 600_000;
+const ticketMs = 120_000;
+const codeMs = 60_000;
+/** A code that comes again after that cannot take back what it gave: it has expired. */
+const usedMs = 3_700_000;
+
+/** What the client asked for at the authorization endpoint. */
+const asked = z.strictObject({
+  clientId: z.string(),
+  redirectUri: z.string(),
+  codeChallenge: z.string(),
+  state: z.string(),
+});
+export type Asked = Readonly<z.output<typeof asked>>;
+
+const pending = z.strictObject({ provider: z.string(), requestId: z.string(), browser: z.string(), asked });
+const caller = z.strictObject({
+  provider: z.string(),
+  issuer: z.string(),
+  subject: z.string(),
+  kind: z.enum(['person', 'service', 'peer']),
+  email: z.string().optional(),
+  groups: z.array(z.string()),
+  team: z.string().optional(),
+  claims: z.record(z.string(), z.unknown()),
+  proof: z.literal('saml'),
+  tokenId: z.string().optional(),
+  issuedAtMs: z.number(),
+  expiresAtMs: z.number(),
+});
+const ticket = z.strictObject({ browser: z.string(), asked, caller });
+const code = z.strictObject({ asked, caller });
+const used = z.strictObject({ tokenId: z.string(), expiresAtMs: z.number() });
+
+export type Begun =
+  | { readonly ok: true; readonly url: string; readonly handle: string; readonly browserSecret: string }
+  | SamlUnavailable;
+
+export type Arrived =
+  | { readonly ok: true; readonly ticket: string }
+  /** There is no such sign-in: it has expired, was answered, or was begun elsewhere. */
+  | { readonly ok: false; readonly reason: 'sign_in_unknown' }
+  | IdentityRefusal;
+
+export type Proceeded =
+  | { readonly ok: true; readonly code: string; readonly asked: Asked }
+  | { readonly ok: false; readonly reason: 'sign_in_unknown' | 'other_browser' };
+
+export interface Redemption {
+  readonly code: string;
+  readonly clientId: string;
+  readonly redirectUri: string;
+  readonly codeVerifier: string;
+}
+
+export type Redeemed =
+  | {
+      readonly ok: true;
+      readonly caller: Caller;
+      /** Says what the code gave; false: somebody else was first. Before that the token must not be given out. */
+      claim(tokenId: string, expiresAtMs: number): Promise<boolean>;
+    }
+  /** `gave`: what the code gave when it was used before. It must be taken back (RFC 6749 §4.1.2). */
+  | { readonly ok: false; readonly detail: string; readonly gave?: z.output<typeof used> };
+
+/** All methods reject as the state does. */
+export class SignIns {
+  readonly #state: IdentityState;
+  readonly #now: () => number;
+
+  constructor(state: IdentityState, now: () => number) {
+    this.#state = state;
+    this.#now = now;
+  }
+
+  async begin(provider: SamlProvider, request: Asked): Promise<Begun> {
+    const handle = newSecret();
+    const browserSecret = newSecret();
+    const begun = await provider.begin(handle);
+    if ('ok' in begun) return begun;
+    const { requestId, url } = begun;
+    const value = { provider: provider.name, requestId, browser: digest(browserSecret), asked: request };
+    await this.#put('pending', handle, value, pendingMs);
+    return { ok: true, url, handle, browserSecret };
+  }
+
+  async arrive(provider: SamlProvider, handle: string, samlResponse: string): Promise<Arrived> {
+    const found = await this.#take('pending', handle, pending);
+    if (found?.provider !== provider.name) return { ok: false, reason: 'sign_in_unknown' };
+    const identified: Identification = await provider.finish(samlResponse, found.requestId);
+    if (!identified.ok) return identified;
+    const next = newSecret();
+    await this.#put(
+      'ticket',
+      next,
+      { browser: found.browser, asked: found.asked, caller: identified.caller },
+      ticketMs,
+    );
+    return { ok: true, ticket: next };
+  }
+
+  async proceed(sent: string, browserSecrets: readonly string[]): Promise<Proceeded> {
+    const found = await this.#take('ticket', sent, ticket);
+    if (found === undefined) return { ok: false, reason: 'sign_in_unknown' };
+    if (!browserSecrets.some((secret) => isSame(digest(secret), found.browser)))
+      return { ok: false, reason: 'other_browser' };
+    const made = newSecret();
+    await this.#put('code', made, { asked: found.asked, caller: found.caller }, codeMs);
+    return { ok: true, code: made, asked: found.asked };
+  }
+
+  /** A code is good for one try: one that fails uses it up. */
+  async redeem({ code: sent, clientId, redirectUri, codeVerifier }: Redemption): Promise<Redeemed> {
+    const before = await this.#state.get(keyOf('used', sent));
+    if (before !== undefined) return usedBefore(before.value);
+    const found = await this.#take('code', sent, code);
+    if (found === undefined) return { ok: false, detail: 'the code is not known, or has expired' };
+    if (found.asked.clientId !== clientId) return { ok: false, detail: 'the code is for another client' };
+    if (found.asked.redirectUri !== redirectUri) return { ok: false, detail: 'redirect_uri is not the one of before' };
+    if (!isSame(digest(codeVerifier), found.asked.codeChallenge))
+      return { ok: false, detail: 'code_verifier does not fit' };
+    return {
+      ok: true,
+      caller: revive(found.caller),
+      claim: (tokenId, expiresAtMs) =>
+        this.#state.putIfAbsent(keyOf('used', sent), JSON.stringify({ tokenId, expiresAtMs }), {
+          expiresAtMs: this.#now() + usedMs,
+        }),
+    };
+  }
+
+  async #put(kind: Kind, secret: string, value: object, ms: number): Promise<void> {
+    await this.#state.putIfAbsent(keyOf(kind, secret), JSON.stringify(value), { expiresAtMs: this.#now() + ms });
+  }
+
+  /** Exactly one of many at once gets it. */
+  async #take<T>(kind: Kind, secret: string, schema: z.ZodType<T>): Promise<T | undefined> {
+    const key = keyOf(kind, secret);
+    const found = await this.#state.get(key);
+    if (found === undefined || !(await this.#state.remove(key, found.version))) return undefined;
+    return schema.parse(JSON.parse(found.value));
+  }
+}
+
+type Kind = 'pending' | 'ticket' | 'code' | 'used';
+
+/** 256 random bits, 43 characters: RelayState may have 80 (SAML bindings §3.4.3). */
+const newSecret = (): string => randomBytes(32).toString('base64url');
+/** Secrets are kept by hash; of a PKCE verifier it is its S256 challenge (RFC 7636 §4.2). */
+const digest = (secret: string): string => hash('sha256', secret, 'base64url');
+const keyOf = (kind: Kind, secret: string): string => `sign-in/${kind}/${digest(secret)}`;
+
+function isSame(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
+}
+
+function usedBefore(value: string): Redeemed {
+  return { ok: false, detail: 'the code was used before', gave: used.parse(JSON.parse(value)) };
+}
+
+/** JSON leaves out what is undefined. */
+function revive(read: z.output<typeof caller>): Caller {
+  const { email, team, tokenId } = read;
+  return Object.freeze({ ...read, email, team, tokenId });
+}
