@@ -62,16 +62,16 @@ async function inspect(token: string, options: Options, io: Io): Promise<Inspect
   if (!opened.ok) return { ...nothing, verdict: opened, note: `It is not a JWT that can be read: ${opened.detail}.` };
   const config = configAtHand(options, io);
   const issuer = issuerOf(opened);
-  const url = gatewayOf(options, config, io);
-  if (issuer !== undefined && issuer === url) {
-    const { checks, note } = await checkGatewayToken(token, url);
+  const named = gatewayNamed(options, io);
+  if (issuer !== undefined && [named, config?.publicUrl.replace(/\/+$/, '')].includes(issuer)) {
+    const { checks, note } = await checkGatewayToken(token, issuer);
     return { header: opened.header, claims: opened.claims, checks, verdict: undefined, note };
   }
   if (config !== undefined) return reportOf(await inspectWith(token, config, options, io));
   const why =
-    url === undefined
+    named === undefined
       ? 'Not checked: there is no sallyport.yaml here (--config), and no gateway is named (--gateway).'
-      : `Not checked: ${url} did not issue it, and how it takes the tokens of others only its configuration says (--config).`;
+      : `Not checked: ${named} did not issue it, and how it takes the tokens of others only its configuration says (--config).`;
   return { ...nothing, header: opened.header, claims: opened.claims, note: why };
 }
 
@@ -82,10 +82,9 @@ function configAtHand(options: Options, io: Io): Config | undefined {
   return named !== undefined || existsSync('sallyport.yaml') ? configOf(options, io) : undefined;
 }
 
-function gatewayOf(options: Options, config: Config | undefined, io: Io): string | undefined {
-  if (options.gateway === undefined && config !== undefined) return config.publicUrl.replace(/\/+$/, '');
-  const named = options.gateway ?? io.env['SALLYPORT_GATEWAY'];
-  return named ? gatewayUrl({ gateway: named }, io, openCredentials(configFolder(io.env))) : undefined;
+function gatewayNamed(options: Options, io: Io): string | undefined {
+  const gateway = options.gateway ?? io.env['SALLYPORT_GATEWAY'];
+  return gateway ? gatewayUrl({ gateway }, io, openCredentials(configFolder(io.env))) : undefined;
 }
 
 /** The gate's own checks. Keys and groups are fetched as the configuration says. */
