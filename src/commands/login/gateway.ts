@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { allowInsecureRequests, Configuration, genericGrantRequest, None, type ServerMetadata } from 'openid-client';
 import { z } from 'zod';
 import { CliError, exitCodes, type Io } from '../cli.ts';
-import { configOf } from '../config-option.ts';
+import { type ConfigOption, configOf } from '../config-option.ts';
 import type { Credentials } from './credentials.ts';
 import { type Party, problemOf, unreachable } from './problems.ts';
 
@@ -59,17 +59,18 @@ export interface Gateway extends Party {
 }
 
 /**
- * Which gateway is meant: `--gateway`, `$SALLYPORT_GATEWAY`, `publicUrl` of a sallyport.yaml here, the one of the last
- * sign-in. Throws CliError.
+ * Which gateway is meant: `--gateway`, `--config`, `$SALLYPORT_GATEWAY`, `publicUrl` of a sallyport.yaml here, the one of the
+ * last sign-in. Throws CliError.
  */
 export function gatewayUrl(
-  options: { readonly gateway?: string },
+  options: ConfigOption & { readonly gateway?: string },
   io: Io,
   credentials: Pick<Credentials, 'read'>,
 ): string {
-  const named = options.gateway ?? (io.env['SALLYPORT_GATEWAY'] || undefined);
-  if (named !== undefined) return checked(named);
-  if (existsSync(io.env['SALLYPORT_CONFIG'] ?? 'sallyport.yaml')) return checked(configOf({}, io).publicUrl);
+  const named = options.gateway ?? (options.config === undefined ? io.env['SALLYPORT_GATEWAY'] : undefined);
+  if (named) return checked(named);
+  if (options.config !== undefined || existsSync(io.env['SALLYPORT_CONFIG'] ?? 'sallyport.yaml'))
+    return checked(configOf(options, io).publicUrl);
   const { last } = credentials.read();
   if (last !== undefined) return last;
   throw new CliError(
