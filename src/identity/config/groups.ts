@@ -6,7 +6,7 @@ const graph = z.strictObject({
   tenant: z
     .string()
     .regex(/^[A-Za-z0-9.-]{1,253}$/, 'must be a tenant id or domain')
-    .describe('Entra tenant (directory) id. Required.'),
+    .describe('Entra tenant (directory) id; its domain will do where the issuer has the id in it. Required.'),
   clientId: z.string().min(1).describe('Application that may read memberships (`GroupMember.Read.All`). Required.'),
   clientSecret: secret.describe("The application's secret."),
   tokenUrl: safeUrl
@@ -50,7 +50,7 @@ export const groupsSection = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      'Claims that hold groups, each a string or a list of strings; all count. A claim is a name, a dotted path (`realm_access.roles`), or a list of names where a name has dots itself. Default: as the preset says, `[groups]` without one.',
+      'Claims that hold groups, each a string or a list of strings; all count, whatever the source. A claim is a name, a dotted path (`realm_access.roles`), or a list of names where a name has dots itself. Default: as the preset says, `[groups]` without one.',
     ),
   prefix: z
     .string()
@@ -66,7 +66,7 @@ export const groupsSection = z.strictObject({
     .boolean()
     .optional()
     .describe(
-      'Whether a caller whose groups cannot be had is refused (`groups_unavailable`). `false`: they go on without groups, and rules that deny by group do not see them. Default true.',
+      'Whether a caller whose groups cannot be had is refused (`groups_unavailable`). `false`: they go on with the groups that the token itself says, if any, and rules that deny by group do not see the others. Default true.',
     ),
   cacheSeconds: z
     .int()

@@ -20,7 +20,7 @@ export interface AccessTokenParts {
 /** The gateway's own access token for an API (RFC 6749 §4.4, RFC 7523): kept until shortly before its expiry, fetched once for all. */
 export class AccessToken {
   readonly #parts: AccessTokenParts;
-  #current: { readonly value: string; readonly fromMs: number; readonly untilMs: number } | undefined;
+  #current: { readonly value: string; readonly untilMs: number } | undefined;
   #failure: { readonly problem: GroupsProblem; readonly atMs: number } | undefined;
   #pending: Promise<string> | undefined;
 
@@ -31,8 +31,7 @@ export class AccessToken {
   /** Rejects with GroupsProblem. */
   async get(lookup: Lookup): Promise<string> {
     const nowMs = this.#parts.now();
-    const { untilMs = 0, fromMs = 0 } = this.#current ?? {};
-    if (this.#current !== undefined && nowMs >= fromMs && nowMs < untilMs) return this.#current.value;
+    if (this.#current !== undefined && nowMs < this.#current.untilMs) return this.#current.value;
     if (this.#failure !== undefined && Math.abs(nowMs - this.#failure.atMs) < keepFailureMs)
       throw this.#failure.problem;
     this.#pending ??= this.#fetch(lookup).finally(() => {
@@ -51,7 +50,7 @@ export class AccessToken {
     try {
       const fromMs = now();
       const { value, lifeMs } = await this.#ask(lookup);
-      this.#current = { value, fromMs, untilMs: fromMs + Math.max(lifeMs - aheadMs, 0) };
+      this.#current = { value, untilMs: fromMs + Math.max(lifeMs - aheadMs, 0) };
       this.#failure = undefined;
       return value;
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { GroupsConfig } from '../config/groups.ts';
+import { isSafeUrl } from '../config/values.ts';
 import type { ProviderConfig } from '../config.ts';
 import type { HttpAnswer } from '../http.ts';
 import { AccessToken } from './access-token.ts';
@@ -108,15 +109,9 @@ async function readPage(lookup: Lookup, accessToken: AccessToken, url: string, b
 
 /** The next page goes out with our access token: it must be of the configured API. */
 function isBelow(link: string, base: string): boolean {
-  const url = URL.parse(link);
   const { origin, pathname } = new URL(base);
-  return (
-    url !== null &&
-    url.origin === origin &&
-    url.username === '' &&
-    url.password === '' &&
-    url.pathname.startsWith(`${pathname.replace(/\/$/, '')}/`)
-  );
+  const url = isSafeUrl(link) ? new URL(link) : undefined;
+  return url?.origin === origin && url.pathname.startsWith(`${pathname.replace(/\/$/, '')}/`);
 }
 
 /** https://learn.microsoft.com/graph/errors: `{error: {code, message, innerError}}`. */

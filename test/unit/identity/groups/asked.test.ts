@@ -132,7 +132,10 @@ describe('many callers at once', () => {
     const of = reader({ timeoutMs: 150 });
     await groupsOf(read(of, 399));
     const release = hold();
-    const details = await Promise.all(Array.from({ length: 40 }, (_, i) => detailOf(read(of, i))));
+    const answers = Array.from({ length: 40 }, (_, i) => detailOf(read(of, i)));
+    // Their turn comes when the access token is too old and their time is over: that must not count as a failure to get one.
+    clock.ms += 3_600_000;
+    const details = await Promise.all(answers);
     expect(details.every((detail) => /within \d+ ms/.test(detail))).toBe(true);
     release();
     expect(await groupsOf(read(of, 300))).toEqual([group]);

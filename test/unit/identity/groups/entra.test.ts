@@ -213,6 +213,11 @@ describe('a caller whose groups Graph cannot say', () => {
     expect(graph.asked(memberships)).toHaveLength(50);
   });
 
+  test('is refused when there are more groups than anybody has, whatever is left out of them', async () => {
+    graph.members.set(`users/${oid}`, ids(20_001));
+    expect(await detailOf(read(reader({ onlyRenamed: true })))).toMatch(/more than 20000 groups/);
+  });
+
   test('is refused when the answer is huge', async () => {
     graph.instead(memberships, { status: 200, body: JSON.stringify({ value: [], junk: 'x'.repeat(1_100_000) }) });
     expect(await detailOf(read())).toMatch(/longer than 1048576 bytes/);
