@@ -53,7 +53,7 @@ export async function signInByBrowser<T>(signIn: BrowserSignIn<T>): Promise<T> {
       code_challenge: await calculatePKCECodeChallenge(verifier),
       code_challenge_method: 'S256',
     });
-    await show(url.href, signIn);
+    show(url.href, signIn);
     const answer = await aborting(redirect.answer, signal);
     return await showing(answer, async () => {
       const answered = answer.url.searchParams;
@@ -72,20 +72,16 @@ export async function signInByBrowser<T>(signIn: BrowserSignIn<T>): Promise<T> {
   }
 }
 
-async function show(url: string, { open, say }: Pick<BrowserSignIn<unknown>, 'open' | 'say'>): Promise<void> {
-  const isOpen =
-    open !== undefined &&
-    (await open(url).then(
-      () => true,
-      () => false,
-    ));
+/** Does not wait for the browser: some openers end when it does. */
+function show(url: string, { open, say }: Pick<BrowserSignIn<unknown>, 'open' | 'say'>): void {
   say(
-    isOpen
-      ? 'The browser opens. If it does not, open this yourself, on this machine:'
-      : 'Open this in a browser on this machine:',
+    open === undefined
+      ? 'Open this in a browser on this machine:'
+      : 'The browser opens. If it does not, open this yourself, on this machine:',
   );
   say(`\n  ${url}\n`);
   say('Waiting for the sign-in (Ctrl-C to stop). No browser here? `sallyport login --device`.');
+  open?.(url).catch(() => say('No browser could be opened: open the address yourself.'));
 }
 
 /** Does the rest of a sign-in, and tells the browser how it ended. */

@@ -48,9 +48,11 @@ function carrierOf(headers: IncomingHttpHeaders, url: string, key: string): Admi
   if (inQuery) return refuse(401, 'credential_in_query', 'Send the key in a header, not in the address.');
   if (carrier === undefined)
     return refuse(401, 'key_missing', 'Send the key that `sallyport proxy` printed, as your API key.');
-  if (found.length > 1) return refuse(401, 'credentials_conflict', 'Send the key in one header only.');
-  const value = String(headers[carrier.header]);
-  const given = value.toLowerCase().startsWith(carrier.prefix.toLowerCase()) ? value.slice(carrier.prefix.length) : '';
-  if (isKey(given, key)) return { ok: true, carrier };
+  // Some tools (Claude Code) send theirs in two headers. All are replaced by one token, so all must be the key.
+  const isOurs = found.every(({ header, prefix }) => isKey(withoutPrefix(String(headers[header]), prefix), key));
+  if (isOurs) return { ok: true, carrier };
   return refuse(401, 'key_wrong', 'That is not the key that `sallyport proxy` printed.');
 }
+
+const withoutPrefix = (value: string, prefix: string) =>
+  value.toLowerCase().startsWith(prefix.toLowerCase()) ? value.slice(prefix.length) : '';

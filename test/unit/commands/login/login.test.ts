@@ -141,7 +141,7 @@ describe('login in the browser', () => {
       throw new Error('no xdg-open');
     };
     const { code, stderr } = await run([loginCommand(failing)], ['login'], { env: env() });
-    expect([code, stderr.includes('Open this in a browser on this machine')]).toEqual([0, true]);
+    expect([code, stderr.includes('No browser could be opened')]).toEqual([0, true]);
   });
 
   it('says so when the user cancels, and keeps nothing', async () => {
