@@ -10,12 +10,13 @@ import { bringEnvoy, cachedEnvoy, findEnvoy, newest, oldest } from './bootstrap/
 import { withLock } from './bootstrap/lock.mjs';
 import { bringModules, modulesReady, nodePath } from './bootstrap/modules.mjs';
 import { Problem } from './bootstrap/problem.mjs';
+import { bringPython, cachedPython } from './bootstrap/python.mjs';
 import { Interrupted } from './bootstrap/run.mjs';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
- * @param {{tests?: boolean}} [options] `tests`: also the oldest supported Envoy
+ * @param {{tests?: boolean}} [options] `tests`: also the oldest supported Envoy, and Python SDKs
  * @returns {Promise<{node: string, env: NodeJS.ProcessEnv, skipped: string[]}>} Node 24, the environment for what runs
  *   next, and the reasons for parts that tests will do without
  */
@@ -30,15 +31,28 @@ export async function bootstrap({ tests = false } = {}) {
 
   const env = { ...process.env, ENVOY_BIN: envoy };
   const skipped = [];
-  if (tests && !env.ENVOY_BIN_OLDEST) {
+  /** Sets a variable to what a test needs; a machine that cannot have it does without, but not in CI. */
+  const bring = async (name, what, cached, load) => {
+    if (!tests || env[name]) return;
     try {
-      env.ENVOY_BIN_OLDEST =
-        cachedEnvoy(root, oldest) ?? (await locked(() => cachedEnvoy(root, oldest) ?? bringEnvoy(root, oldest)));
+      env[name] = (await cached()) ?? (await locked(async () => (await cached()) ?? load()));
     } catch (error) {
       if (!(error instanceof Problem) || process.env['CI'] === 'true') throw error;
-      skipped.push(`tests with the oldest supported Envoy, ${oldest}: ${error.message}`);
+      skipped.push(`${what}: ${error.message}`);
     }
-  }
+  };
+  await bring(
+    'ENVOY_BIN_OLDEST',
+    `tests with the oldest supported Envoy, ${oldest}`,
+    () => cachedEnvoy(root, oldest),
+    () => bringEnvoy(root, oldest),
+  );
+  await bring(
+    'SALLYPORT_TEST_PYTHONPATH',
+    'tests of the Python snippets in docs/identity.md',
+    () => cachedPython(root),
+    () => bringPython(root),
+  );
   return { node: nodePath(root), env, skipped };
 }
 
@@ -65,7 +79,8 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href)
   await main(async () => {
     const { node, env, skipped } = await bootstrap({ tests: process.argv.includes('--tests') });
     process.stdout.write(`NODE=${node}\nENVOY_BIN=${env.ENVOY_BIN}\n`);
-    if (env.ENVOY_BIN_OLDEST) process.stdout.write(`ENVOY_BIN_OLDEST=${env.ENVOY_BIN_OLDEST}\n`);
+    for (const name of ['ENVOY_BIN_OLDEST', 'SALLYPORT_TEST_PYTHONPATH'])
+      if (env[name]) process.stdout.write(`${name}=${env[name]}\n`);
     for (const reason of skipped) process.stderr.write(`  - without ${reason}\n`);
     return 0;
   });
