@@ -6,8 +6,11 @@ import { CliError, exitCodes } from '../cli.ts';
  */
 export async function interruptible<T>(timeoutMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const aborter = new AbortController();
-  const onSignal = () =>
+  let isInterrupted = false;
+  const onSignal = () => {
+    isInterrupted = true;
     aborter.abort(new CliError(exitCodes.interrupted, 'Stopped.', 'Nothing was stored; run it again when you like.'));
+  };
   const onTime = () =>
     aborter.abort(
       new CliError(
@@ -23,6 +26,7 @@ export async function interruptible<T>(timeoutMs: number, work: (signal: AbortSi
     return await work(aborter.signal);
   } finally {
     clearTimeout(timer);
-    for (const name of names) process.off(name, onSignal);
+    // Ctrl-C comes from the terminal and from npx: the second one must not cut off what is said about the first.
+    if (!isInterrupted) for (const name of names) process.off(name, onSignal);
   }
 }

@@ -112,8 +112,9 @@ async function forward(
       responseHeaders: 'raw',
     });
   const token = await options.token();
-  if (hasBody) request.pipe(body);
-  request.once('error', (error) => body.destroy(error));
+  // A tool that goes away in the middle is seen by what reads the body; nobody else need hear of it.
+  for (const stream of [request, body]) stream.on('error', () => {});
+  if (hasBody) pipeline(request, body).catch(() => {});
   const first = await ask(token, hasBody ? body : null);
   const refusedText = first.statusCode === 401 ? await readShort(first.body) : undefined;
   const whole = hasBody ? body.whole : null;

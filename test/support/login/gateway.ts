@@ -11,6 +11,8 @@ export interface TestGateway {
   readonly url: string;
   /** Seconds that tokens are good. */
   lifetimeSeconds: number;
+  /** How far its clock is ahead of the real one. */
+  clockAheadMs: number;
   /** What it says at the next requests, instead of the truth. */
   metadata: Record<string, unknown>;
   /** Answer to every exchange while it is set. */
@@ -35,6 +37,7 @@ export async function startTestGateway(
   const gateway: TestGateway = {
     url: '',
     lifetimeSeconds: 900,
+    clockAheadMs: 0,
     metadata: {},
     refusal: undefined,
     exchanged: [],
@@ -55,8 +58,9 @@ export async function startTestGateway(
   };
   const refuse = (error: string, error_description = '') => ({ error, error_description });
 
-  app.get('/.well-known/oauth-authorization-server', (c) =>
-    c.json({
+  app.get('/.well-known/oauth-authorization-server', (c) => {
+    c.header('date', new Date(Date.now() + gateway.clockAheadMs).toUTCString());
+    return c.json({
       issuer: url(),
       token_endpoint: `${url()}/oauth/token`,
       authorization_endpoint: `${url()}/oauth/authorize`,
@@ -66,8 +70,8 @@ export async function startTestGateway(
       sallyport_providers: providers,
       ...(modelsUrl === undefined ? {} : { sallyport_models_url: modelsUrl }),
       ...gateway.metadata,
-    }),
-  );
+    });
+  });
   app.get('/.well-known/jwks.json', (c) => c.json({ keys: [jwk] }));
   app.get('/oauth/authorize', (c) => {
     const query = c.req.query();

@@ -230,6 +230,41 @@ describe('login in the browser', () => {
   });
 });
 
+describe('Ctrl-C', () => {
+  it('stops a login that waits, with one line and 130, and keeps nothing', async () => {
+    const child = spawn(process.execPath, [join(root, 'src', 'main.ts'), 'login', '--no-browser'], {
+      cwd: folder,
+      env: { PATH: process.env['PATH'], ...env() },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.on('data', (part) => {
+      stderr += part;
+      if (stderr.includes('Waiting for the sign-in')) child.kill('SIGINT');
+    });
+    const [code] = await once(child, 'close');
+    expect([code, stderr]).toEqual([130, expect.stringMatching(/\nStopped\.\n {2}→ Nothing was stored/)]);
+    expect(existsSync(credentialsFile())).toBe(false);
+  });
+
+  it('stops the proxy, which has printed its address and its key', async () => {
+    await gateway.close();
+    gateway = await startTestGateway([demo()], 'http://127.0.0.1:9');
+    await login((url) => signInAs(url, 'jane'));
+    const child = spawn(process.execPath, [join(root, 'src', 'main.ts'), 'proxy', '--port', '0'], {
+      cwd: folder,
+      env: { PATH: process.env['PATH'], ...env() },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [printed] = await once(child.stdout, 'data');
+    const key = readFileSync(join(home, 'sallyport', 'proxy-key'), 'utf8').trim();
+    expect(String(printed)).toMatch(/^http:\/\/127\.0\.0\.1:\d+ leads to http:\/\/127\.0\.0\.1:9, as you\./);
+    expect(String(printed)).toContain(`OPENAI_API_KEY=${key}\n`);
+    child.kill('SIGINT');
+    expect((await once(child, 'close'))[0]).toBe(0);
+  });
+});
+
 describe('login by SAML', () => {
   it('goes through the gateway’s own authorization endpoint, and says that nothing renews it', async () => {
     await gateway.close();
@@ -328,11 +363,14 @@ describe('which gateway and provider', () => {
     expect([code, stderr]).toEqual([1, expect.stringContaining('login.clientId')]);
   });
 
-  it('shows what the gateway says when it does not take the provider’s token, clock difference included', async () => {
+  it('shows what the gateway says when it does not take the provider’s token, and whose clock is off', async () => {
     gateway.refusal = { status: 400, error: 'invalid_grant', error_description: 'The token has expired.\u001b[31m' };
     const { code, stderr, page } = await login((url) => signInAs(url, 'jane'));
     expect([code, page?.status]).toEqual([1, 400]);
-    expect(stderr).toContain('The gateway said no (invalid_grant: The token has expired.\\x1b[31m)');
+    expect(stderr).toContain('The gateway said no (invalid_grant: The token has expired.\\x1b[31m).\n');
+    gateway.clockAheadMs = 7_200_000;
+    const late = await login((url) => signInAs(url, 'jane'));
+    expect(late.stderr).toMatch(/This machine's clock is 7(199|200|201) s behind it\./);
   });
 });
 
