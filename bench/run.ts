@@ -1,9 +1,10 @@
 /**
- * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
- * rounds on one Envoy. Every answer that is timed is asserted. Prints rates, latencies, CPU, memory and ratios.
+ * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory,identity --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
+ * rounds on one Envoy; identity alone, without Envoy. Every answer that is timed is asserted. Prints rates, latencies, CPU, memory and ratios.
  */
 import { parseArgs } from 'node:util';
 import { EVENTS, MASKED, SECRET } from './answers.ts';
+import { identity } from './identity.ts';
 import { type Exchange, holdStreams, pacing, quantile, type Throughput, throughput } from './load.ts';
 import { childrenOf, cpuUs, rssBytes } from './procstat.ts';
 import { type Bench, type System, startBench } from './systems.ts';
@@ -17,7 +18,7 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     /** Folder for a CPU profile of the gateway. */
     profile: { type: 'string' },
-    only: { type: 'string', default: 'json,streams,paced,memory' },
+    only: { type: 'string', default: 'json,streams,paced,memory,identity' },
   },
 });
 const rounds = Number(values.rounds);
@@ -165,21 +166,27 @@ function report(title: string, rows: readonly object[]): void {
   console.table(rows);
 }
 
-const binary = process.env['ENVOY_BIN'];
-if (binary === undefined) throw new Error('ENVOY_BIN is not set: run this with `npm run bench`');
-const bench = await startBench(binary, values.profile);
-try {
-  const parts = {
-    // Memory first: what earlier loads have left in the heap is not what live streams take.
-    memory: () => held(bench),
-    json: () => compare(bench, 'JSON answers of 100 words', false, 'requests', 1),
-    streams: () => compare(bench, `streams of ${EVENTS} events, back to back`, true, 'streams', EVENTS),
-    paced: () => pace(bench),
-  };
-  const results: Record<string, object> = {};
-  for (const [name, part] of Object.entries(parts))
-    if (values.only.split(',').includes(name)) results[name] = await part();
-  if (values.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
-} finally {
-  await bench.close();
+const results: Record<string, object> = {};
+const wanted = new Set(values.only.split(','));
+
+async function behindEnvoy(): Promise<void> {
+  const binary = process.env['ENVOY_BIN'];
+  if (binary === undefined) throw new Error('ENVOY_BIN is not set: run this with `npm run bench`');
+  const bench = await startBench(binary, values.profile);
+  try {
+    const parts = {
+      // Memory first: what earlier loads have left in the heap is not what live streams take.
+      memory: () => held(bench),
+      json: () => compare(bench, 'JSON answers of 100 words', false, 'requests', 1),
+      streams: () => compare(bench, `streams of ${EVENTS} events, back to back`, true, 'streams', EVENTS),
+      paced: () => pace(bench),
+    };
+    for (const [name, part] of Object.entries(parts)) if (wanted.has(name)) results[name] = await part();
+  } finally {
+    await bench.close();
+  }
 }
+
+if (wanted.has('identity')) results['identity'] = await identity(report);
+if (['memory', 'json', 'streams', 'paced'].some((name) => wanted.has(name))) await behindEnvoy();
+if (values.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);

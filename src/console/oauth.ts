@@ -3,7 +3,7 @@
  * sign-in by SAML, and who somebody is.
  */
 import { type Context, Hono } from 'hono';
-import { answerJson, answerPage, answerRefusal, Refused } from './oauth/answers.ts';
+import { answerJson, answerPage, answerRefusal, plain, Refused } from './oauth/answers.ts';
 import { readForm } from './oauth/form.ts';
 import { metadata } from './oauth/metadata.ts';
 import { Pace } from './oauth/pace.ts';
@@ -117,9 +117,11 @@ async function whoami<C extends KnownCaller, P extends SamlEnd>(
   const proven = await sources.identify(c.req.raw);
   if (!proven.ok) {
     const { reason, detail } = proven;
-    const { status, headers, body } = sources.refusal(reason, place.session);
+    const { status, headers, body, meaning } = sources.refusal(reason, place.session);
     recordRefused(sources, place, { error: 'access_denied', description: '', reason, detail });
-    return new Response(body, { status, headers: [...headers.map(([k, v]): [string, string] => [k, v]), noStore] });
+    // The gate's own answer, and what an OAuth client looks for in it.
+    const told = JSON.stringify({ ...JSON.parse(body), error_description: plain(meaning) });
+    return new Response(told, { status, headers: [...headers.map(([k, v]): [string, string] => [k, v]), noStore] });
   }
   const { provider, issuer, subject, kind, email, groups, team, proof, expiresAtMs } = proven.caller;
   const who = { provider, issuer, subject, kind, email: email ?? null, groups, team: team ?? null, proof, expiresAtMs };

@@ -2,9 +2,10 @@
  * The one way in which identity/ asks others: bounded in time and bytes, no redirects, and an address that a name resolves to
  * is checked when the connection is made, so that a name cannot first be checked and then rebound (SSRF).
  */
-import { lookup } from 'node:dns';
+import { type LookupAddress, type LookupAllOptions, lookup as systemLookup } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { Agent, request } from 'undici';
+import { isSafeUrl } from './config/values.ts';
 
 export interface HttpAsk {
   readonly method?: 'GET' | 'POST';
@@ -32,7 +33,10 @@ export class HttpProblem extends Error {
   readonly code = 'http_problem';
 }
 
-/** Special-purpose addresses (RFC 6890, RFC 4193, RFC 3927, RFC 6598): this machine, its networks, its cloud's metadata. */
+/**
+ * Special-purpose addresses (RFC 6890, RFC 4193, RFC 3927, RFC 6598): this machine, its networks, its cloud's metadata; and the
+ * IPv6 forms that carry an IPv4 address (RFC 4291 §2.5.5, RFC 6052, RFC 3056, RFC 4380, RFC 2765), whatever they carry.
+ */
 const inside = new BlockList();
 for (const [network, prefix] of [
   ['0.0.0.0', 8],
@@ -48,9 +52,11 @@ for (const [network, prefix] of [
 ] as const)
   inside.addSubnet(network, prefix, 'ipv4');
 for (const [network, prefix] of [
-  ['::', 127],
+  ['::', 96],
+  ['::ffff:0:0:0', 96],
   ['64:ff9b::', 96],
   ['64:ff9b:1::', 48],
+  ['2001::', 23],
   ['2002::', 16],
   ['fc00::', 7],
   ['fe80::', 10],
@@ -72,12 +78,21 @@ export interface HttpOptions {
   readonly ca?: string;
   /** Let hosts that others named be on inside addresses, too. */
   readonly allowPrivateAddresses?: boolean;
+  /** How names are looked up, asked with `all: true`. Default: as the system does. */
+  readonly lookup?: Lookup;
 }
+
+type Lookup = (
+  host: string,
+  options: LookupAllOptions,
+  done: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
 
 /** @returns a client that keeps connections for a few seconds; nothing to close: idle ones do not keep the process. */
 export function createHttp(options: HttpOptions): Http {
   const trusted = new Set(options.trustedHosts.map((host) => host.toLowerCase()));
   const isFree = (host: string) => options.allowPrivateAddresses === true || trusted.has(host.toLowerCase());
+  const lookup: Lookup = options.lookup ?? systemLookup;
   const checkedLookup: LookupFunction = (host, lookupOptions, done) =>
     lookup(host, { ...lookupOptions, all: true }, (error, addresses) => {
       if (error !== null) return done(error, '');
@@ -95,9 +110,11 @@ export function createHttp(options: HttpOptions): Http {
     maxOrigins: 64,
   });
   return async (url, ask) => {
-    const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
+    if (!isSafeUrl(url)) throw new HttpProblem('the address is not an https URL');
+    const { hostname } = new URL(url);
+    const host = hostname.replace(/^\[|\]$/g, '');
     // A literal address is not looked up.
-    if (isIP(host) !== 0 && !isFree(new URL(url).hostname) && !isFree(host) && isInside(host))
+    if (isIP(host) !== 0 && !isFree(hostname) && !isFree(host) && isInside(host))
       throw new HttpProblem('the address is of a private network');
     try {
       const answer = await request(url, {

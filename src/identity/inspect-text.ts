@@ -185,7 +185,10 @@ export function explainKeys(
   const from = provider.keys.file ?? provider.jwksUri ?? `what the discovery of ${provider.issuer} names`;
   return {
     unavailable: `There are no keys of ${provider.name} (${from}): ${problem}.`,
-    unknown: `kid is ${show(kid)}; ${from} has ${list(keyIds ?? []) || 'keys without ids'}. Is it another environment's token, or has the provider just changed keys?`,
+    unknown:
+      kid === undefined
+        ? `The token names no key (kid), and none of ${from} verifies it.`
+        : `kid is ${show(kid)}; ${from} has ${list(keyIds ?? []) || 'keys without ids'}. Is it another environment's token, or has the provider just changed keys?`,
     found:
       kid === undefined ? 'The token names no key: each that fits is tried.' : `kid ${show(kid)} is in the key set.`,
     verified: 'It verifies.',

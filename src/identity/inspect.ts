@@ -149,10 +149,10 @@ async function inspectSignature(
   provider: OidcProvider,
   findings: Findings,
 ): Promise<void> {
-  const checked = await verifySignature(token, provider);
+  const checked = await verifySignature(token, header['kid'], provider);
   const keys = await provider.keys.current();
   const failed = checked.ok ? undefined : checked.failed;
-  const refusal = checked.ok ? undefined : refuse(checked.reason, checked.detail);
+  const refusal = checked.ok ? undefined : checked.refusal;
   const said = explainKeys(header, provider.config, keys?.keyIds, provider.keys.problem);
   if (failed === 'keys' || failed === 'key') {
     findings.add('key', refusal, failed === 'keys' ? said.unavailable : said.unknown);

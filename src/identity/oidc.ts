@@ -70,8 +70,8 @@ async function verifySigned(
   provider: OidcProvider,
   { teams }: About,
 ): Promise<Verification> {
-  const signature = await verifySignature(token, provider);
-  if (!signature.ok) return signature;
+  const signature = await verifySignature(token, opened.header['kid'], provider);
+  if (!signature.ok) return signature.refusal;
   const groups = await groupsOf(opened.claims, provider.config, provider.groups, token);
   return finish(opened.claims, provider, groups, { teams, proof: 'token', generation: signature.generation });
 }

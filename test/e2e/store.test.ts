@@ -11,7 +11,7 @@ import { Engine } from '../../src/store/engine.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/port.ts';
 import { explainSession, listSessions, showSession } from '../../src/store/queries.ts';
-import { chunk, decision, end, refused, request, response, sessionId } from '../unit/record/events.ts';
+import { chunk, decision, end, refused, request, response, sessionId, startMs } from '../unit/record/events.ts';
 import { type Front, startFront } from './support/clickhouse-front.ts';
 
 const writer = '3f0c2b1a-0000-4000-8000-000000000001';
@@ -92,8 +92,35 @@ describe.each([
     await store.migrate();
     expect(await store.health()).toMatchObject({ ok: true, version: expect.stringMatching(/^\d+\./) });
     expect(
-      await store.sql('SELECT version, name FROM sallyport.schema_versions FINAL', { format: 'TabSeparated' }),
-    ).toBe('1\tevents, contents, sessions\n');
+      await store.sql('SELECT version, name FROM sallyport.schema_versions FINAL ORDER BY version', {
+        format: 'TabSeparated',
+      }),
+    ).toBe('1\tevents, contents, sessions\n2\tcredentials\n');
+  });
+
+  it('keeps credentials in the log, out of the sessions', async () => {
+    const { caller } = request(900);
+    const given: RecordEvent = {
+      ...{
+        type: 'credential',
+        session: sessionId(900),
+        at: startMs,
+        action: 'issued',
+        grant: 'token_exchange',
+        caller,
+      },
+      ...{ tokenId: 'jti-900', expiresAtMs: startMs + 900_000, code: '', detail: '', clientAddress: '192.0.2.7' },
+      ...{ by: '', count: 1 },
+    };
+    await store.insert(batch([given]));
+    const columns =
+      'fields.action, fields.caller.subject, credential.grant, credential.tokenId, credential.expiresAtMs';
+    expect(
+      await store.sql(`SELECT ${columns} FROM sallyport.events FINAL WHERE type = 'credential'`, {
+        format: 'TabSeparated',
+      }),
+    ).toBe(`issued\tjane\ttoken_exchange\tjti-900\t${startMs + 900_000}\n`);
+    expect(await showSession(store, sessionId(900))).toBeUndefined();
   });
 
   it('shows a session with who, what, verdict, tokens, masked counts and both texts as they were delivered', async () => {

@@ -3,6 +3,7 @@ import {
   constants,
   createCipheriv,
   createHash,
+  createHmac,
   createPublicKey,
   publicEncrypt,
   randomBytes,
@@ -51,30 +52,30 @@ export function factsFor(
   };
 }
 
-const escape = (text: string): string =>
+const xmlText = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
-const attribute = (name: string, value: string): string => (value === '' ? '' : ` ${name}="${escape(value)}"`);
+const attribute = (name: string, value: string): string => (value === '' ? '' : ` ${name}="${xmlText(value)}"`);
 
 /** Namespaces `saml` and `xs` are declared here: it can stand alone. */
 export function writeAssertion(facts: MessageFacts): string {
   const until = iso(facts.nowMs + 300_000);
   const attributes = Object.entries(facts.attributes).map(
     ([name, values]) =>
-      `<saml:Attribute Name="${escape(name)}">${values
-        .map((value) => `<saml:AttributeValue xsi:type="xs:string">${escape(value)}</saml:AttributeValue>`)
+      `<saml:Attribute Name="${xmlText(name)}">${values
+        .map((value) => `<saml:AttributeValue xsi:type="xs:string">${xmlText(value)}</saml:AttributeValue>`)
         .join('')}</saml:Attribute>`,
   );
   const session = facts.sessionEndsAtMs === undefined ? '' : iso(facts.sessionEndsAtMs);
   return [
     '<saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" xmlns:xs="http://www.w3.org/2001/XMLSchema"',
     ` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" ID="${facts.assertionId}" Version="2.0" IssueInstant="${iso(facts.nowMs)}">`,
-    `<saml:Issuer>${escape(facts.issuer)}</saml:Issuer>`,
-    `<saml:Subject><saml:NameID Format="${facts.nameIdFormat}">${escape(facts.nameId)}</saml:NameID>`,
+    `<saml:Issuer>${xmlText(facts.issuer)}</saml:Issuer>`,
+    `<saml:Subject><saml:NameID Format="${facts.nameIdFormat}">${xmlText(facts.nameId)}</saml:NameID>`,
     '<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer">',
-    `<saml:SubjectConfirmationData${attribute('InResponseTo', facts.inResponseTo)} NotOnOrAfter="${until}" Recipient="${escape(facts.recipient)}"/>`,
+    `<saml:SubjectConfirmationData${attribute('InResponseTo', facts.inResponseTo)} NotOnOrAfter="${until}" Recipient="${xmlText(facts.recipient)}"/>`,
     '</saml:SubjectConfirmation></saml:Subject>',
     `<saml:Conditions NotBefore="${iso(facts.nowMs - 5000)}" NotOnOrAfter="${until}"><saml:AudienceRestriction>`,
-    `<saml:Audience>${escape(facts.audience)}</saml:Audience></saml:AudienceRestriction></saml:Conditions>`,
+    `<saml:Audience>${xmlText(facts.audience)}</saml:Audience></saml:AudienceRestriction></saml:Conditions>`,
     `<saml:AuthnStatement AuthnInstant="${iso(facts.nowMs - 60_000)}" SessionIndex="s1"${attribute('SessionNotOnOrAfter', session)}>`,
     '<saml:AuthnContext><saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified',
     '</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>',
@@ -88,7 +89,7 @@ export function writeResponse(facts: MessageFacts, assertion = writeAssertion(fa
     '<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"',
     ` ID="${facts.responseId}" Version="2.0" IssueInstant="${iso(facts.nowMs)}"`,
     `${attribute('Destination', facts.destination)}${attribute('InResponseTo', facts.inResponseTo)}>`,
-    `<saml:Issuer>${escape(facts.issuer)}</saml:Issuer>`,
+    `<saml:Issuer>${xmlText(facts.issuer)}</saml:Issuer>`,
     `<samlp:Status><samlp:StatusCode Value="${facts.status}"/></samlp:Status>`,
     `${assertion}</samlp:Response>`,
   ].join('');
@@ -104,12 +105,19 @@ export interface Signing {
   /** URI. Default SHA-256. */
   readonly digest?: string;
   readonly transforms?: readonly string[];
+  /** Of the signature's elements; empty: none. Default `ds`. */
+  readonly prefix?: string;
+  /** InclusiveNamespaces, as OpenSAML writes them. */
+  readonly inclusive?: readonly string[];
 }
 
 const more = 'http://www.w3.org/2001/04/xmldsig-more#';
 export const rsaSha256 = `${more}rsa-sha256`;
 export const sha256 = 'http://www.w3.org/2001/04/xmlenc#sha256';
 const hashOf = (uri: string): string => /sha(1|256|384|512)/.exec(uri)?.[0] ?? 'sha256';
+
+/** xml-crypto writes InclusiveNamespaces into each transform, OpenSAML only where it means something. */
+const stray = /<InclusiveNamespaces [^>]*enveloped-signature"[^>]*>(<\/InclusiveNamespaces>)?/g;
 
 /** Signs the element with that ID, enveloped, right behind its Issuer. */
 export function sign(xml: string, id: string, { key, cert, ...signing }: Signing): string {
@@ -127,7 +135,8 @@ export function sign(xml: string, id: string, { key, cert, ...signing }: Signing
     verifySignature = (): never => {
       throw new Error('it only signs');
     };
-    getSignature = (text: unknown): string => signWith(algorithm, key, Buffer.from(String(text))).toString('base64');
+    getSignature = (text: unknown): string =>
+      signWith(algorithm, key, Buffer.from(String(text).replace(stray, ''))).toString('base64');
   };
   signer.HashAlgorithms[digest] = class {
     getAlgorithmName = () => digest;
@@ -137,6 +146,7 @@ export function sign(xml: string, id: string, { key, cert, ...signing }: Signing
   signer.addReference({
     xpath: at,
     digestAlgorithm: digest,
+    inclusiveNamespacesPrefixList: [...(signing.inclusive ?? [])],
     transforms: [
       ...(signing.transforms ?? [
         'http://www.w3.org/2000/09/xmldsig#enveloped-signature',
@@ -145,14 +155,15 @@ export function sign(xml: string, id: string, { key, cert, ...signing }: Signing
     ],
   });
   signer.computeSignature(xml, {
-    prefix: 'ds',
+    prefix: signing.prefix ?? 'ds',
     location: { reference: `${at}/*[local-name(.)='Issuer']`, action: 'after' },
   });
-  return signer.getSignedXml();
+  return signer.getSignedXml().replace(stray, '');
 }
 
 function signWith(algorithm: string, key: string, data: Buffer): Buffer {
   const hash = hashOf(algorithm);
+  if (algorithm.includes('hmac')) return createHmac(hash, key).update(data).digest();
   if (algorithm.includes('ecdsa')) return signBytes(hash, data, { key, dsaEncoding: 'ieee-p1363' });
   if (!algorithm.includes('MGF1')) return signBytes(hash, data, key);
   const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_DIGEST: saltLength } = constants;

@@ -48,6 +48,8 @@ export function answerJson(c: Context, status: 200 | Refused['status'], body: ob
 
 export function answerRefusal(c: Context, refused: Refused, session: string): Response {
   if (refused.status === 503) c.header('retry-after', '5');
+  // RFC 6749 §5.2: of the scheme that the client tried.
+  if (refused.status === 401) c.header('www-authenticate', 'Basic realm="sallyport"');
   c.header('x-sallyport-session', session);
   return answerJson(c, refused.status, { error: refused.error, error_description: plain(refused.description) });
 }

@@ -107,9 +107,8 @@ export async function acsEndpoint<C extends KnownCaller, P extends SamlEnd>(
     : ({ ok: false, reason: 'sign_in_unknown' } as const);
   // The cookie does not come with a cross-site POST: a redirect to ourselves brings it.
   if (arrived.ok) return go(c, `${sources.publicUrl}/oauth/continue?ticket=${arrived.ticket}`, 303);
-  if (arrived.reason === 'sign_in_unknown')
-    throw new Refused(400, 'invalid_request', startAgain, { reason: arrived.reason });
-  const { reason, detail } = arrived as { readonly reason: string; readonly detail: string };
+  if (!('detail' in arrived)) throw new Refused(400, 'invalid_request', startAgain, { reason: arrived.reason });
+  const { reason, detail } = arrived;
   const { status, meaning } = sources.refusal(reason, place.session);
   throw status === 503
     ? new Refused(503, 'temporarily_unavailable', meaning, { reason, detail })

@@ -4,7 +4,7 @@ import { z } from 'zod';
 const spiffe = z
   .string()
   .regex(
-    /^spiffe:\/\/[a-z0-9._-]{1,255}(\/(\*\*?|[A-Za-z0-9._-]+))*$/,
+    /^spiffe:\/\/[a-z0-9._-]{1,255}(\/(\*|[A-Za-z0-9._-]+))*(\/\*\*)?$/,
     'must be a SPIFFE id; `*` stands for one segment of the path, `**` at the end for any number',
   );
 

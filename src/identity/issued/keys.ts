@@ -172,15 +172,21 @@ export class IssuedKeys {
     this.#readAtMs = this.#options.now();
     const found = new Map<string, PublishedKey>();
     for (const key of this.#own) found.set(key.kid, await readable(publicHalf(key), Number.POSITIVE_INFINITY));
+    const seen = new Set<string>();
     let after = '';
     for (;;) {
       const page = await this.#options.state.list(prefix, { after, limit: pageSize });
-      for (const entry of page) await this.#take(found, entry);
+      for (const entry of page) {
+        seen.add(entry.key.slice(prefix.length).split('/')[0] ?? '');
+        await this.#take(found, entry);
+      }
       const last = page.at(-1);
       if (last === undefined || page.length < pageSize || found.size >= maxPublished) break;
       after = last.key;
     }
     this.#published = found;
+    // A state that was emptied does not have ours any more: they are put again before they sign.
+    for (const kid of this.#publishedUntil.keys()) if (!seen.has(kid)) this.#publishedUntil.delete(kid);
   }
 
   async #take(found: Map<string, PublishedKey>, entry: { readonly key: string; readonly value: string }) {

@@ -5,6 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import { refuse } from '../caller.ts';
 import type { Examined, Job, MessageJob, MetadataJob, MetadataRead } from './examine.ts';
+import type { Answer, Call } from './worker.ts';
 
 export interface Examiner {
   /** Reads a message; refuses it when too many wait, or it cannot be read in time. Never rejects. */
@@ -17,7 +18,7 @@ export interface Examiner {
 export interface ExaminerOptions {
   /** Milliseconds for one message, once it is its turn. Default 5000. */
   readonly timeoutMs?: number;
-  /** Messages that may wait. Default 100, about a second of work; more are refused at once. */
+  /** Messages that may wait, each 20 to 50 ms of work as IdPs write them. Default 100; more are refused at once. */
   readonly maxWaiting?: number;
 }
 
@@ -26,7 +27,7 @@ interface Waiting {
   readonly done: (value: unknown) => void;
 }
 
-const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const script = new URL(`./worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url);
 
 export function createExaminer({ timeoutMs = 5000, maxWaiting = 100 }: ExaminerOptions = {}): Examiner {
   const waiting: Waiting[] = [];
@@ -37,13 +38,13 @@ export function createExaminer({ timeoutMs = 5000, maxWaiting = 100 }: ExaminerO
   let id = 0;
 
   const start = (): Worker => {
-    const started = new Worker(new URL(`./worker.${extension}`, import.meta.url), {
+    const started = new Worker(script, {
       resourceLimits: { maxOldGenerationSizeMb: 256 },
       env: {},
       execArgv: [],
     });
     started.unref();
-    started.on('message', (answer: { readonly id: number; readonly value: unknown }) => {
+    started.on('message', (answer: Answer) => {
       if (answer.id === id && started === worker) finish(answer.value);
     });
     started.on('error', () => lose(started));
@@ -72,7 +73,7 @@ export function createExaminer({ timeoutMs = 5000, maxWaiting = 100 }: ExaminerO
     // While somebody waits for it, it keeps the process.
     worker.ref();
     id += 1;
-    worker.postMessage({ id, job: current.job });
+    worker.postMessage({ id, job: current.job } satisfies Call);
     timer = setTimeout(() => {
       const slow = worker;
       if (slow === undefined) return;

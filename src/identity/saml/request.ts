@@ -13,14 +13,14 @@ export interface ServiceProvider {
   readonly encryptionCertificate: string | undefined;
 }
 
-const escape = (text: string): string =>
+const xmlText = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
 /** SAML metadata §2.4.4. Requests are not signed: they say nothing that an IdP would have to believe. */
 export function writeMetadata(sp: ServiceProvider): string {
   const lines = [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<md:EntityDescriptor xmlns:md="${md}" xmlns:ds="${ds}" entityID="${escape(sp.entityId)}">`,
+    `<md:EntityDescriptor xmlns:md="${md}" xmlns:ds="${ds}" entityID="${xmlText(sp.entityId)}">`,
     `  <md:SPSSODescriptor AuthnRequestsSigned="false" WantAssertionsSigned="true" protocolSupportEnumeration="${samlp}">`,
   ];
   if (sp.encryptionCertificate !== undefined) {
@@ -37,7 +37,7 @@ export function writeMetadata(sp: ServiceProvider): string {
   lines.push(
     `    <md:NameIDFormat>${nameIdFormats.persistent}</md:NameIDFormat>`,
     `    <md:NameIDFormat>${nameIdFormats.emailAddress}</md:NameIDFormat>`,
-    `    <md:AssertionConsumerService Binding="${httpPost}" Location="${escape(sp.acs)}" index="0" isDefault="true"/>`,
+    `    <md:AssertionConsumerService Binding="${httpPost}" Location="${xmlText(sp.acs)}" index="0" isDefault="true"/>`,
     '  </md:SPSSODescriptor>',
     '</md:EntityDescriptor>',
     '',

@@ -31,13 +31,14 @@ const xmlNamespace = 'http://www.w3.org/XML/1998/namespace';
 const xmlnsNamespace = 'http://www.w3.org/2000/xmlns/';
 
 /** Controls, and what some parsers take for line ends or byte order marks (XML 1.0 §2.2, XML 1.1 §2.11). */
-const oddCharacter = /[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]|\p{Cs}/u;
+const oddCharacter = /(?![\t\n])\p{Cc}|[\u2028\u2029\ufeff\ufffe\uffff]|\p{Cs}/u;
 const declaration =
   /<\?xml version=(["'])1\.0\1(?: encoding=(["'])[Uu][Tt][Ff]-8\2)?(?: standalone=(["'])(?:yes|no)\3)? ?\?>/y;
 const openTag = /<([A-Za-z_][\w.-]*)(?::([A-Za-z_][\w.-]*))?/y;
 const attribute = /[ \t\n]+([A-Za-z_][\w.-]*)(?::([A-Za-z_][\w.-]*))?[ \t\n]*=[ \t\n]*(?:"([^"<]*)"|'([^'<]*)')/y;
 const tagEnd = /[ \t\n]*(\/?)>/y;
-const closeTag = /<\/([A-Za-z_][\w.:-]*)[ \t\n]*>/y;
+/** White space before the > is XML, and xmldom stumbles over it. */
+const closeTag = /<\/([A-Za-z_][\w.:-]*)>/y;
 const reference = /&([^;]{0,9};)?/g;
 const blank = /^[ \t\n\r]*$/;
 const named: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };

@@ -30,6 +30,8 @@ export interface StackOptions {
   /** Changes the Envoy config before it is used. */
   readonly envoy?: (bootstrap: EnvoyConfig) => void;
   readonly modelsSpeakHttp2?: boolean;
+  /** More of the entry in models.yaml. */
+  readonly model?: object;
   /** Port of the model instead of the stack's own. */
   readonly modelPort?: number;
   readonly extras?: GatewayExtras;
@@ -112,6 +114,7 @@ export function writeConfig(dir: string, issuer: string, modelPort: number, opti
           upstream: `http://127.0.0.1:${modelPort}`,
           formats: ['openai-chat'],
           credential: { file: 'model-key' },
+          ...options.model,
         },
       ],
     }),

@@ -2,6 +2,9 @@ import { createHmac } from 'node:crypto';
 import { type CryptoKey, exportSPKI, importJWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Identifier } from '../../../src/identity/caller.ts';
+import type { IdentityConfig } from '../../../src/identity/config.ts';
+import { findCredential } from '../../../src/identity/credential.ts';
+import { inspectToken } from '../../../src/identity/inspect.ts';
 import {
   atEpoch,
   audience,
@@ -12,6 +15,7 @@ import {
   goodClaims,
   identifierOf,
   makeKey,
+  partsOf,
   type SigningKey,
   signRaw,
   TestProvider,
@@ -22,17 +26,35 @@ let key: SigningKey;
 let rsa: SigningKey;
 let attacker: SigningKey;
 let provider: TestProvider;
-let identifier: Identifier;
+/** What refuses the tokens, and its config, from which the report for developers is made. */
+interface Gate {
+  readonly identifier: Identifier;
+  readonly config: IdentityConfig;
+}
+let gate: Gate;
 
 beforeAll(async () => {
   [key, rsa, attacker] = await Promise.all([makeKey('first'), makeKey('rsa', 'RS256'), makeKey('first')]);
   provider = await TestProvider.start(key, rsa);
-  identifier = identifierOf(configFor(provider), () => epoch);
+  gate = gateOf({});
 });
 afterAll(() => provider.stop());
 
-async function reasonFor(token: string, by: Identifier = identifier): Promise<string> {
-  const answer = await by.identify(bearer(token));
+const now = () => epoch;
+function gateOf(overrides: Record<string, unknown>): Gate {
+  const config = configFor(provider, overrides);
+  return { config, identifier: identifierOf(config, now) };
+}
+
+/** What the gate says of a token. `inspect-token` must say the same, and neither may say the token or its signature. */
+async function reasonFor(token: string, by: Gate = gate): Promise<string> {
+  const answer = await by.identifier.identify(bearer(token));
+  const report = await inspectToken(token, by.config, partsOf(now));
+  expect(report.verdict).toEqual(answer);
+  const failed = report.checks.filter(({ outcome }) => outcome === 'fail');
+  expect(failed.length === 0).toBe(answer.ok);
+  const signature = token.split('.').at(2) ?? '';
+  if (signature.length > 20) expect(JSON.stringify(report)).not.toContain(signature.slice(0, 20));
   if (answer.ok) return 'ok';
   if (token !== '') expect(answer.detail).not.toContain(token.slice(0, 40));
   expect(answer.detail.length).toBeLessThan(200);
@@ -67,7 +89,7 @@ describe('the algorithm', () => {
   });
 
   test('that the provider offers and the config does not list is refused', async () => {
-    const only = identifierOf(configFor(provider, { algorithms: ['RS256'] }), () => epoch);
+    const only = gateOf({ algorithms: ['RS256'] });
     expect(await reasonFor(await tokenOf(provider, { key }), only)).toBe('token_invalid');
     expect(await reasonFor(await tokenOf(provider, { key: rsa }), only)).toBe('ok');
   });
@@ -97,17 +119,14 @@ describe('the signature', () => {
 });
 
 describe('the header', () => {
-  test('cannot bring its own key', async () => {
-    const jwk = attacker.publicJwk;
-    const headers = [
-      { jwk },
-      { jwk, kid: undefined },
-      { jku: `${provider.issuer}/evil` },
-      { x5u: `${provider.issuer}/evil` },
-      { x5c: ['MIIB'] },
-    ];
-    for (const header of headers)
-      expect(await reasonFor(await tokenOf(provider, { key: attacker, header }))).toBe('token_invalid');
+  test.each<[string, () => Record<string, unknown>]>([
+    ['jwk', () => ({ jwk: attacker.publicJwk })],
+    ['jwk, without a key id', () => ({ jwk: attacker.publicJwk, kid: undefined })],
+    ['jku', () => ({ jku: `${provider.issuer}/evil` })],
+    ['x5u', () => ({ x5u: `${provider.issuer}/evil` })],
+    ['x5c', () => ({ x5c: ['MIIB'] })],
+  ])('cannot bring its own key: %s', async (_what, make) => {
+    expect(await reasonFor(await tokenOf(provider, { key: attacker, header: make() }))).toBe('token_invalid');
     expect(provider.requests).not.toContain('/evil');
   });
 
@@ -120,7 +139,7 @@ describe('the header', () => {
     ['b64: false', { crit: ['b64'], b64: false }],
     ['an empty list of critical extensions', { crit: [] }],
     ['b64 that is not critical', { b64: false }],
-    ['a nested token', { cty: 'JWT' }],
+    ['a nested JWT', { cty: 'JWT' }],
     ['encryption', { enc: 'A256GCM' }],
     ['compression', { zip: 'DEF' }],
     ['typ of an ID token', { typ: 'JWT' }],
@@ -143,9 +162,9 @@ describe('the header', () => {
 });
 
 describe('a provider whose access tokens say typ JWT or nothing', () => {
-  let lenient: Identifier;
+  let lenient: Gate;
   beforeAll(() => {
-    lenient = identifierOf(configFor(provider, { tokenType: 'JWT' }), () => epoch);
+    lenient = gateOf({ tokenType: 'JWT' });
   });
 
   test.each([{ typ: 'JWT' }, { typ: undefined }, { typ: 'at+jwt' }])('is understood: %j', async (header) => {
@@ -195,6 +214,12 @@ describe('the dates', () => {
     ['nbf a leeway ahead', { nbf: atEpoch + leeway }, 'ok'],
     ['nbf beyond the leeway', { nbf: atEpoch + leeway + 1 }, 'token_not_yet_valid'],
     ['nbf as a string', { nbf: '0' }, 'token_invalid'],
+    ['no nbf', { nbf: undefined }, 'ok'],
+    ['nbf with a fraction', { nbf: atEpoch - 0.5 }, 'ok'],
+    ['nbf with a fraction beyond the leeway', { nbf: atEpoch + leeway + 0.5 }, 'token_not_yet_valid'],
+    ['iat with a fraction', { iat: atEpoch - 0.5 }, 'ok'],
+    ['iat of 1e308', { iat: 1e308 }, 'token_invalid'],
+    ['exp of -0', { exp: -0 }, 'token_expired'],
     ['nbf of 1e308', { nbf: 1e308 }, 'token_invalid'],
   ])('%s: %s', async (_what, claims, expected) => {
     expect(await reasonFor(await tokenOf(provider, { key, claims }))).toBe(expected);
@@ -253,7 +278,8 @@ describe('the form', () => {
     ['one part', () => 'abc'],
     ['two parts', () => 'a.b'],
     ['four parts', async () => `${await tokenOf(provider, { key })}.AAAA`],
-    ['a JWE', () => `${encode({ alg: 'RSA-OAEP', enc: 'A256GCM' })}.a.b.c.d`],
+    ['a JWT in a JWT', async () => signRaw(goodHeader(), await tokenOf(provider, { key }), key)],
+    ['an encrypted token (JWE)', () => `${encode({ alg: 'RSA-OAEP', enc: 'A256GCM' })}.a.b.c.d`],
     ['two tokens in one', async () => `${await tokenOf(provider, { key })}, ${await tokenOf(provider, { key })}`],
     [
       'two tokens without a space',
@@ -314,4 +340,27 @@ test('no refusal keeps a token from being accepted later, and no acceptance leak
   expect(await reasonFor(tampered)).not.toBe('ok');
   expect(await reasonFor(good)).toBe('ok');
   expect(await reasonFor(tampered)).not.toBe('ok');
+});
+
+describe('two credentials', () => {
+  const search = (...headers: readonly (readonly [string, string])[]) =>
+    findCredential({ path: '/v1/chat/completions', headers, joined: false });
+
+  test('in two Authorization headers are refused, even when they are the same', async () => {
+    const token = `Bearer ${await tokenOf(provider, { key })}`;
+    for (const second of [token, 'Bearer other'])
+      expect(search(['authorization', token], ['authorization', second])).toMatchObject({
+        ok: false,
+        code: 'credentials_conflict',
+      });
+  });
+
+  test('in one Authorization header are refused', () => {
+    expect(search(['authorization', 'Bearer a.b.c Bearer d.e.f'])).toMatchObject({
+      ok: false,
+      code: 'token_malformed',
+    });
+    const joined = { path: '/', headers: [['authorization', 'Bearer a.b.c, Bearer d.e.f']] as const, joined: true };
+    expect(findCredential(joined)).toMatchObject({ ok: false, code: 'credentials_conflict' });
+  });
 });

@@ -31,11 +31,35 @@ test('an entry becomes a model with defaults', async () => {
       formats: ['openai-chat'],
       match: { names: ['demo'], hosts: [], paths: [] },
       credential: undefined,
+      identity: undefined,
       labels: {},
       team: undefined,
       cluster: 'model_demo_1',
     },
   ]);
+});
+
+test('an entry may ask to be told who calls, in a header of its own', async () => {
+  const [model] = await modelsOf(file(entry('    identity: {audience: https://llama.example}\n')));
+  expect(model?.identity).toEqual({ header: 'x-sallyport-identity', audience: 'https://llama.example' });
+  const [other] = await modelsOf(file(entry('    identity: {header: X-Corp-User, audience: a}\n')));
+  expect(other?.identity).toEqual({ header: 'x-corp-user', audience: 'a' });
+});
+
+test.each([
+  ['{}', /audience/],
+  ['{audience: ""}', /audience/],
+  ['{audience: a, header: x-sallyport-session}', /must not be a header that frames or routes/],
+  ['{audience: a, header: Host}', /must not be a header that frames or routes/],
+  ['{audience: a, header: "x y"}', /must be a header name/],
+  ['{audience: a, algorithm: none}', /is not known/],
+])('an entry that asks for it wrongly is refused: identity: %s', async (identity, message) => {
+  expect((await problemsOf(file(entry(`    identity: ${identity}\n`)))).join()).toMatch(message);
+});
+
+test("who calls does not go into the header of the model's own credential", async () => {
+  const text = file(entry('    credential: {header: x-key, env: KEY}\n    identity: {audience: a, header: X-Key}\n'));
+  expect((await problemsOf(text, async () => 's')).join()).toMatch(/is the header of the model's own credential/);
 });
 
 test('an entry says what it says', async () => {

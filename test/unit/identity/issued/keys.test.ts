@@ -161,6 +161,17 @@ describe('replicas that share the state', () => {
     expect(kidsOf(a.keys.jwks())).not.toContain(kidOfB);
   });
 
+  it('publish again what somebody has removed from the state', async () => {
+    const { a, b } = await two();
+    for (const { key, version } of await a.state.list('keys/', { limit: 100 })) await a.state.remove(key, version);
+    await a.keys.refresh();
+    await b.keys.refresh();
+    expect(kidsOf(b.keys.jwks())).toHaveLength(1);
+    await a.issuer.issue(jane());
+    await b.keys.refresh();
+    expect(kidsOf(b.keys.jwks())).toHaveLength(2);
+  });
+
   it('issue nothing that others could not verify: without the state there is no token', async () => {
     const { a, clock } = await two();
     a.state.isLost = true;
