@@ -10,6 +10,7 @@ import { type AddCommand, runCli } from '../../src/commands/cli.ts';
 import { startDemoModel } from '../../src/commands/demo/model.ts';
 import type { DemoServer } from '../../src/commands/demo/provider.ts';
 import { inspectTokenCommand } from '../../src/commands/inspect-token.ts';
+import type { OpenBrowser } from '../../src/commands/login/browser.ts';
 import { openCredentials } from '../../src/commands/login/credentials.ts';
 import { freshToken } from '../../src/commands/login/fresh.ts';
 import { loginCommand } from '../../src/commands/login.ts';
@@ -17,7 +18,8 @@ import { logoutCommand } from '../../src/commands/logout.ts';
 import { startProxy } from '../../src/commands/proxy/server.ts';
 import { tokenCommand } from '../../src/commands/token.ts';
 import { whoamiCommand } from '../../src/commands/whoami.ts';
-import { enterCode, signInAs } from '../support/login/browser.ts';
+import { Browser, enterCode, signInAs } from '../support/login/browser.ts';
+import { startSamlIdp } from '../support/saml-idp.ts';
 import { freePort, type Stack, startStack } from './support/stack.ts';
 
 let stack: Stack;
@@ -49,10 +51,10 @@ afterAll(async () => {
 
 async function cli(
   args: readonly string[],
-  more: { stdin?: string; onError?: (text: string, all: string) => void } = {},
+  more: { stdin?: string; onError?: (text: string, all: string) => void; open?: OpenBrowser } = {},
 ) {
   let [stdout, stderr] = ['', ''];
-  const open = async (url: string) => void signInAs(url, 'jane');
+  const open = more.open ?? ((url: string) => signInAs(url, 'jane'));
   const table: AddCommand[] = [loginCommand(open), tokenCommand, whoamiCommand, logoutCommand, inspectTokenCommand];
   const write = (text: string) => {
     stderr += text;
@@ -68,8 +70,8 @@ async function cli(
   return { code: await runCli(table, args, io, '1'), stdout, stderr };
 }
 
-const ask = async (token: string): Promise<number> => {
-  const response = await fetch(`${stack.url}/v1/chat/completions`, {
+const ask = async (token: string, url = stack.url): Promise<number> => {
+  const response = await fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
     body: JSON.stringify({ model: 'demo', messages: [{ role: 'user', content: 'Hello' }] }),
@@ -192,5 +194,34 @@ describe('sallyport logout', () => {
     expect(await cli(['logout'])).toMatchObject({ code: 0, stdout: `Signed out of ${gateway}.\n` });
     expect(await ask(token)).toBe(401);
     expect((await cli(['token'])).stderr).toContain('You are not signed in');
+  });
+});
+
+describe('sallyport login by SAML', () => {
+  test('leads through the gateway to the identity provider and back, and gives a token that the gate takes', async () => {
+    const idp = await startSamlIdp({
+      people: { ada: { nameId: 'ada-1', attributes: { email: ['ada@corp.test'], groups: ['ml-eng'] } } },
+    });
+    const port = await freePort();
+    const publicUrl = `http://127.0.0.1:${port}`;
+    const saml = await startStack({
+      config: {
+        publicUrl,
+        listen: { grpc: 'unix:gate.sock', public: `127.0.0.1:${port}`, internal: '127.0.0.1:0' },
+        identity: { saml: [{ name: 'sso', entityId: idp.entityId, idp: { metadataUrl: idp.metadataUrl } }] },
+      },
+    });
+    const open = async (url: string) => {
+      const browser = new Browser();
+      await browser.submit(await browser.open(url), {});
+    };
+    const args = ['--gateway', publicUrl];
+    const { code, stdout, stderr } = await cli(['login', ...args], { open });
+    expect([code, stderr.includes('nothing to renew it with')]).toEqual([0, true]);
+    expect(stdout).toMatch(/You are +sso\/ada-1\nKind +person\nE-mail +ada@corp\.test\nGroups +ml-eng\n/);
+    const { stdout: token } = await cli(['token', ...args]);
+    expect(await ask(token.trim(), saml.url)).toBe(200);
+    await saml.close();
+    await idp.close();
   });
 });

@@ -7,10 +7,15 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import Anthropic from '@anthropic-ai/sdk';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type DemoServer, startDemoProvider } from '../../src/commands/demo/provider.ts';
+import { openCredentials } from '../../src/commands/login/credentials.ts';
+import { freshToken } from '../../src/commands/login/fresh.ts';
 import { loginCommand } from '../../src/commands/login.ts';
+import { startProxy } from '../../src/commands/proxy/server.ts';
 import { signInAs } from '../support/login/browser.ts';
 import { startTestGateway, type TestGateway } from '../support/login/gateway.ts';
 import { startTestModels, type TestModels } from '../support/login/models.ts';
@@ -172,11 +177,26 @@ describe('a snippet of docs/identity.md', () => {
   });
 
   test('the line of curl calls with a token', async () => {
-    const line = blocks('docs/identity.md').find(({ text }) => text.startsWith('curl '));
+    const line = blocks('docs/identity.md').find(
+      ({ text }) => text.startsWith('curl ') && text.includes('$(sallyport token)'),
+    );
     const script = line?.text.replace('https://models.example.com', models.url) ?? '';
     const child = spawn('/bin/sh', ['-c', script], { env: env(), stdio: ['ignore', 'pipe', 'inherit'] });
-    const [answer] = await once(child.stdout, 'data');
-    expect(JSON.parse(String(answer))).toMatchObject({ object: 'list' });
+    expect(JSON.parse(await text(child.stdout))).toMatchObject({ object: 'list' });
+  });
+
+  test('the Anthropic SDK is served by the local proxy with a fixed key', async () => {
+    const key = `sk-sallyport-local-${'a'.repeat(43)}`;
+    const credentials = openCredentials(join(folder, 'sallyport'));
+    const token = async () => (await freshToken({ credentials, gateway: gateway.url, minValidityMs: 60_000 })).token;
+    const proxy = await startProxy({ port: 0, key, modelsUrl: models.url, token, say: () => {} });
+    const hello = { model: 'demo', max_tokens: 5, messages: [{ role: 'user' as const, content: 'Hi' }] };
+    for (const secret of [{ authToken: key }, { apiKey: key }]) {
+      const client = new Anthropic({ baseURL: proxy.url, maxRetries: 0, ...secret });
+      expect((await client.messages.create(hello)).content).toEqual([{ type: 'text', text: 'Hi' }]);
+    }
+    expect(models.seen.join()).not.toContain(key);
+    await proxy.close();
   });
 
   const hasJq = spawnSync('jq', ['--version']).status === 0;

@@ -240,7 +240,7 @@ describe('Ctrl-C', () => {
     let stderr = '';
     child.stderr.on('data', (part) => {
       stderr += part;
-      if (stderr.includes('Waiting for the sign-in')) child.kill('SIGINT');
+      if (String(part).includes('Waiting for the sign-in')) child.kill('SIGINT');
     });
     const [code] = await once(child, 'close');
     expect([code, stderr]).toEqual([130, expect.stringMatching(/\nStopped\.\n {2}→ Nothing was stored/)]);
