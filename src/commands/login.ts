@@ -1,4 +1,4 @@
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { type AddCommand, CliError, examples, exitCodes, type Io } from './cli.ts';
 import { aborting, type OpenBrowser } from './login/browser.ts';
 import { openCredentials } from './login/credentials.ts';
@@ -110,15 +110,18 @@ async function choose(
 }
 
 async function ask(usable: readonly LoginProvider[], io: Io, signal: AbortSignal): Promise<LoginProvider> {
-  const lines = usable.map(
+  const choices = usable.map(
     ({ name, issuer }, at) => `  ${at + 1}  ${escapeControls(`${name}  ${issuer ?? 'SAML'}`)}\n`,
   );
-  io.stderr.write(`Sign in with which identity provider?\n${lines.join('')}`);
+  io.stderr.write(`Sign in with which identity provider?\n${choices.join('')}`);
   const reader = createInterface({ input: io.stdin as NodeJS.ReadableStream });
+  const lines = reader[Symbol.asyncIterator]();
   try {
     for (;;) {
       io.stderr.write(`1-${usable.length}: `);
-      const answer = (await aborting(reader.question(''), signal)).trim();
+      const line = await aborting(lines.next(), signal);
+      if (line.done === true) throw new CliError(exitCodes.usage, 'None was chosen.', 'Name one with --provider.');
+      const answer = line.value.trim();
       const found = usable.find(({ name }, at) => answer === name || answer === String(at + 1));
       if (found !== undefined) return found;
     }

@@ -9,6 +9,7 @@ import {
   type TokenEndpointResponse,
 } from 'openid-client';
 import { CliError, exitCodes } from '../cli.ts';
+import { isSafe } from './gateway.ts';
 import { type Party, problemOf } from './problems.ts';
 import { type Answer, listenForRedirect } from './redirect.ts';
 
@@ -53,6 +54,8 @@ export async function signInByBrowser<T>(signIn: BrowserSignIn<T>): Promise<T> {
       code_challenge: await calculatePKCECodeChallenge(verifier),
       code_challenge_method: 'S256',
     });
+    // What is opened here is started: a server must not name a file or a program of this machine.
+    if (!isSafe(url.href)) throw unsafePage(party);
     show(url.href, signIn);
     const answer = await aborting(redirect.answer, signal);
     return await showing(answer, async () => {
@@ -95,6 +98,9 @@ async function showing<T>(answer: Answer, work: () => Promise<T>): Promise<T> {
     throw error;
   }
 }
+
+const unsafePage = ({ name }: Party) =>
+  new CliError(exitCodes.failed, `${name} names a sign-in page that is no https address.`, 'Tell whoever runs it.');
 
 const foreignAnswer = (what: string) =>
   new CliError(

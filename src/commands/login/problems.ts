@@ -23,7 +23,7 @@ export function problemOf(error: unknown, party: Party): unknown {
   if (error instanceof CliError) return error;
   if (error instanceof ResponseBodyError || error instanceof AuthorizationResponseError) return refused(error, party);
   if (!(error instanceof Error)) return error;
-  const code = error instanceof ClientError ? error.code : undefined;
+  const code = codeOf(error);
   if (code === 'OAUTH_JWT_TIMESTAMP_CHECK_FAILED')
     return new CliError(
       exitCodes.failed,
@@ -49,6 +49,13 @@ export function problemOf(error: unknown, party: Party): unknown {
   if (code !== undefined)
     return new CliError(exitCodes.failed, `${party.name} could not be used: ${detailOf(error)}.`, 'Try again.', error);
   return error;
+}
+
+/** Most of what openid-client throws is its ClientError, some of it comes from the library below with the same codes. */
+function codeOf(error: Error): string | undefined {
+  const { code } = error as { code?: unknown };
+  const isOauth = typeof code === 'string' && (error instanceof ClientError || code.startsWith('OAUTH_'));
+  return isOauth ? code : undefined;
 }
 
 /** openid-client says what in the cause. */

@@ -1,18 +1,20 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, request } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { decodeJwt } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { runCli } from '../../../../src/commands/cli.ts';
 import { type DemoServer, startDemoProvider } from '../../../../src/commands/demo/provider.ts';
 import { loginCommand } from '../../../../src/commands/login.ts';
 import { logoutCommand } from '../../../../src/commands/logout.ts';
-import { tokenCommand } from '../../../../src/commands/token.ts';
+import { demoToken, tokenCommand } from '../../../../src/commands/token.ts';
 import { whoamiCommand } from '../../../../src/commands/whoami.ts';
-import { enterCode, type Page, signInAs } from '../../../support/login/browser.ts';
+import { Browser, enterCode, type Page, signInAs } from '../../../support/login/browser.ts';
 import { startTestGateway, type TestGateway } from '../../../support/login/gateway.ts';
 import { run } from '../run.ts';
 
@@ -128,9 +130,7 @@ describe('login in the browser', () => {
       const open = async () => {
         isOpened = true;
       };
-      void import('../../../../src/commands/cli.ts')
-        .then(({ runCli }) => runCli([loginCommand(open)], ['login', '--no-browser'], io, '1'))
-        .then((code) => resolve({ code }));
+      void runCli([loginCommand(open)], ['login', '--no-browser'], io, '1').then((code) => resolve({ code }));
     });
     expect([code, isOpened, stderr.join('').includes('Open this in a browser')]).toEqual([0, false, true]);
   });
@@ -188,7 +188,6 @@ describe('login in the browser', () => {
         [new URL(`?state=${state}&code=x`, back), { method: 'POST' }],
       ] as const)
         seen.push((await fetch(target, init)).status);
-      const { request } = await import('node:http');
       const rebound = request(`${back}?state=${state}&code=x`, { headers: { host: 'evil.example' } });
       const [response] = await once(rebound.end(), 'response');
       seen.push(response.statusCode);
@@ -269,7 +268,6 @@ describe('login by SAML', () => {
   it('goes through the gateway’s own authorization endpoint, and says that nothing renews it', async () => {
     await gateway.close();
     gateway = await startTestGateway([{ name: 'adfs', kind: 'saml', issuer: 'urn:adfs' }]);
-    const { Browser } = await import('../../../support/login/browser.ts');
     const { code, stdout, stderr } = await login((url) => new Browser().open(url));
     expect([code, stderr.includes('nothing to renew it with')]).toEqual([0, true]);
     expect(stdout).toMatch(/You are +adfs\/ada\n/);
@@ -297,13 +295,37 @@ describe('login by device code', () => {
       env: env(),
       user: 'ann',
     };
-    const { runCli } = await import('../../../../src/commands/cli.ts');
     const open = async () => {
       throw new Error('no browser is to be opened');
     };
     expect(await runCli([loginCommand(open, 20_000)], ['login', '--device'], io, '1')).toBe(0);
     expect(decodeJwt(kept().token)).toMatchObject({ sub: 'sam' });
     expect(kept().refreshToken).toEqual(expect.any(String));
+  }, 20_000);
+});
+
+describe('login by device code, refused', () => {
+  it('says so when the user cancels', async () => {
+    let shown = '';
+    const io = {
+      stdout: { write: () => true },
+      stderr: {
+        write: (text: string) => {
+          shown += text;
+          const code = /enter the code {2}(\S+)/.exec(text)?.[1];
+          if (code === undefined) return;
+          const browser = new Browser();
+          void browser
+            .open(/^ {2}(http\S+)$/m.exec(shown)?.[1] ?? '')
+            .then((page) => browser.submit(page, { user_code: code }))
+            .then((page) => browser.submit(page, { abort: 'yes' }));
+        },
+      },
+      env: env(),
+      user: 'ann',
+    };
+    expect(await runCli([loginCommand(async () => {}, 20_000)], ['login', '--device'], io, '1')).toBe(1);
+    expect(shown).toMatch(/provider demo did not let you in \(access_denied/);
   }, 20_000);
 });
 
@@ -355,6 +377,66 @@ describe('which gateway and provider', () => {
     expect((await login((url) => signInAs(url, 'jane'), ['--provider', 'demo'])).code).toBe(0);
     const down = await login((url) => signInAs(url, 'jane'), ['--provider', 'other']);
     expect([down.code, down.stderr]).toEqual([3, expect.stringContaining('provider other cannot be reached')]);
+  });
+
+  it('asks which of several on a terminal, until the answer is one of them', async () => {
+    gateway.metadata = { sallyport_providers: [{ ...demo(), name: 'other', issuer: 'http://127.0.0.1:9' }, demo()] };
+    let asked = '';
+    const stdin = Object.assign(new PassThrough(), { isTTY: true });
+    const io = {
+      stdin,
+      stdout: { write: () => true },
+      stderr: {
+        write: (text: string) => {
+          asked += text;
+          if (text.startsWith('1-2: ')) stdin.write(asked.split('1-2: ').length === 2 ? '7\n' : '2\n');
+        },
+      },
+      env: env(),
+      user: 'ann',
+    };
+    expect(await runCli([loginCommand((url) => signInAs(url, 'jane'))], ['login'], io, '1')).toBe(0);
+    expect(asked).toMatch(/Sign in with which[\s\S]* {2}1 {2}other[\s\S]* {2}2 {2}demo {2}http[\s\S]*1-2: 1-2: /);
+    expect(kept()).toMatchObject({ provider: 'demo' });
+  });
+
+  it('exchanges the ID token where the gateway says so', async () => {
+    gateway.metadata = { sallyport_providers: [{ ...demo(), exchange: 'id_token' }] };
+    expect((await login((url) => signInAs(url, 'sam'))).code).toBe(0);
+    expect(gateway.exchanged).toMatchObject([{ type: 'id_token', subject: 'sam' }]);
+    expect(decodeJwt(gateway.exchanged[0]?.token ?? '')).toMatchObject({ aud: 'sallyport-cli' });
+  });
+
+  it('opens no page that is no web address, whatever the gateway names', async () => {
+    gateway.metadata = {
+      authorization_endpoint: undefined,
+      sallyport_providers: [{ name: 'adfs', kind: 'saml', issuer: 'urn:adfs' }],
+    };
+    const none = await login((url) => signInAs(url, 'jane'));
+    expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('offers no sign-in in the browser')]);
+    gateway.metadata = { ...gateway.metadata, authorization_endpoint: 'file:///bin/sh' };
+    const file = await login((url) => signInAs(url, 'jane'));
+    expect([file.code, file.stderr, file.page]).toEqual([
+      1,
+      expect.stringContaining('authorization_endpoint'),
+      undefined,
+    ]);
+  });
+
+  it('opens no page of a provider that is no web address', async () => {
+    const evil = createServer((_, response) => response.end(JSON.stringify(discovery))).listen(0, '127.0.0.1');
+    await once(evil, 'listening');
+    const issuer = `http://127.0.0.1:${(evil.address() as AddressInfo).port}`;
+    const discovery = {
+      issuer,
+      authorization_endpoint: 'file:///bin/sh',
+      token_endpoint: `${issuer}/token`,
+      jwks_uri: `${issuer}/jwks`,
+    };
+    gateway.metadata = { sallyport_providers: [{ ...demo(), issuer }] };
+    const { code, stderr, page } = await login((url) => signInAs(url, 'jane'));
+    evil.close();
+    expect([code, stderr, page]).toEqual([1, expect.stringContaining('only HTTP and HTTPS'), undefined]);
   });
 
   it('says which setting is wrong when the provider does not know the client', async () => {
@@ -500,7 +582,6 @@ describe('token', () => {
   });
 
   it('exchanges a token file without a sign-in, read as it is now', async () => {
-    const { demoToken } = await import('../../../../src/commands/token.ts');
     const path = join(folder, 'subject');
     for (const who of ['batch', 'sam']) {
       writeFileSync(path, `${await demoToken(provider.url, who)}\n`);
