@@ -8,6 +8,10 @@ import { type AddCommand, runCli } from './commands/cli.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { envoyCommand } from './commands/envoy.ts';
 import { explainCommand } from './commands/explain.ts';
+import { inspectTokenCommand } from './commands/inspect-token.ts';
+import { loginCommand } from './commands/login.ts';
+import { logoutCommand } from './commands/logout.ts';
+import { proxyCommand } from './commands/proxy.ts';
 import { revokeCommand } from './commands/revoke.ts';
 import { schemaCommand } from './commands/schema.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -15,6 +19,7 @@ import { sessionsCommand } from './commands/sessions.ts';
 import { sqlCommand } from './commands/sql.ts';
 import { tokenCommand } from './commands/token.ts';
 import { upCommand } from './commands/up.ts';
+import { whoamiCommand } from './commands/whoami.ts';
 import { configSchema, environment } from './config.ts';
 import type { StartGateway } from './gateway/running.ts';
 import { modelsFile } from './models/schema.ts';
@@ -24,11 +29,19 @@ import { policyDocument } from './policy/schema.ts';
 const start: StartGateway = async (config, options) => (await import('./gateway.ts')).startGateway(config, options);
 const open: OpenArchive = async (config) => (await import('./commands/open-archive.ts')).openArchive(config);
 
+/** Rejects where the program that opens browsers is not there or fails. */
+const openBrowser = async (url: string) => (await import('open')).default(url);
+
 /** Every command of `sallyport`; one file a command. */
 const commands: readonly AddCommand[] = [
   upCommand(start),
   serveCommand(start),
+  loginCommand(openBrowser),
   tokenCommand,
+  whoamiCommand,
+  logoutCommand,
+  proxyCommand,
+  inspectTokenCommand,
   sessionsCommand(open),
   explainCommand(open),
   sqlCommand(open),
@@ -51,7 +64,13 @@ const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'pac
 process.exitCode = await runCli(
   commands,
   process.argv.slice(2),
-  { stdout: process.stdout, stderr: process.stderr, env: environment(), user: userInfo().username },
+  {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: environment(),
+    user: userInfo().username,
+  },
   version,
 );
 

@@ -12,6 +12,8 @@ export const exitCodes = {
   unreachable: 3,
   /** There is no such session. */
   notFound: 4,
+  /** Ctrl-C, as shells say it (128 + SIGINT). */
+  interrupted: 130,
 } as const;
 
 /** A command failed in a way that its user can do something about. Printed as one sentence and what to do. */
@@ -35,6 +37,8 @@ interface Output {
 
 /** What a command sees of the world outside. */
 export interface Io {
+  /** Left out: nobody answers questions, and nothing can be piped in. */
+  readonly stdin?: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   readonly stdout: Output;
   readonly stderr: Output;
   readonly env: NodeJS.ProcessEnv;
@@ -102,7 +106,8 @@ Exit codes:
   1  failed, or the answer is no
   2  the command line or the configuration is wrong
   3  what the command talks to is not running
-  4  there is no such session`;
+  4  there is no such session
+  130  stopped by Ctrl-C`;
 
 /** Examples under a command's help. */
 export const examples = (...lines: readonly string[]): string =>
@@ -116,6 +121,13 @@ export const wholeNumber =
     if (/^\d+$/.test(text) && value >= min && value <= max) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
   };
+
+/** A duration such as `90s`, `15m` or `1h`, as a commander argument parser. Gives milliseconds. */
+export const durationMs = (text: string): number => {
+  const [, count = '', unit = ''] = /^(\d{1,6})(s|m|h)$/.exec(text) ?? [];
+  if (count === '') throw new InvalidArgumentError('It must be a duration such as 90s, 15m or 1h.');
+  return Number(count) * { s: 1_000, m: 60_000, h: 3_600_000 }[unit as 's' | 'm' | 'h'];
+};
 
 /** One of a fixed set, as a commander argument parser. */
 export const oneOf =

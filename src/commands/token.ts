@@ -1,28 +1,92 @@
-import { type AddCommand, CliError, examples, exitCodes, oneOf } from './cli.ts';
+import { readFileSync } from 'node:fs';
+import { Option } from 'commander';
+import { type AddCommand, CliError, durationMs, examples, exitCodes, oneOf, type Program } from './cli.ts';
 import { type ConfigOption, configOf, withConfig } from './config-option.ts';
 import { demoSecret, identities, peopleClient, personGrant } from './demo/people.ts';
 import { readRunning } from './demo/running.ts';
+import { openCredentials } from './login/credentials.ts';
+import { freshToken } from './login/fresh.ts';
+import { exchange, gatewayUrl, readGateway } from './login/gateway.ts';
+import { configFolder } from './login/private-file.ts';
 
-/** `sallyport token --as jane`: prints a token for one of the demo's identities, and nothing else. */
+interface Options extends ConfigOption {
+  readonly as?: string;
+  readonly gateway?: string;
+  readonly minValidity: number;
+  readonly subjectTokenFile?: string;
+}
+
+/** Longest token file in bytes; a token is some kilobytes. */
+const maxTokenBytes = 64 * 1024;
+
+/** `sallyport token`: prints a token for the gateway, and nothing else. */
 export const tokenCommand: AddCommand = ({ command, io, action }) => {
   const known = identities.map(({ id }) => id);
   withConfig(command.command('token'))
-    .description('print an access token for a person (or the service) of the demo')
-    .requiredOption('--as <who>', `one of ${known.join(', ')}`, oneOf(...known))
+    .description('print a fresh token for the gateway, and nothing else')
+    .option('-g, --gateway <url>', 'publicUrl of the gateway (default: as for login)')
+    .addOption(
+      new Option('--min-validity <duration>', 'renew a token that is good for less than this')
+        .argParser(durationMs)
+        .default(60_000, '60s'),
+    )
+    .option('--subject-token-file <file>', 'exchange the token in this file (Kubernetes, CI) instead of a sign-in')
+    .option('--as <who>', `a token of the demo's provider, for one of ${known.join(', ')}`, oneOf(...known))
     .addHelpText(
       'after',
-      examples('sallyport token --as jane', 'curl -H "Authorization: Bearer $(npx sallyport token --as sam)" …'),
+      examples(
+        'sallyport token',
+        'curl -H "Authorization: Bearer $(sallyport token)" …',
+        'sallyport token --subject-token-file /var/run/secrets/tokens/sallyport --gateway https://sallyport.example.com',
+        'sallyport token --as jane',
+      ),
     )
     .action(
-      action(async (options: ConfigOption & { readonly as: string }) => {
-        const running = await readRunning(configOf(options, io).stateDir);
-        if (running === undefined) throw notRunning();
-        io.stdout.write(`${await demoToken(running.issuer, options.as)}\n`);
+      action(async (options: Options) => {
+        io.stdout.write(
+          `${await (options.as === undefined ? gatewayToken(options, io) : ofDemo(options.as, options, io))}\n`,
+        );
         return 0;
       }),
     );
 };
 
+async function gatewayToken(options: Options, io: Program['io']): Promise<string> {
+  const credentials = openCredentials(configFolder(io.env));
+  const url = gatewayUrl(options, io, credentials);
+  if (options.subjectTokenFile === undefined)
+    return (await freshToken({ credentials, gateway: url, minValidityMs: options.minValidity })).token;
+  const subject = readToken(options.subjectTokenFile);
+  return (await exchange(await readGateway(url), { token: subject, type: 'jwt' })).token;
+}
+
+/** Reads a token file, as it is now: whoever writes it (the kubelet, a CI runner) replaces it before it expires. */
+function readToken(path: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new CliError(
+      exitCodes.usage,
+      `${path} cannot be read (${code}).`,
+      'Name the file that holds the token.',
+      error,
+    );
+  }
+  if (text.length <= maxTokenBytes && /^[\w-]+\.[\w-]+\.[\w-]+$/.test(text)) return text;
+  throw new CliError(
+    exitCodes.usage,
+    `${path} does not hold a JWT and nothing else.`,
+    'Name the file that holds the token.',
+  );
+}
+
+async function ofDemo(id: string, options: Options, io: Program['io']): Promise<string> {
+  const running = await readRunning(configOf(options, io).stateDir);
+  if (running === undefined) throw notRunning();
+  return demoToken(running.issuer, id);
+}
 /** Gets an access token from the running demo provider. Throws CliError. */
 export async function demoToken(issuer: string, id: string): Promise<string> {
   const service = identities.find((identity) => identity.id === id)?.kind === 'service';

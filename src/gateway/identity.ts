@@ -5,6 +5,7 @@ import { setImmediate as tick } from 'node:timers/promises';
 import { type Config, shownPath } from '../config.ts';
 import type { ProviderConfig, SamlConfig } from '../identity/config.ts';
 import { discover, endpointIn } from '../identity/discovery.ts';
+import type { GroupsReader } from '../identity/groups/groups.ts';
 import { hostsOfGroups } from '../identity/groups/hosts.ts';
 import { createGroupsReader } from '../identity/groups/reader.ts';
 import { createHttp } from '../identity/http.ts';
@@ -133,7 +134,8 @@ function knownProviders({ identity }: Config): (provider: string, issuer: string
   return (provider, issuer) => issuers.get(provider) === issuer;
 }
 
-function groupsOf(provider: ProviderConfig, readSecret: ReadSecret, now: () => number) {
+/** Reads the groups of a provider's callers, as its config says. */
+export function groupsOf(provider: ProviderConfig, readSecret: ReadSecret, now: () => number): GroupsReader {
   const own = providerHttp(provider);
   const userinfoEndpoint = async () => endpointIn(await discover(provider, own), 'userinfo_endpoint');
   // Microsoft's and Google's certificates are not of the CA that the provider's own servers may have.

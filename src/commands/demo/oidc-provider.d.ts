@@ -18,8 +18,36 @@ declare module 'oidc-provider' {
     save(): Promise<string>;
   }
 
+  /** What koa gives to the sources of pages. */
+  export interface PageContext {
+    body: unknown;
+    status: number;
+    set(name: string, value: string): void;
+  }
+
+  /** A sign-in that waits for its user. */
+  export interface Interaction {
+    readonly uid: string;
+    readonly prompt: { readonly name: string };
+    readonly params: Readonly<Record<string, unknown>>;
+  }
+
+  interface Grant {
+    addOIDCScope(scope: string): void;
+    addResourceScope(resource: string, scope: string): void;
+    save(): Promise<string>;
+  }
+
   export default class Provider {
     constructor(issuer: string, configuration: object);
+    /** Rejects with SessionNotFound where the browser has no such sign-in. */
+    interactionDetails(request: IncomingMessage, response: ServerResponse): Promise<Interaction>;
+    /** Sends the browser on with the result. */
+    interactionFinished(request: IncomingMessage, response: ServerResponse, result: object): Promise<void>;
+    readonly Grant: new (fields: {
+      accountId: string;
+      clientId: string;
+    }) => Grant;
     readonly AccessToken: new (fields: {
       accountId: string;
       client: object;
@@ -41,5 +69,6 @@ declare module 'oidc-provider' {
 
   export const errors: {
     readonly InvalidGrant: new (description: string) => Error;
+    readonly SessionNotFound: new (description: string) => Error;
   };
 }

@@ -1,11 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 import Provider, { errors, type GrantContext } from 'oidc-provider';
+import { createMemoryAdapter } from './memory-adapter.ts';
 import { demoAudience, demoSecret, identities, peopleClient, personGrant } from './people.ts';
 import { readOrCreateSecret } from './secrets.ts';
+import { createSignInPage, devicePages, grantFor, showError } from './sign-in-pages.ts';
 
 /** A demo server that is up. */
 export interface DemoServer {
@@ -14,12 +17,19 @@ export interface DemoServer {
   close(): Promise<void>;
 }
 
+/** Every token is for this one (RFC 8707). */
+const resourceUri = 'urn:sallyport:demo';
 const tokenLifetimeSeconds = 3_600;
+const signInLifetimeSeconds = 12 * 3_600;
+
+/** Where the provider sends a browser whose user must say who they are. */
+const signInPath = '/sign-in/';
 
 /**
- * Starts the demo's OpenID provider on the loopback: discovery, JWKS, and a token endpoint with two grants: the demo's own
- * for people, client_credentials for the service. Access tokens are JWTs (RFC 9068, ES256) with `aud: sallyport`, groups
- * and e-mail. The signing key is made at the first start and kept in `<stateDir>/demo`, mode 0600: tokens survive a restart.
+ * Starts the demo's OpenID provider on the loopback: sign-in pages where one picks who one is (authorization code with PKCE,
+ * device code, rotating refresh tokens), client_credentials for the service, and a grant of its own that gives a person's
+ * token at once. Access tokens are JWTs (RFC 9068, ES256) with `aud: sallyport`, groups and e-mail. The signing key is made at
+ * the first start and kept in `<stateDir>/demo`, mode 0600: tokens survive a restart, sign-ins do not.
  *
  * @param options `port` 0 takes any free one.
  */
@@ -35,11 +45,13 @@ export async function startDemoProvider(options: {
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const issuer = `http://127.0.0.1:${port}`;
-  const answer = createProvider(issuer, key).callback();
+  const provider = createProvider(issuer, key);
+  const answer = provider.callback();
+  const signInPage = createSignInPage(provider, signInPath);
   server.on('request', (request: IncomingMessage, response) => {
     // A web page whose name was rebound to the loopback would send its own name here.
     if (request.headers.host === `127.0.0.1:${port}` || request.headers.host === `localhost:${port}`)
-      answer(request, response);
+      (request.url?.startsWith(signInPath) ? signInPage : answer)(request, response);
     else response.writeHead(421).end();
   });
   return { url: issuer, close: () => closeServer(server) };
@@ -54,16 +66,25 @@ function createProvider(issuer: string, key: object): Provider {
     jwt: { sign: { alg: 'ES256' } },
   };
   const services = identities.filter(({ kind }) => kind === 'service');
-  const provider = new Provider(issuer, {
+  const provider: Provider = new Provider(issuer, {
     jwks: { keys: [key] },
-    adapter: ForgetfulAdapter,
+    adapter: createMemoryAdapter(),
+    cookies: { keys: [randomBytes(32).toString('base64url')] },
     clients: [
       {
         client_id: peopleClient,
+        client_name: 'sallyport login',
+        application_type: 'native',
         token_endpoint_auth_method: 'none',
-        grant_types: [personGrant],
-        redirect_uris: [],
-        response_types: [],
+        grant_types: [
+          personGrant,
+          'authorization_code',
+          'refresh_token',
+          'urn:ietf:params:oauth:grant-type:device_code',
+        ],
+        // RFC 8252, section 7.3: any port.
+        redirect_uris: ['http://127.0.0.1/callback', 'http://localhost/callback'],
+        response_types: ['code'],
       },
       ...services.map(({ id }) => ({
         client_id: id,
@@ -78,14 +99,37 @@ function createProvider(issuer: string, key: object): Provider {
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
+      deviceFlow: { enabled: true, ...devicePages },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_: unknown, client: { clientId: string }, token: { clientId: string }) =>
+          client.clientId === token.clientId,
+      },
       resourceIndicators: {
         enabled: true,
-        defaultResource: () => 'urn:sallyport:demo',
+        defaultResource: () => resourceUri,
         getResourceServerInfo: () => resource,
+        useGrantedResource: () => true,
       },
     },
-    ttl: { AccessToken: tokenLifetimeSeconds, ClientCredentials: tokenLifetimeSeconds },
-    findAccount: (_: unknown, id: string) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    claims: { openid: ['sub'], email: ['email'], profile: ['name'] },
+    interactions: { url: (_: unknown, { uid }: { readonly uid: string }) => `${signInPath}${uid}` },
+    issueRefreshToken: (_: unknown, client: { grantTypeAllowed(name: string): boolean }) =>
+      client.grantTypeAllowed('refresh_token'),
+    rotateRefreshToken: true,
+    ttl: {
+      AccessToken: tokenLifetimeSeconds,
+      ClientCredentials: tokenLifetimeSeconds,
+      DeviceCode: 600,
+      Grant: signInLifetimeSeconds,
+      IdToken: tokenLifetimeSeconds,
+      Interaction: 600,
+      RefreshToken: signInLifetimeSeconds,
+      Session: 600,
+    },
+    findAccount: (_: unknown, id: string) => ({ accountId: id, claims: () => claimsOf(id) }),
+    loadExistingGrant: grantFor(() => provider, resourceUri),
+    renderError: showError,
     extraTokenClaims: (_: unknown, token: { accountId?: string; clientId?: string }) => {
       const identity = identities.find(({ id }) => id === (token.accountId ?? token.clientId));
       return (
@@ -102,18 +146,15 @@ async function grantPerson(provider: Provider, resource: object, context: GrantC
   const person = identities.find(({ kind, id }) => kind === 'person' && id === params['person']);
   if (person === undefined) throw new errors.InvalidGrant('the demo knows no such person');
   const token = new provider.AccessToken({ accountId: person.id, client, gty: personGrant });
-  token.resourceServer = new provider.ResourceServer('urn:sallyport:demo', resource);
+  token.resourceServer = new provider.ResourceServer(resourceUri, resource);
   context.oidc.entity('AccessToken', token);
   context.body = { access_token: await token.save(), expires_in: token.expiration, token_type: token.tokenType };
 }
 
-/** Every token is a JWT that its receivers verify by themselves: there is nothing to keep. */
-class ForgetfulAdapter {
-  async upsert(): Promise<void> {}
-  async find(): Promise<undefined> {}
-  async consume(): Promise<void> {}
-  async destroy(): Promise<void> {}
-  async revokeByGrantId(): Promise<void> {}
+/** The claims of someone's ID token, as far as the scopes that were asked for have them. */
+function claimsOf(id: string): object {
+  const identity = identities.find((known) => known.id === id);
+  return { sub: id, ...(identity && { name: identity.name, email: identity.email }) };
 }
 
 async function makeKey(): Promise<string> {

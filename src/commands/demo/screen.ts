@@ -42,6 +42,9 @@ TypeScript (npm install openai):
 What to try next:
 
   the same with --as jane             jane is cleared for personal data: less is masked
+  npx sallyport login                 sign in as your users will (--device without a browser)
+  npx sallyport token                 then: a token of the gateway's own, renewed when it expires
+  npx sallyport proxy                 a local address and key for tools that cannot renew one
   "Charge 4111 1111 1111 1111"        as sam: refused, and the error has an ID
   npx sallyport explain ID            why it was refused, and who can change that
   npx sallyport sessions list         all of these requests are on the record

