@@ -91,6 +91,7 @@ describe('a SAML identity', () => {
         subject: 'ada-1',
         email: 'ada@corp.test',
         kind: 'person',
+        proof: 'issued',
         groups: ['ml-eng'],
         team: 'ml-platform',
       },
