@@ -162,7 +162,7 @@ describe('sallyport token --subject-token-file', () => {
     writeFileSync(path, `${header}.${claims}.${Buffer.alloc(64, 7).toString('base64url')}`);
     const { code, stdout, stderr } = await cli(['token', '--subject-token-file', path]);
     expect([code, stdout]).toEqual([1, '']);
-    expect(stderr).toMatch(/The gateway said no \(invalid_grant: /);
+    expect(stderr).toMatch(/The gateway said no \(invalid_request: /);
   });
 });
 

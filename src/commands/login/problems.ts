@@ -65,6 +65,7 @@ const remedies: Readonly<Record<string, string>> = {
   access_denied: 'Run it again and say yes, or ask whoever runs the provider whether you may.',
   expired_token: 'Run `sallyport login` again, and enter the code sooner.',
   invalid_grant: 'Run `sallyport login`.',
+  invalid_request: 'Run `sallyport login`; if it stays, tell whoever runs the gateway.',
   invalid_client: 'Whoever runs the gateway must correct `login.clientId` of this provider.',
   unauthorized_client:
     'Whoever runs the provider must allow this client that flow (browser: code; --device: device code).',

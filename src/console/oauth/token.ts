@@ -137,11 +137,11 @@ async function give<C extends KnownCaller, P extends SamlEnd>(
   isExchange: boolean,
   claim?: (tokenId: string, expiresAtMs: number) => Promise<void>,
 ): Promise<Response> {
-  if (!proven.ok) throw notProven(sources, proven, session);
+  if (!proven.ok) throw notProven(sources, proven, session, grant);
   const { caller } = proven;
   // A token says whole seconds: what is left of less than one is nothing.
   if (caller.expiresAtMs - sources.nowMs() < 1000)
-    throw notProven(sources, { ok: false, reason: 'token_expired', detail: 'it expires this second' }, session);
+    throw notProven(sources, { ok: false, reason: 'token_expired', detail: 'it expires this second' }, session, grant);
   const { token, tokenId, expiresAtMs } = await sources.issue(caller);
   await claim?.(tokenId, expiresAtMs);
   await sources.record({ session, clientAddress, grant, action: 'issued', caller, tokenId, expiresAtMs });
@@ -155,13 +155,14 @@ async function give<C extends KnownCaller, P extends SamlEnd>(
 }
 
 /**
- * Says what was wrong as the gate does. `invalid_grant` for what was exchanged, so that a client tells a credential that is
- * no longer good from a request that is malformed (RFC 8693 §2.2.2 has one code for both).
+ * Says what was wrong as the gate does. `invalid_grant` for an assertion (RFC 7521 §4.1.1); a subject token that is not good
+ * must be `invalid_request` (RFC 8693 §2.2.2), so the description alone tells it from a malformed request.
  */
 function notProven<C extends KnownCaller, P extends SamlEnd>(
   sources: OauthSources<C, P>,
   { reason, detail }: Disproven,
   session: string,
+  grant: Grant,
 ): Refused {
   if (reason === 'own_token')
     return new Refused(400, 'invalid_request', 'A token of this gateway is not exchanged for another one.', {
@@ -171,7 +172,7 @@ function notProven<C extends KnownCaller, P extends SamlEnd>(
   const { status, meaning } = sources.refusal(reason, session);
   return status === 503
     ? new Refused(503, 'temporarily_unavailable', meaning, { reason, detail })
-    : new Refused(400, 'invalid_grant', meaning, { reason, detail });
+    : new Refused(400, grant === 'token_exchange' ? 'invalid_request' : 'invalid_grant', meaning, { reason, detail });
 }
 
 export function required(fields: Fields, name: string): string {

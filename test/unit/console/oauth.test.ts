@@ -92,7 +92,7 @@ describe('POST /oauth/token: token exchange', () => {
     const answer = await jsonOf(response);
     expect([response.status, answer.error, response.headers.get('cache-control')]).toEqual([
       400,
-      'invalid_grant',
+      'invalid_request',
       'no-store',
     ]);
     expect(answer.error_description).toMatch(description);
@@ -156,7 +156,7 @@ describe('POST /oauth/token: token exchange', () => {
     ['an audience that ours begins with', exchangeForm('x', { audience: `${publicUrl}.evil` }), 400, 'invalid_target'],
     ['a scope', exchangeForm('x', { scope: 'admin' }), 400, 'invalid_scope'],
     ['a client secret', exchangeForm('x', { client_secret: 's' }), 401, 'invalid_client'],
-    ['a token that is none', exchangeForm('not.a.jwt'), 400, 'invalid_grant'],
+    ['a token that is none', exchangeForm('not.a.jwt'), 400, 'invalid_request'],
   ] as const)('refuses %s', async (_, form, status, error) => {
     const gateway = await startOauth();
     const response = await gateway.post('/oauth/token', form);
