@@ -281,7 +281,7 @@ describe('an operator', () => {
         error: { code: 'token_revoked' },
       });
     const again = await gateway.post('/oauth/token', exchangeForm(upstream));
-    expect([again.status, (await jsonOf(again)).error]).toEqual([400, 'invalid_grant']);
+    expect([again.status, (await jsonOf(again)).error]).toEqual([400, 'invalid_request']);
     expect(gateway.record.credentials).toContainEqual(
       expect.objectContaining({
         action: 'revoked',
