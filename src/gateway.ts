@@ -287,7 +287,7 @@ async function startListeners(gateParts: Omit<GateParts, 'planKeys'>): Promise<L
   const internal = createInternalApp({
     version,
     parts: internalParts(config, record, parts),
-    tolerated: ['store', 'keys'],
+    tolerated: ['store', 'keys', 'saml'],
     draining: () => state.draining,
     metrics: { contentType: metrics.contentType, text: () => metrics.text() },
   });

@@ -123,6 +123,9 @@ async function gateway(config: Config): Promise<readonly Diagnosis[]> {
       { what, result: isReady ? 'ok' : 'fault', detail: isReady ? 'ready' : `not ready: ${why}` },
       ...part('Journal', body.parts, 'journal'),
       ...part('Store', body.parts, 'store'),
+      ...part('Control state', body.parts, 'state'),
+      ...part('Keys of providers', body.parts, 'keys'),
+      ...part('SAML', body.parts, 'saml'),
     ];
   } catch (error) {
     return [{ what, result: 'warning', detail: `not running (${url}: ${reason(error)})` }];

@@ -35,6 +35,8 @@ export interface IdentityParts {
   readonly revocations: RevocationList;
   /** Provider name → what signs people in there; what has been taken back is refused. */
   readonly saml: ReadonlyMap<string, SamlProvider>;
+  /** Why people cannot sign in at a SAML provider, as far as is known: name → reason. */
+  readonly samlProblems: ReadonlyMap<string, string>;
   readonly signIns: SignIns;
   /** Without a slash at its end. */
   readonly publicUrl: string;
@@ -58,6 +60,7 @@ const revocationsEveryMs = 1_000;
 const publishedKeysEveryMs = 30_000;
 const ownKeysEveryMs = 60_000;
 const expiredEveryMs = 10_000;
+const samlEveryMs = 30_000;
 /** Documents that one round removes: a round is one transaction, and others get their turn between two. */
 const expiredAtOnce = 500;
 const tidyRounds = 20;
@@ -94,20 +97,32 @@ export async function openIdentity(config: Config, needs: IdentityNeeds): Promis
   });
   const examiner = config.identity.saml.length > 0 ? createExaminer() : undefined;
   const saml = await openSaml(config, { state, now, publicUrl, examiner, revocations });
+  const samlProblems = new Map<string, string>();
   const running = await chores(needs.log, [
     { part: 'revocations', everyMs: revocationsEveryMs, run: () => revocations.refresh() },
     { part: 'keys', everyMs: ownKeysEveryMs, run: () => keys.maintain() },
     { part: 'keys', everyMs: publishedKeysEveryMs, run: () => keys.refresh() },
     { part: 'state', everyMs: expiredEveryMs, run: () => tidy(state) },
+    // Not waited for: an IdP that is slow delays no start.
+    { part: 'saml', everyMs: samlEveryMs, run: async () => void lookAt(saml, samlProblems) },
   ] satisfies Chore[]);
   return {
-    ...{ identifier, issuer, revocations, saml, publicUrl, audience, loginSecrets },
+    ...{ identifier, issuer, revocations, saml, samlProblems, publicUrl, audience, loginSecrets },
     signIns: new SignIns(state, now),
     close: async () => {
       await running.stop();
       await examiner?.close();
     },
   };
+}
+
+/** Fetches metadata before somebody waits for it, and keeps what `/readyz` says. */
+async function lookAt(saml: ReadonlyMap<string, SamlProvider>, problems: Map<string, string>): Promise<void> {
+  for (const [name, provider] of saml) {
+    const problem = await provider.check();
+    if (problem === undefined) problems.delete(name);
+    else problems.set(name, problem);
+  }
 }
 
 async function tidy(state: StateStore): Promise<void> {
@@ -191,6 +206,7 @@ function unlessTakenBack(provider: SamlProvider, revocations: RevocationList): S
     name: provider.name,
     metadata: () => provider.metadata(),
     begin: (relay) => provider.begin(relay),
+    check: () => provider.check(),
     ...checked,
   };
 }

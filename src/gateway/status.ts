@@ -28,6 +28,11 @@ export function internalParts(config: Config, record: RecordParts, parts: Parts)
         ? { ready: true, detail: `of ${all.length} provider(s)` }
         : { ready: false, reason: named.join('; ') };
     },
+    saml: () => {
+      const { saml, samlProblems } = parts.identity;
+      if (samlProblems.size === 0) return { ready: true, detail: `${saml.size} provider(s)` };
+      return { ready: false, reason: [...samlProblems].map(([name, why]) => `${name}: ${why}`).join('; ') };
+    },
     // Not ready when the gate closes for it, not sooner: a blink of a shared store must not take every replica out of service.
     state: () => {
       const health = parts.state.health();

@@ -95,7 +95,7 @@ describe.each([
       await store.sql('SELECT version, name FROM sallyport.schema_versions FINAL ORDER BY version', {
         format: 'TabSeparated',
       }),
-    ).toBe('1\tevents, contents, sessions\n2\tcredentials\n');
+    ).toBe('1\tevents, contents, sessions\n2\tcredentials\n3\thow callers proved who they are\n');
   });
 
   it('keeps credentials in the log, out of the sessions', async () => {

@@ -67,6 +67,10 @@ export async function createSamlProvider(config: SamlConfig, parts: SamlParts): 
       const known = await source.current();
       return known.ok ? writeRequest(sp, known.idp.ssoUrl, relayState) : known;
     },
+    async check() {
+      const known = await source.current();
+      return known.ok ? undefined : known.detail;
+    },
     async finish(samlResponse, requestId) {
       if (requestId === '') return refuse('token_invalid', 'there was no request: sign-in begins here, not at the IdP');
       return examine(

@@ -15,6 +15,8 @@ export interface SamlProvider {
    * to `requestId` and nothing else. Never rejects but when the state cannot be reached.
    */
   finish(samlResponse: string, requestId: string): Promise<Identification>;
+  /** Reads the IdP's metadata where it is due; undefined, or why nobody can sign in now. For `/readyz`. Never rejects. */
+  check(): Promise<string | undefined>;
   /** RFC 7522: a single assertion (base64url, section 2.1) as an authorization grant, for the token endpoint as Recipient. */
   bearer(assertion: string): Promise<Identification>;
 }

@@ -55,6 +55,7 @@ export class SaidSaml implements SamlProvider {
     this.answer = answer;
   }
   metadata = (): string => '<EntityDescriptor/>';
+  check = async (): Promise<undefined> => undefined;
   begin = async (relayState: string) => {
     this.begun.push(relayState);
     return { url: `https://sso.example/login?RelayState=${relayState}`, requestId: `_${relayState}` };
