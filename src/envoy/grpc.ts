@@ -50,6 +50,8 @@ export type GrpcMethod = (call: GrpcCall) => GrpcReceiver;
 const CONTENT_TYPE = 'application/grpc';
 /** One byte that says whether the message is compressed, four of its length. */
 const PREFIX_BYTES = 5;
+/** What a message that comes in pieces begins with: twice what Envoy mostly sends at once. */
+const FIRST_PIECE_BYTES = 32 * 1024;
 
 /** Serves one stream of a connection. `maxMessageBytes`: a longer message ends the call as `resourceExhausted`. */
 export function serveGrpc(
@@ -69,18 +71,28 @@ export function serveGrpc(
     call.fail({ code: grpcStatus.unimplemented, details: 'there is no such method' });
     return;
   }
-  const receiver = method(call);
+  const guarded = <T>(step: () => T): T | undefined => {
+    try {
+      return step();
+    } catch {
+      call.fail({ code: grpcStatus.internal, details: 'the call could not be handled' });
+      return undefined;
+    }
+  };
+  const receiver = guarded(() => method(call));
+  if (receiver === undefined) return;
   const messages = new Messages(maxMessageBytes, (message) => receiver.message(message));
   stream.on('data', (chunk: Buffer) => {
-    try {
-      const failure = call.over ? undefined : messages.push(chunk);
-      if (failure !== undefined) call.fail(failure);
-    } catch {
-      call.fail({ code: grpcStatus.internal, details: 'the message could not be handled' });
+    const failure = guarded(() => (call.over ? undefined : messages.push(chunk)));
+    if (failure !== undefined) call.fail(failure);
+    // A peer that asks and does not read the answers is not read either.
+    if (stream.writableNeedDrain) {
+      stream.pause();
+      stream.once('drain', () => stream.resume());
     }
   });
-  stream.on('end', () => receiver.end());
-  stream.on('close', () => receiver.closed());
+  stream.on('end', () => guarded(() => receiver.end()));
+  stream.on('close', () => guarded(() => receiver.closed()));
 }
 
 const RESPONSE_HEADERS = [':status', '200', 'content-type', CONTENT_TYPE];
@@ -162,8 +174,9 @@ class Messages {
   private readonly onMessage: (message: Buffer) => void;
   /** The beginning of a prefix. */
   private prefix: Buffer | undefined;
-  /** A message that is not whole yet, and how much of it there is. */
+  /** A message that is not whole yet, how long it will be, and how much of it there is. */
   private partial: Buffer | undefined;
+  private length = 0;
   private filled = 0;
 
   constructor(maxBytes: number, onMessage: (message: Buffer) => void) {
@@ -189,8 +202,9 @@ class Messages {
         this.onMessage(bytes.subarray(at, at + length));
         at += length;
       } else {
-        // As long as announced, so that no piece is copied twice; memory that nothing came for is not touched.
-        this.partial = Buffer.allocUnsafeSlow(length);
+        // Grows with what comes: an announced length alone takes no memory.
+        this.partial = Buffer.allocUnsafeSlow(Math.min(length, FIRST_PIECE_BYTES));
+        this.length = length;
         this.filled = 0;
         at += this.fill(this.partial, bytes.subarray(at));
       }
@@ -199,12 +213,19 @@ class Messages {
   }
 
   /** Takes what belongs to the message in progress; tells how much that was. */
-  private fill(message: Buffer, chunk: Buffer): number {
-    const taken = chunk.copy(message, this.filled);
+  private fill(partial: Buffer, chunk: Buffer): number {
+    const taken = Math.min(chunk.length, this.length - this.filled);
+    let message = partial;
+    if (this.filled + taken > message.length) {
+      message = Buffer.allocUnsafeSlow(Math.min(this.length, 2 * (this.filled + taken)));
+      partial.copy(message, 0, 0, this.filled);
+      this.partial = message;
+    }
+    chunk.copy(message, this.filled, 0, taken);
     this.filled += taken;
-    if (this.filled === message.length) {
+    if (this.filled === this.length) {
       this.partial = undefined;
-      this.onMessage(message);
+      this.onMessage(message.subarray(0, this.length));
     }
     return taken;
   }

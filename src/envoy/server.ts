@@ -162,7 +162,12 @@ function listen(server: Http2Server, address: string): Promise<string> {
       }
     };
     if (socketPath === undefined) server.listen({ host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }, bound);
-    else server.listen(socketPath, bound);
+    else {
+      // Made inside the call: with this mask it never exists with a wider mode.
+      const mask = process.umask(0o177);
+      server.listen(socketPath, bound);
+      process.umask(mask);
+    }
   });
 }
 

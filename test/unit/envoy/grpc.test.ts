@@ -1,10 +1,10 @@
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type GrpcMethod, grpcStatus, serveGrpc } from '../../../src/envoy/grpc.ts';
 
 /** Most bytes of a message that the server under test takes. */
-const LIMIT = 1000;
+const LIMIT = 200_000;
 
 const closed: string[] = [];
 const receiver = (name: string, message: (bytes: Buffer) => void, end: () => void) => ({
@@ -60,10 +60,27 @@ const methods = new Map<string, GrpcMethod>([
           if (bytes.length === 0) throw new Error('a bug');
           call.send(Buffer.from(bytes));
         },
-        () => {},
+        () => {
+          throw new Error('another');
+        },
       ),
   ],
 ]);
+
+methods.set('/never', () => {
+  throw new Error('a bug');
+});
+let asked = 0;
+methods.set('/asks', (call) =>
+  receiver(
+    'asks',
+    () => {
+      asked++;
+      call.send(Buffer.alloc(10_000));
+    },
+    () => call.finish(),
+  ),
+);
 
 const server = http2.createServer();
 let session: http2.ClientHttp2Session;
@@ -118,6 +135,32 @@ describe('messages', () => {
     expect((await call('/echo', bytes)).bytes).toBe(two.toString('hex'));
   });
 
+  test('that are long come whole, in whatever pieces', async () => {
+    const message = Buffer.from(Array.from({ length: LIMIT }, (_, i) => (i * 31) % 251));
+    const sent = frame(message);
+    for (const size of [997, 16_384, 32_768, 65_536, 150_000]) {
+      const pieces = Array.from({ length: Math.ceil(sent.length / size) }, (_, i) =>
+        sent.subarray(i * size, (i + 1) * size),
+      );
+      expect((await call('/echo', pieces)).bytes === sent.toString('hex'), `in pieces of ${size}`).toBe(true);
+    }
+  });
+
+  test('of a peer that does not read the answers are not read either', async () => {
+    asked = 0;
+    const stream = session.request({ ':method': 'POST', ':path': '/asks', 'content-type': 'application/grpc' });
+    stream.on('error', () => {});
+    stream.pause();
+    for (let i = 0; i < 50; i++) stream.write(Buffer.concat(Array.from({ length: 100 }, () => hello)));
+    await call('/echo', [hello]);
+    await vi.waitFor(() => expect(asked).toBeGreaterThan(0));
+    const before = asked;
+    await call('/echo', [hello]);
+    expect(asked).toBe(before);
+    expect(asked).toBeLessThan(5000);
+    stream.close(http2.constants.NGHTTP2_CANCEL);
+  });
+
   test('may be sent in two parts', async () => {
     expect(await call('/parts', [hello])).toEqual({
       http: '200',
@@ -157,6 +200,8 @@ describe('a call', () => {
     expect((await call('/breaks', [frame(Buffer.alloc(0))])).grpc).toBe(String(grpcStatus.internal));
     const later = await call('/breaks', [hello, frame(Buffer.alloc(0))]);
     expect(later).toMatchObject({ grpc: String(grpcStatus.internal), bytes: hello.toString('hex') });
+    expect(await call('/breaks', [hello])).toMatchObject({ grpc: String(grpcStatus.internal) });
+    expect(await call('/never', [hello])).toMatchObject({ grpc: String(grpcStatus.internal), bytes: '' });
   });
 
   test('of no method, or of another content type, is refused', async () => {
