@@ -8,6 +8,9 @@ const sliceValues = 500;
 const shortestNumber = 7;
 /** What an id, a role or an enumeration looks like; a structural string that does not is words. */
 const structuralShape = /^[A-Za-z0-9_.:/-]{0,128}$/;
+const longestStructural = 128;
+/** Texts from this length on are worth a slice of their own for what looks into them. */
+const longText = 64 * 1024;
 
 /** A place in an object or array that is being walked. */
 interface Walk {
@@ -69,9 +72,12 @@ export class Words {
   private *one(value: JsonValue, rule: RuleNode, stack: Walk[]): Work<void> {
     if (typeof value === 'string') {
       if (isMedia(rule.treatment, value)) return;
-      if (isStructural(rule.treatment) && structuralShape.test(value)) return;
+      if (isStructural(rule.treatment) && value.length <= longestStructural && structuralShape.test(value)) return;
       // Escapes would hide words in a JSON text inside a string: read it, where it can be read.
-      if (rule.treatment === 'json' && value.includes('\\')) {
+      if (rule.treatment === 'json') {
+        // Looking into it puts it together.
+        if (value.length > longText) yield 'long';
+        if (!value.includes('\\')) return this.add(value);
         const inner = yield* parsingJson(value);
         yield;
         if (inner.ok) {
@@ -89,7 +95,13 @@ export class Words {
   }
 }
 
-/** Array.prototype.join copies a single text as well, and a text can be megabytes. */
+/** Longer texts are not copied together: V8 does that when a rule first reads them, and few rules do. */
+const shortText = 1024;
+
 function joined(texts: readonly string[]): string {
-  return texts.length === 1 ? texts[0]! : texts.join('\n');
+  if (texts.length === 1) return texts[0]!;
+  if (texts.length <= sliceValues && texts.every((text) => text.length <= shortText)) return texts.join('\n');
+  let all = texts[0] ?? '';
+  for (let i = 1; i < texts.length; i++) all += `\n${texts[i]!}`;
+  return all;
 }
