@@ -70,10 +70,10 @@ export class EventMasker {
     const carriers = this.endChannels(channels, reader, final, pieces);
     const only = pieces.size === 1 ? onlyPiece(reader, pieces.keys().next().value) : undefined;
     for (const { last, text } of pieces.values()) {
-      if (text.length > lexSlice) yield;
+      if (text.length > longEvent) yield 'long';
       settle(last, text);
     }
-    if (json.length > longEvent) yield;
+    if (json.length > longEvent) yield 'long';
     return { json: rewritten(json, reader.candidates), carriers, only };
   }
 
