@@ -1,14 +1,7 @@
 /** Finds in a JSON text everything that a mask may have to change, and what it says about the stream. */
 import type { PathStep } from '../exchange/format.ts';
 import type { JsonHandler, JsonLexer } from '../exchange/json-lexer.ts';
-import {
-  isMedia,
-  isStructural,
-  memberRule,
-  numberLeftAlone,
-  type RuleNode,
-  type Treatment,
-} from '../exchange/text-rules.ts';
+import { isStructural, memberRule, numberLeftAlone, type RuleNode, type Treatment } from '../exchange/text-rules.ts';
 
 /** An object or array around a place. */
 export interface Frame {
@@ -128,7 +121,6 @@ export class TextReader implements JsonHandler {
     // Some servers send an empty finish_reason until there is one.
     if (treatment === 'end' && text !== '') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
-    if (isMedia(treatment, text)) return;
     const inHeader = isHeader(treatment, this.frame);
     const isClean = inHeader && this.clean?.get(this.name) === text;
     const candidate = isClean ? undefined : this.add('string', start, end, treatment, text);
