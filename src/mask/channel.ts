@@ -72,25 +72,31 @@ export function* maskedText(findings: Findings, text: string, isJson: boolean): 
 }
 
 /**
- * As `maskedText`, for a text of megabytes: the masked text in pieces, each well-formed by itself, or undefined where nothing
- * changed. Putting such a text together, or comparing it, would hold the event loop.
+ * As `maskedText`, for a text of megabytes that comes in pieces: the masked text in pieces, each well-formed by itself, or
+ * undefined where nothing changed. Putting such a text together, or comparing it, would hold the event loop.
  */
-export function* maskedPieces(findings: Findings, text: string, isJson: boolean): Work<readonly string[] | undefined> {
+export function* maskedPieces(
+  findings: Findings,
+  text: readonly string[],
+  isJson: boolean,
+): Work<readonly string[] | undefined> {
   const channel = new Channel([], isJson ? new ArgumentsMasker(findings) : findings.masker());
   const pieces: string[] = [];
-  let compared = 0;
+  /** What went in and has not come out, as long as all that came out is what went in. */
+  let due = '';
   let isSame = true;
   const take = (piece: string): void => {
     pieces.push(piece);
-    isSame &&= text.startsWith(piece, compared);
-    compared += piece.length;
+    isSame &&= due.startsWith(piece);
+    due = isSame ? due.slice(piece.length) : '';
   };
-  // The first look puts together what was read in pieces.
-  yield 'long';
-  for (let at = 0; at < text.length; at += sliceLength) {
-    take(channel.push(text.slice(at, at + sliceLength)));
-    yield;
-  }
+  for (const part of text)
+    for (let at = 0; at < part.length; at += sliceLength) {
+      const slice = part.slice(at, at + sliceLength);
+      if (isSame) due += slice;
+      take(channel.push(slice));
+      yield;
+    }
   take(channel.end());
-  return isSame && compared === text.length ? undefined : pieces;
+  return isSame && due === '' ? undefined : pieces;
 }

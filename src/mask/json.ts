@@ -18,8 +18,7 @@ import { UsageReader } from './usage.ts';
 const nothing = Buffer.alloc(0);
 /** Characters of output that are encoded together. */
 const encodeSlice = 256 * 1024;
-/** Strings from this length on are rewritten in pieces, so many together. */
-const longString = 64 * 1024;
+/** Pieces of a long string that are rewritten together. */
 const piecesTogether = 64;
 /** Structural strings that are remembered, and how long they may be. */
 const mostClean = 64;
@@ -102,8 +101,8 @@ function* applyMasks(
   for (const candidate of candidates) {
     if (candidate.kind === 'drop') candidate.becomes = 'null';
     else if (yield* isMedia(candidate.treatment, candidate.text)) continue;
-    else if (candidate.text.length >= longString) {
-      const pieces = yield* maskedPieces(masks, candidate.text, candidate.treatment === 'json');
+    else if (candidate.pieces !== undefined) {
+      const pieces = yield* maskedPieces(masks, candidate.pieces, candidate.treatment === 'json');
       if (pieces !== undefined) yield* output.replaceString(candidate.start, candidate.end, pieces);
     } else if (candidate.kind !== 'name' && !(isShortStructural(candidate) && clean.has(candidate.text))) {
       settle(candidate, yield* maskedText(masks, candidate.text, candidate.treatment === 'json'));

@@ -28,9 +28,14 @@ export interface Candidate {
   readonly step: string | number;
   /** The decoded text; a number in its digits. */
   readonly text: string;
+  /** The text in the pieces in which it was read, where it is so long that putting it together takes time. */
+  pieces: readonly string[] | undefined;
   /** What the token becomes, as JSON; undefined: it stays. */
   becomes: string | undefined;
 }
+
+/** Strings from this length on are masked in pieces. */
+const longString = 64 * 1024;
 
 /** A scalar member of the outermost object. */
 interface HeaderMember {
@@ -124,6 +129,7 @@ export class TextReader implements JsonHandler {
     const inHeader = isHeader(treatment, this.frame);
     const isClean = inHeader && this.clean?.get(this.name) === text;
     const candidate = isClean ? undefined : this.add('string', start, end, treatment, text);
+    if (candidate !== undefined && text.length >= longString) candidate.pieces = this.lexer!.decodedPieces();
     if (inHeader) this.keepHeader(start, end, candidate);
   }
 
@@ -177,6 +183,7 @@ export class TextReader implements JsonHandler {
       frame: this.frame,
       step: this.step(),
       text,
+      pieces: undefined,
       becomes: undefined,
     };
     this.candidates.push(candidate);
