@@ -54,6 +54,11 @@ describe('a JSON body with a long text', () => {
     expect((await deliver(whole, 'json')).text).toBe(whole.replaceAll(mail, label));
   });
 
+  it('stays byte for byte where nothing is found, escapes of any spelling included', async () => {
+    const whole = body({ content: 'plain 😀 "text" \n1-1-'.repeat(12_000) }).replaceAll('text', 't\\u0065xt');
+    expect((await deliver(whole, 'json')).text).toBe(whole);
+  });
+
   it('has encoded media left alone, and masked where it is not only that', async () => {
     const data = `${'iVBORw0KGgo/'.repeat(20_000)}`;
     const clean = body({ audio: { data } });
