@@ -50,6 +50,18 @@ const requests: Readonly<Record<string, (length: number) => Body>> = {
     chat([{ role: 'user', content: text(length / 1.1, prose.replaceAll('. ', '.\n"')) }]),
   messages: (length) => chat(Array.from({ length: length / 512 }, () => ({ role: 'user', content: text(480) }))),
   'tool arguments': (length) => chat([{ role: 'user', content: 'go on' }, toolCall(length)]),
+  image: (length) => {
+    const url = `data:image/png;base64,${'iVBORw0KGgo/'.repeat(length / 12)}`;
+    return chat([
+      {
+        role: 'user',
+        content: [
+          { type: 'image_url', image_url: { url } },
+          { type: 'text', text: SECRET },
+        ],
+      },
+    ]);
+  },
   digits: (length) => chat([{ role: 'user', content: text(length, '1-1-1-') }]),
 };
 

@@ -105,13 +105,20 @@ export class JsonLexer {
     return this.finish();
   }
 
-  /** The text of the string that was just reported. */
+  /** The text of the string that was just reported. A long one is put together by V8 when somebody first looks into it. */
   decoded(): string {
     if (!this.escaped) return this.text.slice(this.stringStart + 1, this.stringEnd - 1);
     const rest = unescapeJson(this.text.slice(this.partStart, this.stringEnd - 1));
     if (this.parts.length === 0) return rest;
-    // In one step: a long text put behind the others would be copied once more.
-    return [...this.parts, rest].join('');
+    let text = '';
+    for (const part of this.parts) text += part;
+    return text + rest;
+  }
+
+  /** The same in pieces, none of which has to be put together. */
+  decodedPieces(): readonly string[] {
+    if (this.parts.length === 0) return [this.decoded()];
+    return [...this.parts, unescapeJson(this.text.slice(this.partStart, this.stringEnd - 1))];
   }
 
   /** Whether the innermost open object has a member of this name already. */

@@ -1,11 +1,12 @@
 /**
  * Long work in slices. A worker is a generator that yields wherever it may be interrupted (at least every half millisecond
- * or so of work); small work never yields and is answered synchronously.
+ * or so of work); small work never yields and is answered synchronously. It yields `'long'` before a step that cannot be cut
+ * and takes longer (putting megabytes together): such a step gets a turn of its own.
  *
  * All work of a process shares one pacer: whatever the number of bodies, a turn of the event loop gives them one slice
  * when they begin and one slice when they go on.
  */
-export type Work<T> = Generator<undefined, T, undefined>;
+export type Work<T> = Generator<'long' | undefined, T, undefined>;
 
 /** Asked between slices; true: nobody waits for the result any more. */
 export type Cancelled = () => boolean;
@@ -126,14 +127,14 @@ function stepUntil<T>(
   until: number,
   now: () => number,
   cancelled: Cancelled | undefined,
-): IteratorResult<undefined, T> {
+): IteratorResult<'long' | undefined, T> {
   if (cancelled?.()) {
     work.return(undefined as T);
     throw new Abandoned();
   }
   for (;;) {
     const step = work.next();
-    if (step.done || now() >= until) return step;
+    if (step.done || step.value === 'long' || now() >= until) return step;
   }
 }
 

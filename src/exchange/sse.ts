@@ -50,6 +50,7 @@ export class SseFraming {
     if (this.quick(bytes)) return length;
     let { lineEmpty, afterCr, eventBytes } = this;
     let complete = 0;
+    let lineFrom = 0;
     for (let i = 0; i < length; i++) {
       const byte = bytes[i]!;
       eventBytes++;
@@ -60,12 +61,17 @@ export class SseFraming {
         else continue;
       } else if (byte === LF || byte === CR) {
         afterCr = byte === CR;
+        lineFrom = i + 1;
         if (lineEmpty) complete = i + 1;
         lineEmpty = true;
         if (complete !== i + 1) continue;
       } else {
         lineEmpty = false;
         afterCr = false;
+        if (i - lineFrom < nearLength) continue;
+        const end = lineEnd(bytes, i);
+        eventBytes += end - i - 1;
+        i = end - 1;
         continue;
       }
       this.checkSize(eventBytes);
@@ -92,6 +98,10 @@ export class SseFraming {
 }
 
 const nothing = Buffer.alloc(0);
+/** From here on the end of a line is not looked for byte by byte: a call costs as much as some hundred bytes. */
+const nearLength = 1024;
+/** How far one such call looks: a text without one of the two line ends must not be read to its end for each line. */
+const windowLength = 8 * 1024;
 
 /** The text of complete events. */
 export function sseText(bytes: Buffer): string {
@@ -103,7 +113,7 @@ export function sseText(bytes: Buffer): string {
 /** Where the event that begins at `from` ends, its blank line included; the text's end when there is none. */
 export function sseEventEnd(text: string, from: number): number {
   for (let line = from; line < text.length; ) {
-    const end = lineEnd(text, line);
+    const end = textLineEnd(text, line);
     const next = afterLineEnd(text, end);
     if (end === line) return next;
     line = next;
@@ -123,7 +133,7 @@ export interface SseLine {
 export function sseLines(event: string): SseLine[] {
   const lines: SseLine[] = [];
   for (let at = 0; at < event.length; ) {
-    const end = lineEnd(event, at);
+    const end = textLineEnd(event, at);
     const next = afterLineEnd(event, end);
     lines.push(sseLine(event.slice(at, end), event.slice(end, next)));
     at = next;
@@ -168,10 +178,24 @@ export function withSseData(lines: readonly SseLine[], data: string): string {
   return event;
 }
 
-function lineEnd(text: string, from: number): number {
-  for (let i = from; i < text.length; i++) {
+/** The place of the first LF or CR of a text from `from` on; its end where there is none. */
+export function textLineEnd(text: string, from: number): number {
+  const near = Math.min(text.length, from + nearLength);
+  for (let i = from; i < near; i++) {
     const c = text.charCodeAt(i);
     if (c === LF || c === CR) return i;
+  }
+  return lineEnd(text, near);
+}
+
+/** The same, for what is likely far away. */
+function lineEnd(text: string | Buffer, from: number): number {
+  for (let at = from; at < text.length; at += windowLength) {
+    const window = typeof text === 'string' ? text.slice(at, at + windowLength) : text.subarray(at, at + windowLength);
+    const lf = window.indexOf('\n');
+    const cr = (lf < 0 ? window : window.slice(0, lf)).indexOf('\r');
+    if (cr >= 0) return at + cr;
+    if (lf >= 0) return at + lf;
   }
   return text.length;
 }

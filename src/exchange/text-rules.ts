@@ -2,6 +2,8 @@
  * Which strings of a body are text. Everything is, unless a format's table names it: a field that we have never heard of
  * is masked like content. The table is a list of paths (`choices[#].delta.role`) with a treatment each.
  */
+import type { Work } from './pace.ts';
+
 export type Treatment =
   /** A piece of one text that goes on in later events (in a body that is not a stream: one text). The default. */
   | 'channel'
@@ -105,10 +107,12 @@ function deep(treatment: Treatment): Draft {
 }
 
 const shortestBinary = 256;
+/** Characters looked at in one step: some tenth of a millisecond. */
+const sliceLength = 64 * 1024;
 
 /** Encoded media: masked nowhere, and no words. */
-export function isMedia(treatment: Treatment, text: string): boolean {
-  return treatment === 'binary' && text.length >= shortestBinary && isBase64(text);
+export function* isMedia(treatment: Treatment, text: string): Work<boolean> {
+  return treatment === 'binary' && text.length >= shortestBinary && (yield* isBase64(text));
 }
 
 export function isStructural(treatment: Treatment): boolean {
@@ -139,10 +143,15 @@ export function numberLeftAlone(treatment: Treatment, raw: string): boolean {
 const dataUrl = /^data:[\w.+-]{1,64}\/[\w.+-]{1,128}(?:;[\w=.+-]{1,64}){0,4};base64,/;
 
 /** The whole text is checked: a note in clear text behind an image's beginning is text. */
-function isBase64(text: string): boolean {
-  const from = dataUrl.exec(text.slice(0, 1024))?.[0].length ?? 0;
-  for (let i = from; i < text.length; i++) if (base64[text.charCodeAt(i)] !== 1) return false;
-  return true;
+function* isBase64(text: string): Work<boolean> {
+  if (text.length > sliceLength) yield 'long';
+  let at = dataUrl.exec(text.slice(0, 1024))?.[0].length ?? 0;
+  for (;;) {
+    const end = Math.min(text.length, at + sliceLength);
+    for (; at < end; at++) if (base64[text.charCodeAt(at)] !== 1) return false;
+    if (at === text.length) return true;
+    yield;
+  }
 }
 
 const base64 = new Uint8Array(128);

@@ -7,7 +7,12 @@ const sliceBytes = 256 * 1024;
 /** The text of UTF-8 bytes, or undefined when they are not valid UTF-8. A byte order mark stays in the text. */
 export function* decodeUtf8(bytes: Uint8Array): Work<string | undefined> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (isAscii(buffer)) return buffer.toString('latin1');
+  if (buffer.length > sliceBytes) yield 'long';
+  if (isAscii(buffer)) {
+    const text = buffer.toString('latin1');
+    if (buffer.length > sliceBytes) yield;
+    return text;
+  }
   const parts: string[] = [];
   for (let from = 0; from < buffer.length; ) {
     const to = characterStart(buffer, Math.min(buffer.length, from + sliceBytes));
@@ -17,7 +22,11 @@ export function* decodeUtf8(bytes: Uint8Array): Work<string | undefined> {
     from = to;
     if (from < buffer.length) yield;
   }
-  return parts.length === 1 ? parts[0]! : parts.join('');
+  if (parts.length === 1) return parts[0]!;
+  yield 'long';
+  const text = parts.join('');
+  yield;
+  return text;
 }
 
 /** Reads UTF-8 that arrives in pieces cut anywhere. */

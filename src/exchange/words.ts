@@ -8,6 +8,9 @@ const sliceValues = 500;
 const shortestNumber = 7;
 /** What an id, a role or an enumeration looks like; a structural string that does not is words. */
 const structuralShape = /^[A-Za-z0-9_.:/-]{0,128}$/;
+const longestStructural = 128;
+/** Texts from this length on are worth a slice of their own for what looks into them. */
+const longText = 64 * 1024;
 
 /** A place in an object or array that is being walked. */
 interface Walk {
@@ -20,7 +23,8 @@ interface Walk {
 /** Collects all that could carry words in a value, in the order of the document, joined by newlines. */
 export class Words {
   private parts: string[] = [];
-  /** Joined bundles of parts: one join of a million small strings would hold the event loop. */
+  private partsLength = 0;
+  /** Joined bundles of parts, and long texts: one join of a million small strings would hold the event loop. */
   private readonly bundles: string[] = [];
   private seen = 0;
 
@@ -45,33 +49,56 @@ export class Words {
         const name = names[next]!;
         if (name === except && stack.length === 1) continue;
         const inner = memberRule(walk.rule, name);
-        if (inner === walk.rule.otherMembers) this.parts.push(name);
+        if (inner === walk.rule.otherMembers) this.push(name);
         yield* this.one((walk.value as JsonObject)[name]!, inner, stack);
       }
     }
   }
 
   add(text: string): void {
-    if (text !== '') this.parts.push(text);
+    if (text !== '') this.push(text);
   }
 
+  /** A text of more than `longText` characters is not copied together: V8 does that when a rule first reads it, and few do. */
   text(): string {
     this.bundle();
-    return joined(this.bundles);
+    const { bundles } = this;
+    if (bundles.length < 2) return bundles[0] ?? '';
+    if (bundles.reduce((sum, { length }) => sum + length, 0) <= longText) return bundles.join('\n');
+    let text = bundles[0]!;
+    for (let i = 1; i < bundles.length; i++) text += `\n${bundles[i]!}`;
+    return text;
+  }
+
+  private push(text: string): void {
+    if (text.length > longText) {
+      this.bundle();
+      this.bundles.push(text);
+      return;
+    }
+    this.parts.push(text);
+    this.partsLength += text.length;
+    if (this.partsLength > longText) this.bundle();
   }
 
   private bundle(): void {
-    if (this.parts.length === 0) return;
-    this.bundles.push(joined(this.parts));
+    const { parts } = this;
+    if (parts.length === 0) return;
+    // Array.prototype.join copies a single text as well.
+    this.bundles.push(parts.length === 1 ? parts[0]! : parts.join('\n'));
     this.parts = [];
+    this.partsLength = 0;
   }
 
   private *one(value: JsonValue, rule: RuleNode, stack: Walk[]): Work<void> {
     if (typeof value === 'string') {
-      if (isMedia(rule.treatment, value)) return;
-      if (isStructural(rule.treatment) && structuralShape.test(value)) return;
+      if (yield* isMedia(rule.treatment, value)) return;
+      if (isStructural(rule.treatment) && value.length <= longestStructural && structuralShape.test(value)) return;
       // Escapes would hide words in a JSON text inside a string: read it, where it can be read.
-      if (rule.treatment === 'json' && value.includes('\\')) {
+      if (rule.treatment === 'json') {
+        // Looking into it puts it together.
+        if (value.length > longText) yield 'long';
+        if (!value.includes('\\')) return this.add(value);
         const inner = yield* parsingJson(value);
         yield;
         if (inner.ok) {
@@ -83,13 +110,8 @@ export class Words {
     } else if (typeof value === 'number' || typeof value === 'bigint') {
       const digits = String(value);
       if (numberLeftAlone(rule.treatment, digits)) return;
-      if (digits.length >= shortestNumber) this.parts.push(digits);
+      if (digits.length >= shortestNumber) this.push(digits);
     } else if (Array.isArray(value)) stack.push({ value, names: undefined, rule, next: 0 });
     else if (isJsonObject(value)) stack.push({ value, names: Object.keys(value), rule, next: 0 });
   }
-}
-
-/** Array.prototype.join copies a single text as well, and a text can be megabytes. */
-function joined(texts: readonly string[]): string {
-  return texts.length === 1 ? texts[0]! : texts.join('\n');
 }

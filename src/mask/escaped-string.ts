@@ -93,3 +93,9 @@ export function jsonInside(text: string): string {
   }
   return text;
 }
+
+/** Where a piece of a text may end that should end at `end`: not between the halves of a surrogate pair. */
+export function wholeEnd(text: string, end: number): number {
+  if (end >= text.length) return text.length;
+  return (text.charCodeAt(end - 1) & 0xfc00) === 0xd800 ? end + 1 : end;
+}

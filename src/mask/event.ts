@@ -3,10 +3,11 @@ import type { Format } from '../exchange/format.ts';
 import { lexSlice } from '../exchange/json.ts';
 import { JsonLexer } from '../exchange/json-lexer.ts';
 import type { Work } from '../exchange/pace.ts';
-import { isStructural } from '../exchange/text-rules.ts';
+import { isMedia, isStructural } from '../exchange/text-rules.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { type Channel, maskedText } from './channel.ts';
 import { Channels } from './channels.ts';
+import { jsonInside, wholeEnd } from './escaped-string.ts';
 import type { Findings } from './findings.ts';
 import { type Candidate, type Frame, isOutermost, pathOf, TextReader } from './text-reader.ts';
 import type { UsageReader } from './usage.ts';
@@ -69,11 +70,8 @@ export class EventMasker {
       if (!isStructural(candidate.treatment)) yield* this.decide(channels, candidate, header, pieces);
     const carriers = this.endChannels(channels, reader, final, pieces);
     const only = pieces.size === 1 ? onlyPiece(reader, pieces.keys().next().value) : undefined;
-    for (const { last, text } of pieces.values()) {
-      if (text.length > lexSlice) yield;
-      settle(last, text);
-    }
-    if (json.length > longEvent) yield;
+    for (const { last, text } of pieces.values()) yield* settleLong(last, text);
+    if (json.length > longEvent) yield 'long';
     return { json: rewritten(json, reader.candidates), carriers, only };
   }
 
@@ -121,6 +119,7 @@ export class EventMasker {
     if (kind === 'name') return;
     if (kind === 'drop') candidate.becomes = 'null';
     else if (kind === 'number') settle(candidate, this.findings!.mask(text));
+    else if (yield* isMedia(treatment, text)) return;
     else if (treatment === 'channel' || treatment === 'json') {
       const channel = channels.channel(pathOf(candidate.frame, candidate.step), treatment === 'json');
       const out = yield* channel.pushLong(text);
@@ -154,6 +153,21 @@ export class EventMasker {
 /** Sets what a candidate becomes, where its text changed. A masked number becomes a quoted string. */
 export function settle(candidate: Candidate, text: string): void {
   if (text !== candidate.text) candidate.becomes = JSON.stringify(text);
+}
+
+/** As `settle`, for a string of any length. */
+function* settleLong(candidate: Candidate, text: string): Work<void> {
+  if (text.length <= longEvent) return settle(candidate, text);
+  yield 'long';
+  if (text === candidate.text) return;
+  let becomes = '"';
+  for (let at = 0; at < text.length; ) {
+    yield;
+    const end = wholeEnd(text, at + longEvent);
+    becomes += jsonInside(text.slice(at, end));
+    at = end;
+  }
+  candidate.becomes = `${becomes}"`;
 }
 
 /** The one piece of a text in an event of which nothing else changes or matters. */

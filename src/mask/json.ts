@@ -3,22 +3,22 @@ import { GrowingBuffer } from '../exchange/growing-buffer.ts';
 import { lexSlice } from '../exchange/json.ts';
 import { JsonLexer } from '../exchange/json-lexer.ts';
 import { type Cancelled, paced, type Work } from '../exchange/pace.ts';
-import { isStructural, type RuleNode } from '../exchange/text-rules.ts';
+import { isMedia, isStructural, type RuleNode } from '../exchange/text-rules.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { decodeUtf8 } from '../exchange/utf8.ts';
 import { maskedPieces, maskedText } from './channel.ts';
 import type { BodyMasker, Released } from './contract.ts';
-import { jsonInside } from './escaped-string.ts';
+import { jsonInside, wholeEnd } from './escaped-string.ts';
 import { maxValues, settle } from './event.ts';
 import type { Findings } from './findings.ts';
+import { joined } from './joined.ts';
 import { type Candidate, TextReader } from './text-reader.ts';
 import { UsageReader } from './usage.ts';
 
 const nothing = Buffer.alloc(0);
 /** Characters of output that are encoded together. */
 const encodeSlice = 256 * 1024;
-/** Strings from this length on are rewritten in pieces, so many together. */
-const longString = 64 * 1024;
+/** Pieces of a long string that are rewritten together. */
 const piecesTogether = 64;
 /** Structural strings that are remembered, and how long they may be. */
 const mostClean = 64;
@@ -100,8 +100,9 @@ function* applyMasks(
   let count = 0;
   for (const candidate of candidates) {
     if (candidate.kind === 'drop') candidate.becomes = 'null';
-    else if (candidate.text.length >= longString) {
-      const pieces = yield* maskedPieces(masks, candidate.text, candidate.treatment === 'json');
+    else if (yield* isMedia(candidate.treatment, candidate.text)) continue;
+    else if (candidate.pieces !== undefined) {
+      const pieces = yield* maskedPieces(masks, candidate.pieces, candidate.treatment === 'json');
       if (pieces !== undefined) yield* output.replaceString(candidate.start, candidate.end, pieces);
     } else if (candidate.kind !== 'name' && !(isShortStructural(candidate) && clean.has(candidate.text))) {
       settle(candidate, yield* maskedText(masks, candidate.text, candidate.treatment === 'json'));
@@ -154,20 +155,12 @@ class Output {
   *finish(): Work<Buffer> {
     yield* this.copy(this.text.length);
     this.encode();
-    const all = Buffer.allocUnsafeSlow(this.parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of this.parts) {
-      at += part.copy(all, at);
-      yield;
-    }
-    return all;
+    return yield* joined(this.parts);
   }
 
   private *copy(to: number): Work<void> {
     for (let from = this.copied; from < to; ) {
-      // Not between the halves of a surrogate pair.
-      const half = this.text.charCodeAt(Math.min(to, from + encodeSlice) - 1) & 0xfc00;
-      const next = Math.min(to, from + encodeSlice + (half === 0xd800 ? 1 : 0));
+      const next = Math.min(to, wholeEnd(this.text, from + encodeSlice));
       this.out += this.text.slice(from, next);
       from = next;
       if (this.out.length < encodeSlice) continue;

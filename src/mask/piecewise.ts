@@ -1,4 +1,6 @@
+import { paced, type Work } from '../exchange/pace.ts';
 import type { BodyMasker, Released } from './contract.ts';
+import { joined } from './joined.ts';
 
 /** Bytes of a stream that are masked together: some 2 ms at most of what is not paced. */
 const PIECE_BYTES = 128 * 1024;
@@ -34,10 +36,16 @@ export class PiecewiseMasker implements BodyMasker {
     const parts: Buffer[] = [];
     let terminal = false;
     for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
-      const released = await this.inner.push(chunk.subarray(at, at + PIECE_BYTES));
+      const released = await paced(pushed(this.inner, chunk.subarray(at, at + PIECE_BYTES)));
       parts.push(released.bytes);
       terminal ||= released.terminal;
     }
-    return { bytes: Buffer.concat(parts), terminal };
+    return { bytes: await paced(joined(parts)), terminal };
   }
+}
+
+/** Even what a masker does at once counts: without this, a chunk whose event is not over would be read in one turn. */
+// biome-ignore lint/correctness/useYield: work of one step.
+function* pushed(inner: BodyMasker, piece: Uint8Array): Work<Released | Promise<Released>> {
+  return inner.push(piece);
 }

@@ -9,6 +9,7 @@ import type { Usage } from '../exchange/facts.ts';
 import { isStrictJson } from '../exchange/json.ts';
 import { unescapeLeniently } from '../exchange/json-escapes.ts';
 import { paced, type Work } from '../exchange/pace.ts';
+import { textLineEnd } from '../exchange/sse.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { Utf8Pieces } from '../exchange/utf8.ts';
 import { Channel, maskedText } from './channel.ts';
@@ -107,11 +108,13 @@ export class PlainMasker implements BodyMasker {
   }
 
   private checkLines(text: string): void {
-    for (const part of text.split(/(?<=[\r\n])/)) {
+    for (let at = 0; at < text.length; ) {
+      const end = textLineEnd(text, at);
       if (this.lineStart.length < 5)
-        this.lineStart = (this.lineStart + part.slice(0, 6)).replace(/^\ufeff/, '').slice(0, 5);
+        this.lineStart = (this.lineStart + text.slice(at, Math.min(end, at + 6))).replace(/^\ufeff/, '').slice(0, 5);
       if (this.lineStart === 'data:') throw new UnreadableBody('a text has lines of an event stream');
-      if (/[\r\n]$/.test(part)) this.lineStart = '';
+      if (end < text.length) this.lineStart = '';
+      at = end + 1;
     }
   }
 }

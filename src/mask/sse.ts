@@ -109,14 +109,14 @@ export class SseMasker implements BodyMasker {
     while (this.at < this.text.length && !this.done) {
       const { at } = this;
       const end = sseEventEnd(this.text, at);
-      if (end - at > longEvent) yield;
+      if (end - at > longEvent) yield 'long';
       yield* this.takeEvent(this.text.slice(at, end), false);
       this.at = end;
       if (!this.done) this.takeKnownShapes();
       if (this.at < this.text.length) yield;
     }
     this.openCr = this.done && this.at === this.text.length && this.text.endsWith('\r');
-    if (this.text.length > longEvent) yield;
+    if (this.text.length > longEvent) yield 'long';
     return this.release(region);
   }
 
@@ -133,19 +133,19 @@ export class SseMasker implements BodyMasker {
 
   /** Masks the event at `at`. `final`: nothing comes after it. */
   private *takeEvent(event: string, final: boolean): Work<void> {
-    if (event.length > longEvent) yield;
+    if (event.length > longEvent) yield 'long';
     const lines = yield* this.maskLines(sseLines(event));
-    if (event.length > longEvent) yield;
+    if (event.length > longEvent) yield 'long';
     // A blank line by itself may be the LF of a CRLF that the transport cut.
     if (lines[0] !== undefined && lines[0].field !== 'blank') this.eol = lines[0].eol || this.eol;
     const data = sseData(lines);
     const masked = yield* this.takeData(data ?? '', final);
-    if (event.length > longEvent) yield;
+    if (event.length > longEvent) yield 'long';
     const lineTexts = lines.map(bytesOf).join('');
     const became = masked.json === (data ?? '') ? lineTexts : withSseData(lines, masked.json);
     const place = lines.findIndex((line) => line.field === 'data');
     const before = this.carried(masked.carriers, lines[place]?.prefix ?? 'data: ');
-    if (event.length > longEvent) yield;
+    if (event.length > longEvent) yield 'long';
     if (before !== '' || became !== event) this.replace(this.at, this.at + event.length, before + became);
     if (masked.only === undefined || lineTexts !== event || lines[place]!.text !== data) return;
     const from = lines.slice(0, place).map(bytesOf).join('').length + lines[place]!.prefix.length;

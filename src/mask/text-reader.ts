@@ -1,14 +1,7 @@
 /** Finds in a JSON text everything that a mask may have to change, and what it says about the stream. */
 import type { PathStep } from '../exchange/format.ts';
 import type { JsonHandler, JsonLexer } from '../exchange/json-lexer.ts';
-import {
-  isMedia,
-  isStructural,
-  memberRule,
-  numberLeftAlone,
-  type RuleNode,
-  type Treatment,
-} from '../exchange/text-rules.ts';
+import { isStructural, memberRule, numberLeftAlone, type RuleNode, type Treatment } from '../exchange/text-rules.ts';
 
 /** An object or array around a place. */
 export interface Frame {
@@ -35,9 +28,14 @@ export interface Candidate {
   readonly step: string | number;
   /** The decoded text; a number in its digits. */
   readonly text: string;
+  /** The text in the pieces in which it was read, where it is so long that putting it together takes time. */
+  pieces: readonly string[] | undefined;
   /** What the token becomes, as JSON; undefined: it stays. */
   becomes: string | undefined;
 }
+
+/** Strings from this length on are masked in pieces. */
+const longString = 64 * 1024;
 
 /** A scalar member of the outermost object. */
 interface HeaderMember {
@@ -128,10 +126,10 @@ export class TextReader implements JsonHandler {
     // Some servers send an empty finish_reason until there is one.
     if (treatment === 'end' && text !== '') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
-    if (isMedia(treatment, text)) return;
     const inHeader = isHeader(treatment, this.frame);
     const isClean = inHeader && this.clean?.get(this.name) === text;
     const candidate = isClean ? undefined : this.add('string', start, end, treatment, text);
+    if (candidate !== undefined && text.length >= longString) candidate.pieces = this.lexer!.decodedPieces();
     if (inHeader) this.keepHeader(start, end, candidate);
   }
 
@@ -185,6 +183,7 @@ export class TextReader implements JsonHandler {
       frame: this.frame,
       step: this.step(),
       text,
+      pieces: undefined,
       becomes: undefined,
     };
     this.candidates.push(candidate);

@@ -20,6 +20,37 @@ async function refusal(body: unknown, media = json) {
 }
 
 describe('facts about an OpenAI chat request', () => {
+  it('joins texts of any size and number, escaped or not, in their order', async () => {
+    const long = 'say "hé" to 😀\n'.repeat(20_000);
+    const contents = [long, ...Array.from({ length: 3000 }, (_, i) => `short ${i} \t`), '', long, 'end'];
+    const { text, messages, tokens } = await facts({
+      model: 'm',
+      messages: contents.map((content) => ({ role: 'user', content })),
+    });
+    expect(messages.map((message) => message.text)).toEqual(contents);
+    expect(text).toBe(contents.filter((content) => content !== '').join('\n'));
+    expect(tokens).toBe(Math.ceil(text.length / 4));
+  });
+
+  it('leaves encoded media out of the words, but not what only begins like it', async () => {
+    const image = `data:image/png;base64,${'iVBORw0KGgo/'.repeat(20_000)}`;
+    const of = (url: string) =>
+      facts({
+        model: 'm',
+        messages: [
+          {
+            role: 'user',
+            content: [
+              { type: 'image_url', image_url: { url } },
+              { type: 'text', text: 'see' },
+            ],
+          },
+        ],
+      });
+    expect((await of(image)).text).toBe('see');
+    expect((await of(`${image} a note`)).text).toBe(`${image} a note\nsee`);
+  });
+
   it('reads the smallest request', async () => {
     const body = { model: 'demo', messages: hello };
     expect(await facts(body)).toEqual({

@@ -66,6 +66,30 @@ describe('the pacer', () => {
     expect(order).toEqual(['small', 'long']);
   });
 
+  it('gives a step that cannot be cut a turn of its own, whatever came before it', async () => {
+    let at = 0;
+    const due: (() => void)[] = [];
+    const pacer = new Pacer({ now: () => at, nextTurn: (run) => due.push(run), sliceMs: 2 });
+    function* work(): Work<string> {
+      at += 1.5;
+      yield 'long';
+      at += 3;
+      yield 'long';
+      at += 3;
+      return 'done';
+    }
+    const result = pacer.run(work());
+    const turns = [at];
+    while (due.length > 0) {
+      const began = at;
+      for (const run of due.splice(0)) run();
+      turns.push(at - began);
+    }
+    expect(await result).toBe('done');
+    expect(turns).toEqual([1.5, 3, 3]);
+    expect(pacer.waiting).toBe(0);
+  });
+
   it('ends work that nobody waits for, and its clean-up runs', async () => {
     const { pacer, turn, work, isDue } = paced(2);
     let cancelled = false;

@@ -53,6 +53,27 @@ describe('cutting a stream into events', () => {
     expect(regions(chunks)).toEqual(released);
   });
 
+  /** Around the places where the search for a line's end changes its step. */
+  const lengths = [1023, 1024, 1025, 9215, 9216, 9217, 17_408, 20_000];
+
+  it.each(['\n', '\r', '\r\n'])('finds the end of long lines that end with %j, cut anywhere near it', (eol) => {
+    for (const length of lengths) {
+      const first = `data: ${'x'.repeat(length)}${eol}: y${eol}${eol}`;
+      const stream = `${first}data: z${eol}${eol}`;
+      expect(eventsIn(stream)).toEqual([first, `data: z${eol}${eol}`]);
+      expect(sseLines(first).map(({ text }) => text.length)).toEqual([length, 2, 0]);
+      for (let cut = length; cut < first.length; cut++) {
+        // Without the LF of a CRLF: the event is complete before it.
+        const whole = eol === '\r\n' && cut === first.length - 1;
+        expect(regions([stream.slice(0, cut), stream.slice(cut)], 30_000)[0]).toBe(whole ? first.slice(0, cut) : '');
+      }
+      expect(regions([`${first}data`], 30_000)).toEqual([first, 'data']);
+      expect(regions([`${first}data`], first.length)).toEqual([first, 'data']);
+      // The LF of a last CRLF comes by itself.
+      expect(() => regions([`${first}data`], first.length - 2)).toThrow(UnreadableBody);
+    }
+  });
+
   it('bounds one event, not the stream', () => {
     expect(
       regions(
