@@ -97,7 +97,11 @@ describe('two credentials', () => {
       ok: false,
       code: 'token_malformed',
     });
-    const joined = { path: '/', headers: [['authorization', 'Bearer a.b.c, Bearer d.e.f']] as const, joined: true };
+    expect(search(['authorization', 'Bearer a.b.c,Bearer d.e.f'])).toMatchObject({
+      ok: false,
+      code: 'credentials_conflict',
+    });
+    const joined = { path: '/', headers: [['x-api-key', 'a.b.c, d.e.f']] as const, joined: true };
     expect(findCredential(joined)).toMatchObject({ ok: false, code: 'credentials_conflict' });
   });
 });
