@@ -21,13 +21,14 @@ beforeAll(async () => {
     providers: [
       { name: 'corp', issuer: forge.provider.issuer, ...each },
       { name: 'partner', issuer: forge.lenient.issuer, tokenType: 'JWT', ...each },
+      { name: 'down', issuer: forge.down.issuer, ...each },
     ],
   });
   attempt = attempts(stack);
 });
 afterAll(async () => {
   await stack.close();
-  await Promise.all([forge.provider.stop(), forge.lenient.stop()]);
+  await Promise.all([forge.provider.stop(), forge.lenient.stop(), forge.down.stop()]);
 });
 
 const call = (token: string, ...headers: readonly string[]): Buffer => rawRequest(token, { body: BODY, headers });
@@ -80,6 +81,15 @@ describe('a token is refused at the gate, is on the record and not at the model,
     const refusal = { status: 401, code: 'credentials_conflict', detail: 'a comma in authorization' };
     for (const second of [token, await forge.token({ claims: { sub: 'other' } })])
       await refused(refusal, call(token, `Authorization: Bearer ${second}`));
+  });
+
+  test('a provider whose keys cannot be fetched: 503, for it may pass later', async () => {
+    const detail = 'no signing keys of down';
+    const answer = await refused(
+      { status: 503, code: 'keys_unavailable', detail },
+      call(await forge.token({ from: forge.down })),
+    );
+    expect(answer.headers.get('www-authenticate')).toBeUndefined();
   });
 });
 

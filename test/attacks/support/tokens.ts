@@ -16,6 +16,8 @@ export interface Forge {
   readonly provider: TestProvider;
   /** Trusted like `provider`; its access tokens say `typ: JWT`. */
   readonly lenient: TestProvider;
+  /** Trusted like `provider`; its keys cannot be fetched. */
+  readonly down: TestProvider;
   readonly key: SigningKey;
   readonly rsa: SigningKey;
   /** Two of the provider's keys, of one key id. */
@@ -43,10 +45,16 @@ export async function startForge(): Promise<Forge> {
     makeKey('twin'),
     makeKey('first'),
   ]);
-  const [provider, lenient] = await Promise.all([TestProvider.start(key, rsa, one, two), TestProvider.start(key)]);
+  const [provider, lenient, down] = await Promise.all([
+    TestProvider.start(key, rsa, one, two),
+    TestProvider.start(key),
+    TestProvider.start(key),
+  ]);
+  down.answers['/jwks'] = (_request, response) => response.writeHead(500).end();
   return {
     provider,
     lenient,
+    down,
     key,
     rsa,
     twins: [one, two],
