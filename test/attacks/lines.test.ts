@@ -24,7 +24,7 @@ const code = new Map(files.map((file) => [file, testsIn(file)]));
 
 /** Whether the text begins a call or a row of a table: names of tests do. */
 const has = (file: string, name: string): boolean =>
-  new RegExp(`[([]\\s*(['"\`])${RegExp.escape(name)}\\1`).test(code.get(file) ?? '');
+  new RegExp(`[([]\\s*(['"\`])${name.replaceAll(/[^\w\s]/g, '\\$&')}\\1`).test(code.get(file) ?? '');
 
 /** The tests that are named and that no file has. */
 const missing = (tests: Tests): string[] =>

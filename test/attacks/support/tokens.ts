@@ -110,6 +110,7 @@ const issuer =
     token({ claims: { iss: change(provider.issuer) } });
 
 const NOT_LISTED = 'the algorithm is not on the list';
+const NO_KEY = 'no key of the provider verifies it';
 const FORGED = 'the signature does not verify';
 const CRITICAL = 'critical header extensions are not supported';
 const NO_DATE = 'exp or iat is missing or not a date in seconds';
@@ -129,13 +130,8 @@ const SIGNATURES: readonly Attack[] = [
   ['alg nOnE', unsigned('nOnE', 'AAAA'), 'token_invalid', NOT_LISTED],
   ['an empty signature', unsigned('ES256', ''), 'token_malformed', 'the signature is empty'],
   ['HS256 keyed with the RSA public key', signedWithPublicKey, 'token_invalid', NOT_LISTED],
-  ['RS256 and an EC key', header({ alg: 'RS256' }), 'token_invalid', 'no key'],
-  [
-    'ES256 and an RSA key',
-    ({ token, rsa }) => token({ key: rsa, header: { alg: 'ES256' } }),
-    'token_invalid',
-    'no key',
-  ],
+  ['RS256 and an EC key', header({ alg: 'RS256' }), 'token_invalid', NO_KEY],
+  ['ES256 and an RSA key', ({ token, rsa }) => token({ key: rsa, header: { alg: 'ES256' } }), 'token_invalid', NO_KEY],
   [
     'the key id of two keys, and neither’s signature',
     ({ token, attacker }) => token({ key: { ...attacker, kid: 'twin' } }),
@@ -155,8 +151,8 @@ const HEADERS: readonly Attack[] = [
     FORGED,
   ],
   ['its own certificate in x5c', ownKey(() => ({ x5c: ['MIIB'] })), 'token_invalid', FORGED],
-  ['a path as key id', header({ kid: '../../../../dev/null' }), 'token_invalid', 'no key'],
-  ['SQL as key id', header({ kid: "x' UNION SELECT 'key" }), 'token_invalid', 'no key'],
+  ['a path as key id', header({ kid: '../../../../dev/null' }), 'token_invalid', NO_KEY],
+  ['SQL as key id', header({ kid: "x' UNION SELECT 'key" }), 'token_invalid', NO_KEY],
   ['a key id of 10 kB', header({ kid: 'k'.repeat(10_000) }), 'token_invalid', 'the key id is not a short string'],
   ['an unknown crit', header({ crit: ['x'], x: 1 }), 'token_invalid', CRITICAL],
   ['b64: false', header({ crit: ['b64'], b64: false }), 'token_invalid', CRITICAL],
