@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+// Attacks on one part alone: the real servers are met in the other files of test/attacks.
+const ATTACKS_ON_A_PART = 'test/attacks/{lines,saml*,tokens,token-*}.test.ts';
+
 // Two projects: `fast` needs nothing but Node; `e2e` starts real servers, one file at a time (two shared cores).
 export default defineConfig({
   test: {
@@ -7,7 +10,7 @@ export default defineConfig({
       {
         test: {
           name: 'fast',
-          include: ['test/unit/**/*.test.ts', 'test/property/**/*.test.ts'],
+          include: ['test/unit/**/*.test.ts', 'test/property/**/*.test.ts', ATTACKS_ON_A_PART],
           testTimeout: 20_000,
           hookTimeout: 30_000,
           maxWorkers: 2,
@@ -17,6 +20,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts', 'test/attacks/**/*.test.ts'],
+          exclude: [ATTACKS_ON_A_PART],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,

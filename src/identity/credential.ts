@@ -33,7 +33,9 @@ export function findCredential(request: CredentialCarrier): CredentialSearch {
     if (value === '') continue;
     if (seen.has(name)) return refuse('credentials_conflict', `two ${name} headers`);
     seen.add(name);
-    if (request.joined && value.includes(',')) return refuse('credentials_conflict', `a comma in ${name}`);
+    // Envoy joins Authorization headers even where it sends all others as they came.
+    if ((request.joined || name === 'authorization') && value.includes(','))
+      return refuse('credentials_conflict', `a comma in ${name}`);
     const found = name === 'authorization' ? bearer(value) : value;
     if (found === undefined || !/^[\x21-\x7e]+$/.test(found))
       return refuse('token_malformed', `${name} is not a bearer token`);

@@ -144,7 +144,7 @@ describe('two credentials', () => {
     ['in two Authorization headers', ['Authorization: Bearer another']],
     ['in two kinds of header', ['X-Api-Key: another']],
   ])('%s: 401', async (_name, headers) => {
-    await attempt.refused({ status: 401 }, call({ headers }));
+    await attempt.refused({ status: 401, code: 'credentials_conflict' }, call({ headers }));
   });
   test('one in the query: 401', async () => {
     const path = '/v1/chat/completions?api_key=another';

@@ -27,7 +27,9 @@ export function sendRaw(port: number, ...parts: readonly (string | Buffer)[]): P
     socket.setTimeout(PATIENCE_MS, done);
     socket.on('data', (chunk) => chunks.push(chunk));
     socket.on('end', done);
-    socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' ? done() : reject(error)));
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'ECONNRESET' || error.code === 'EPIPE' ? done() : reject(error),
+    );
     for (const part of parts) socket.write(typeof part === 'string' ? Buffer.from(part, 'latin1') : part);
   });
 }

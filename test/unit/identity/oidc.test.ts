@@ -98,24 +98,6 @@ describe('a good access token', () => {
     expect((await identified({ groups: ['x', 'ml-eng'] }, {}, { teams })).team).toBe('ml-platform');
     expect((await identified({ groups: ['x'] }, {}, { teams })).team).toBeUndefined();
   });
-
-  test('of two issuers with the same sub makes two people', async () => {
-    const otherKey = await makeKey('other');
-    const other = await TestProvider.start(otherKey);
-    try {
-      const both = configFor(provider);
-      const second = { ...configFor(other).providers[0]!, name: 'partner' };
-      const identifier = identifierOf({ ...both, providers: [...both.providers, second] }, now);
-      const ours = callerOf(await identifier.identify(bearer(await tokenOf(provider, { key }))));
-      const theirs = callerOf(await identifier.identify(bearer(await tokenOf(other, { key: otherKey }))));
-      expect([ours.subject, theirs.subject]).toEqual(['jane', 'jane']);
-      expect([ours.provider, theirs.provider]).toEqual(['corp', 'partner']);
-      const crossed = await identifier.identify(bearer(await tokenOf(provider, { key: otherKey })));
-      expect(crossed).toMatchObject({ ok: false, reason: 'token_invalid' });
-    } finally {
-      await other.stop();
-    }
-  });
 });
 
 describe('a token that was verified before', () => {

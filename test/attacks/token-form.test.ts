@@ -1,7 +1,8 @@
+/** attacks.md, "Tokens (JWT)": the form of a token, and two at once. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findCredential } from '../../../src/identity/credential.ts';
-import { type Gate, gateOf, goodHeader, goodText as goodTextOf, reasonFor as reasonOf } from './gate.ts';
-import { encode, makeKey, type SigningKey, signRaw, TestProvider, tokenOf } from './provider.ts';
+import { findCredential } from '../../src/identity/credential.ts';
+import { encode, makeKey, type SigningKey, signRaw, TestProvider, tokenOf } from '../unit/identity/provider.ts';
+import { type Gate, gateOf, goodHeader, goodText as goodTextOf, reasonFor as reasonOf } from './support/token-gate.ts';
 
 let key: SigningKey;
 let provider: TestProvider;
@@ -96,7 +97,11 @@ describe('two credentials', () => {
       ok: false,
       code: 'token_malformed',
     });
-    const joined = { path: '/', headers: [['authorization', 'Bearer a.b.c, Bearer d.e.f']] as const, joined: true };
+    expect(search(['authorization', 'Bearer a.b.c,Bearer d.e.f'])).toMatchObject({
+      ok: false,
+      code: 'credentials_conflict',
+    });
+    const joined = { path: '/', headers: [['x-api-key', 'a.b.c, d.e.f']] as const, joined: true };
     expect(findCredential(joined)).toMatchObject({ ok: false, code: 'credentials_conflict' });
   });
 });

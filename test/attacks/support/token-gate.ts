@@ -3,7 +3,15 @@ import { expect } from 'vitest';
 import type { Identifier } from '../../../src/identity/caller.ts';
 import type { IdentityConfig } from '../../../src/identity/config.ts';
 import { inspectToken } from '../../../src/identity/inspect.ts';
-import { bearer, configFor, epoch, goodClaims, identifierOf, partsOf, type TestProvider } from './provider.ts';
+import {
+  bearer,
+  configFor,
+  epoch,
+  goodClaims,
+  identifierOf,
+  partsOf,
+  type TestProvider,
+} from '../../unit/identity/provider.ts';
 
 /** What refuses the tokens, and its config, from which the report for developers is made. */
 export interface Gate {

@@ -1,7 +1,7 @@
+/** attacks.md, "Tokens (JWT)": algorithm, signature, header and claims; each token is held against the gate and inspect-token. */
 import { createHmac } from 'node:crypto';
 import { type CryptoKey, exportSPKI, importJWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Gate, gateOf, goodHeader, goodText as goodTextOf, reasonFor as reasonOf } from './gate.ts';
 import {
   atEpoch,
   audience,
@@ -13,7 +13,8 @@ import {
   signRaw,
   TestProvider,
   tokenOf,
-} from './provider.ts';
+} from '../unit/identity/provider.ts';
+import { type Gate, gateOf, goodHeader, goodText as goodTextOf, reasonFor as reasonOf } from './support/token-gate.ts';
 
 let key: SigningKey;
 let rsa: SigningKey;

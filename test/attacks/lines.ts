@@ -1,0 +1,187 @@
+/**
+ * What is to be thrown at the identity layer, item by item, and the tests that throw it. An item without a test fails
+ * `lines.test.ts`, and so does a test that is named here and gone.
+ */
+
+/** File in this folder → names of its tests, as they are written there or in the table that it takes them from. */
+export type Tests = Readonly<Record<string, readonly string[]>>;
+
+const gate = (...names: readonly string[]): Tests => ({ 'tokens-gate.test.ts': names });
+const keys = (...names: readonly string[]): Tests => ({ 'token-keys.test.ts': names });
+const signed = (...names: readonly string[]): Tests => ({ 'saml.test.ts': names });
+const xml = (...names: readonly string[]): Tests => ({ 'saml-xml.test.ts': names });
+const rules = (...names: readonly string[]): Tests => ({ 'saml-rules.test.ts': names });
+
+const TOKENS: readonly (readonly [item: string, tests: Tests])[] = [
+  ['none', gate('alg none', 'alg none with a signature')],
+  ['None', gate('alg None')],
+  ['nOnE', gate('alg nOnE')],
+  ['empty signature', gate('an empty signature')],
+  ['HS256 keyed with the RSA public key', gate('HS256 keyed with the RSA public key')],
+  ['algorithm and key type mismatched', gate('RS256 and an EC key', 'ES256 and an RSA key')],
+  [
+    'two keys with one kid',
+    {
+      ...gate(
+        'the key id of two keys, and neither’s signature',
+        'the key id of two keys, signed by the first',
+        'the key id of two keys, signed by the second',
+      ),
+      ...keys('two of one key id are each tried'),
+    },
+  ],
+  ['embedded jwk', gate('its own key in jwk')],
+  ['embedded jku', gate('its own key at jku', 'keys that a token names are never fetched')],
+  ['embedded x5u', gate('its own certificate at x5u', 'keys that a token names are never fetched')],
+  ['embedded x5c', gate('its own certificate in x5c')],
+  ['kid as a path', gate('a path as key id')],
+  ['kid as SQL', gate('SQL as key id')],
+  ['kid of 10 kB', gate('a key id of 10 kB')],
+  ['unknown crit', gate('an unknown crit')],
+  ['b64:false', gate('b64: false')],
+  ['nested JWT', gate('a nested JWT by its header', 'a JWT in a JWT')],
+  ['JWE', gate('an encrypted token (JWE)')],
+  ['an ID token as access token', gate('typ of an ID token', 'the claims of an ID token, where typ cannot tell')],
+  ['a wrong typ', gate('typ of a logout token')],
+  [
+    'exp / nbf / iat missing',
+    { ...gate('no exp', 'no iat', 'no nbf'), 'tokens.test.ts': ['no exp', 'no iat', 'no nbf'] },
+  ],
+  ['exp / nbf / iat string', gate('exp as a string', 'iat as a string', 'nbf as a string')],
+  [
+    'exp / nbf / iat float',
+    {
+      ...gate('dates with fractions'),
+      'tokens.test.ts': ['exp with a fraction', 'iat with a fraction', 'nbf with a fraction beyond the leeway'],
+    },
+  ],
+  ['exp / nbf / iat 1e308', gate('exp of 1e308', 'iat of 1e308', 'nbf of 1e308')],
+  [
+    'skew at ± the leeway',
+    {
+      ...gate(
+        'exp just beyond the leeway',
+        'iat just beyond the leeway',
+        'nbf just beyond the leeway',
+        'exp inside the leeway',
+        'nbf at the leeway',
+      ),
+      'tokens.test.ts': ['exp a leeway ago', 'exp just inside the leeway', 'nbf a leeway ahead', 'iat a leeway ahead'],
+    },
+  ],
+  ['aud array', gate('our aud in an array', 'an aud array without us', 'an aud array with an object')],
+  ['aud missing', gate('no aud', 'an empty aud array')],
+  ['aud prefix of ours', gate('a prefix of our aud')],
+  ['iss with slash', gate('iss with a slash')],
+  ['iss in other case', gate('iss in other case')],
+  [
+    'two issuers with the same sub',
+    {
+      ...gate('two issuers with the same sub, who are two callers'),
+      ...keys('of two issuers with the same sub makes two people'),
+    },
+  ],
+  ['duplicate claims', gate('a duplicate claim', 'a duplicate claim, once escaped')],
+  ['__proto__ claim', gate('a __proto__ claim')],
+  [
+    '1 MB token',
+    gate('a length of 1 MB: Envoy takes no headers of more than 60 KiB and ends the connection', 'more than 16 KiB'),
+  ],
+  ['bad base64 padding', gate('base64 padding', 'base64 padding in the claims')],
+  ['two Authorization headers', gate('another Authorization header beside it, even the same')],
+  ['two tokens in one', gate('two tokens in one', 'two tokens in one, by a comma')],
+  [
+    '10,000 random kids',
+    keys(
+      'are fetched once for 10,000 random key ids inside the cooldown, and others do not wait',
+      'are fetched once a cooldown for made-up key ids also while the provider is down',
+    ),
+  ],
+  ['key rotation inside the cooldown', keys('rotated inside the cooldown are refused until it is over, then accepted')],
+  [
+    'JWKS down past the cache',
+    {
+      ...keys('down past the cache: are used through an outage, and no longer than maxAgeSeconds'),
+      ...gate('a provider whose keys cannot be fetched: 503, for it may pass later'),
+    },
+  ],
+  ['JWKS huge', keys('are huge', 'are more than a hundred')],
+  ['JWKS slow', keys('never end', 'never answer')],
+  ['JWKS redirecting', keys('redirect')],
+  [
+    'JWKS at a private address',
+    keys('are said to be at a link-local address', 'are said to be at a mapped private address'),
+  ],
+];
+
+const SAML: readonly (readonly [item: string, tests: Tests])[] = [
+  ['XSW 1', signed('XSW 1: the signed response inside the signature of another')],
+  ['XSW 2', signed('XSW 2: the signed response beside its signature in another')],
+  ['XSW 3', signed('XSW 3: another assertion before the signed one')],
+  ['XSW 4', signed('XSW 4: the signed assertion inside another')],
+  ['XSW 5', signed('XSW 5: the signature moved into another assertion, the signed one behind it')],
+  ['XSW 6', signed('XSW 6: the signature moved into another assertion, the signed one inside it')],
+  ['XSW 7', signed('XSW 7: another assertion in Extensions')],
+  ['XSW 8', signed('XSW 8: the signed assertion as an Object of the signature of another')],
+  ['signature removed', signed('signature removed', 'signature removed from both', 'no SignatureValue')],
+  ['signature empty', signed('signature empty')],
+  ['unsigned assertion in a signed response', signed('an unsigned assertion in a signed response')],
+  [
+    'signed assertion in an unsigned response',
+    signed('signed: %s', 'the assertion good, the response signed by another', 'the response changed that was signed'),
+  ],
+  ['two SignedInfo', signed('two SignedInfo')],
+  ['comment in DigestValue', xml('comment in DigestValue')],
+  ['comment in NameID', xml('comment in NameID (CVE-2025-54419)')],
+  ['duplicate IDs', signed('duplicate IDs', 'duplicate IDs in another spelling and namespace')],
+  ['URI=""', signed('URI=""')],
+  ['XSLT transform', signed('XSLT transform', 'XSLT transform without a stylesheet')],
+  ['DOCTYPE', xml('DOCTYPE')],
+  ['XXE', xml('XXE', 'XXE by parameter entity')],
+  ['billion laughs', xml('billion laughs')],
+  ['CRLF parser differentials (CVE-2025-25292)', xml('a lone CR (CVE-2025-25292)', 'a CR by reference')],
+  [
+    'namespace parser differentials (CVE-2025-25291/25292)',
+    xml('namespaces by DOCTYPE (CVE-2025-25291)', 'a prefix that is bound to something else (CVE-2025-25292)'),
+  ],
+  [
+    'XPath confusion (CVE-2024-45409)',
+    xml('a digest of the changed assertion, in StatusDetail', 'two DigestValue', 'an ID that is an XPath'),
+  ],
+  [
+    'HMAC confusion',
+    signed('HMAC confusion: HMAC-SHA1 with the certificate', 'HMAC confusion: HMAC-SHA256 with the certificate'),
+  ],
+  [
+    'attacker’s certificate in KeyInfo',
+    signed("attacker's certificate in KeyInfo", "attacker's ECDSA certificate in KeyInfo"),
+  ],
+  ['encrypted but unsigned', { 'saml-bearer.test.ts': ['encrypted but unsigned'] }],
+  ['expired', rules('expired', 'assertion expired in a new response', 'confirmation expired')],
+  ['not yet valid', rules('not yet valid', 'NotBefore in the future')],
+  ['audience of another', rules('audience of another', 'audience that begins like ours', 'no audience')],
+  ['Recipient of another', rules('Recipient of another', 'no Recipient')],
+  ['Destination of another', rules('Destination of another', 'no Destination')],
+  ['Issuer of another', rules('Issuer of another', 'Issuer of another in the assertion')],
+  [
+    'replay (also at a second replica)',
+    {
+      'saml-replay.test.ts': [
+        'an assertion is good once',
+        'of twenty at once exactly one is taken',
+        'a second replica that shares the state refuses it, too',
+      ],
+    },
+  ],
+  [
+    'IdP-initiated when it is off',
+    rules(
+      'IdP-initiated: no InResponseTo',
+      'IdP-initiated: without a request of ours nothing is read at all',
+      'an unsolicited assertion in a response to ours',
+    ),
+  ],
+  ['SHA-1', signed('SHA-1', 'SHA-1 as digest')],
+];
+
+export const LINES = { 'Tokens (JWT)': TOKENS, SAML } as const;
