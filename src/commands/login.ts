@@ -52,7 +52,7 @@ export const loginCommand =
           const say = (text: string) => void io.stderr.write(`${escapeControls(text, { keepNewlines: true })}\n`);
           const entry = await interruptible(timeoutMs, async (signal) => {
             const login = await choose(gateway, options.provider, io, signal);
-            await endRenewal(gateway, credentials, say);
+            await endRenewal(gateway, credentials, say, signal);
             return signIn(gateway, login, {
               device: options.device ?? false,
               redirectUri: options.redirectUri,
@@ -86,14 +86,12 @@ type Say = (text: string) => void;
  * Ends the renewal of the sign-in that is to be replaced. Before the new one: many providers take back all that a person
  * granted to a client with one refresh token (RFC 7009, section 2.1), and so would end the new one, too.
  */
-function endRenewal(gateway: Gateway, credentials: Credentials, say: Say): Promise<void> {
-  return credentials.exclusively(async (write) => {
+function endRenewal(gateway: Gateway, credentials: Credentials, say: Say, signal: AbortSignal): Promise<void> {
+  // Locked: a renewal at the same time would bring another refresh token.
+  return credentials.exclusively(async () => {
     const entry = credentials.read().gateways[gateway.url];
-    if (entry?.refreshToken === undefined) return;
-    sayLeft(await revokeRenewal(gateway, entry), say);
-    const { refreshToken: _, ...rest } = entry;
-    write.save(gateway.url, rest);
-  });
+    if (entry !== undefined) sayLeft(await revokeRenewal(gateway, entry), say);
+  }, signal);
 }
 
 /** Best effort: a sign-in does not fail for what is left of the one before. */
