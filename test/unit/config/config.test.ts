@@ -109,13 +109,13 @@ describe('a configuration that holds', () => {
 
 describe('every problem is named with its path, line and column', () => {
   const cases: readonly [string, string, readonly string[]][] = [
-    ['an empty file', '', ['1:1 identity: is missing (object expected)']],
+    ['an empty file', '', ['1:1 identity: is missing']],
     [
       'a provider without audience and algorithms',
       'identity:\n  providers:\n    - name: a\n      issuer: https://id.example\n',
       [
         '3:7 identity.providers[0].audience: is missing',
-        '3:7 identity.providers[0].algorithms: is required: the preset has none',
+        '3:7 identity.providers[0].algorithms: is missing (the preset has none)',
       ],
     ],
     [
