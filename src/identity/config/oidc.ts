@@ -217,7 +217,7 @@ function presetProblems(section: Options): (readonly [readonly string[], string]
       ? []
       : [[['requiredClaims'], `must give ${oneOf(mustName.claims)} a value: ${mustName.why}`] as const]),
     ...Object.entries(requiredClaims)
-      .filter(([name, wanted]) => wanted === false && preset.requiredClaims?.[name] === undefined)
+      .filter(([name, wanted]) => wanted === false && !Object.hasOwn(preset.requiredClaims ?? {}, name))
       .map(([name]) => [['requiredClaims', name], 'is not of the preset. Write [false] for the value false'] as const),
   ];
 }

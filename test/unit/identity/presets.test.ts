@@ -173,6 +173,7 @@ describe('a claim that a preset requires', () => {
     expect(problems({ guest: false })).toEqual([
       'providers.0.requiredClaims.guest: is not of the preset. Write [false] for the value false',
     ]);
+    expect(problems({ constructor: false })).toHaveLength(1);
     expect(problems({ guest: [false] })).toBeUndefined();
   });
 });
