@@ -143,7 +143,7 @@ function explain(
     return issue.keys.map((key) => ({
       path: pathText([...issue.path, key]),
       ...place([...issue.path, key], true),
-      message: `unknown key${suggestion(key, known)}`,
+      message: `unknown key${suggestion(key, known, nestedKeysAt(schema, issue.path))}`,
     }));
   }
   if (issue.code === 'invalid_union' && issue.input !== undefined && issue.errors.length > 0) {
@@ -153,8 +153,7 @@ function explain(
       return best.flatMap((inner) => explain({ ...inner, path: [...issue.path, ...inner.path] }, schema, place));
   }
   const missing = (issue.code === 'invalid_type' || issue.code === 'invalid_union') && issue.input === undefined;
-  const expected = issue.code === 'invalid_type' ? ` (${issue.expected} expected)` : '';
-  const message = missing ? `is missing${expected}` : issue.message;
+  const message = missing ? 'is missing' : issue.message;
   return [{ path: pathText(issue.path), ...place(issue.path, missing), message: lowerFirst(message) }];
 }
 
@@ -163,19 +162,27 @@ const depth = (issues: readonly z.core.$ZodIssue[]) => Math.max(0, ...issues.map
 const lowerFirst = (text: string) => (/^[A-Z][a-z]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text);
 
 /** Keys that the schema knows at a path; empty where it is not an object with fixed keys. */
-function keysAt(schema: z.core.$ZodType, path: Path): readonly string[] {
+const keysAt = (schema: z.core.$ZodType, path: Path): readonly string[] => Object.keys(shapeAt(schema, path));
+
+/** Keys one level below those, as `groups.required`. */
+const nestedKeysAt = (schema: z.core.$ZodType, path: Path): readonly string[] =>
+  Object.entries(shapeAt(schema, path)).flatMap(([key, inner]) =>
+    Object.keys(shapeAt(inner, [])).map((name) => `${key}.${name}`),
+  );
+
+function shapeAt(schema: z.core.$ZodType, path: Path): z.core.$ZodShape {
   let current: z.core.$ZodType | undefined = unwrap(schema);
   for (const part of path) {
     const def = current?._zod.def as z.core.$ZodTypes['_zod']['def'] | undefined;
     if (def?.type === 'object') current = def.shape[String(part)];
     else if (def?.type === 'array') current = def.element;
     else if (def?.type === 'record') current = def.valueType;
-    else return [];
-    if (current === undefined) return [];
+    else return {};
+    if (current === undefined) return {};
     current = unwrap(current);
   }
   const def = current?._zod.def as z.core.$ZodTypes['_zod']['def'] | undefined;
-  return def?.type === 'object' ? Object.keys(def.shape) : [];
+  return def?.type === 'object' ? def.shape : {};
 }
 
 function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
@@ -185,7 +192,12 @@ function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
   return schema;
 }
 
-function suggestion(key: string, known: readonly string[]): string {
+/** Without case and what divides words: `groups_required` and `groupsRequired` are meant as `groups.required`. */
+const plain = (key: string): string => key.replace(/[._-]/g, '').toLowerCase();
+
+function suggestion(key: string, known: readonly string[], nested: readonly string[]): string {
+  const below = nested.find((name) => plain(name) === plain(key));
+  if (below !== undefined && !known.some((name) => plain(name) === plain(key))) return `; did you mean ${below}?`;
   const [nearest] = known
     .map((name) => ({ name, away: distance(key.toLowerCase(), name.toLowerCase()) }))
     .filter(({ name, away }) => away <= Math.max(1, Math.floor(name.length / 3)))

@@ -18,7 +18,7 @@ import { createTokenIssuer } from '../identity/issued/tokens.ts';
 import { providerHttp } from '../identity/provider-http.ts';
 import { createExaminer, type Examiner } from '../identity/saml/examiner.ts';
 import { createSamlProvider } from '../identity/saml/provider.ts';
-import type { SamlProvider } from '../identity/saml/saml.ts';
+import { SamlFileProblem, type SamlProvider } from '../identity/saml/saml.ts';
 import { SignIns } from '../identity/sign-in/sign-ins.ts';
 import { teamOf } from '../identity/teams.ts';
 import type { Model } from '../models/model.ts';
@@ -171,7 +171,7 @@ async function openSaml(config: Config, needs: SamlNeeds): Promise<ReadonlyMap<s
   const { examiner, publicUrl } = needs;
   const opened = new Map<string, SamlProvider>();
   if (examiner === undefined) return opened;
-  for (const section of config.identity.saml) {
+  for (const [index, section] of config.identity.saml.entries()) {
     const provider = await createSamlProvider(section, {
       ...{ publicUrl, examiner, state: needs.state, now: needs.now },
       tokenEndpoint: `${publicUrl}/oauth/token`,
@@ -180,7 +180,11 @@ async function openSaml(config: Config, needs: SamlNeeds): Promise<ReadonlyMap<s
       teamOf: (name, subject, groups) => teamOf(config.identity.teams, { provider: name, subject, groups }),
     }).catch(async (error: unknown) => {
       await examiner.close();
-      throw new GatewayRefused(`${shownPath(config.file)}: ${error instanceof Error ? error.message : String(error)}`);
+      throw error instanceof SamlFileProblem
+        ? new GatewayRefused(
+            `${shownPath(config.file)}: identity.saml[${index}].${error.key}: ${shownPath(error.file)}: ${error.message}.`,
+          )
+        : error;
     });
     opened.set(section.name, unlessTakenBack(provider, needs.revocations));
   }

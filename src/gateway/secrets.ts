@@ -1,6 +1,7 @@
 /** Secrets that the config names: in files or in the environment, never in the config itself. */
 import { readFile } from 'node:fs/promises';
 import { type Config, shownPath } from '../config.ts';
+import { readServiceAccount } from '../identity/groups/google.ts';
 import { GatewayRefused } from './refused.ts';
 
 export interface SecretSource {
@@ -30,6 +31,13 @@ async function readText(file: string): Promise<string> {
   }
 }
 
+async function checkServiceAccount(file: string, read: ReadSecret): Promise<void> {
+  const text = await read({ file });
+  await readServiceAccount(text).catch((error: unknown) => {
+    throw new Error(`${shownPath(file)}: ${error instanceof Error ? error.message : String(error)}`);
+  });
+}
+
 /** What `sallyport login` may know of each provider, and that all that is secret can be read. Throws GatewayRefused. */
 export async function readSecrets(config: Config, read: ReadSecret): Promise<ReadonlyMap<string, string>> {
   const loginSecrets = new Map<string, string>();
@@ -39,6 +47,8 @@ export async function readSecrets(config: Config, read: ReadSecret): Promise<Rea
       throw new GatewayRefused(`${shownPath(config.file)}: identity.providers[${index}].${path}: ${why}.`);
     };
     if (groups.graph !== undefined) await read(groups.graph.clientSecret).catch(at('groups.graph.clientSecret'));
+    if (groups.google !== undefined)
+      await checkServiceAccount(groups.google.serviceAccountFile, read).catch(at('groups.google.serviceAccountFile'));
     if (login?.clientSecret !== undefined)
       loginSecrets.set(name, await read(login.clientSecret).catch(at('login.clientSecret')));
   }

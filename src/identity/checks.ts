@@ -147,8 +147,16 @@ function checkAzp(claims: Claims, listed: readonly string[]): IdentityRefusal | 
   return fits ? undefined : refuse('token_invalid', 'azp is neither an audience nor an authorized party');
 }
 
-/** What a required claim asks for is there: any value, that value, or one of several; of a list, that it holds one. */
+/** The provider says that nobody has shown to own the address (OpenID Connect Core §5.1). */
+export const isEmailUnverified = ({ email_verified: verified }: Claims): boolean =>
+  verified === false || verified === 'false';
+
+/**
+ * What a required claim asks for is there: any value, that value, or one of several; of a list, that it holds one. An
+ * address that anybody may have typed in (`email_verified: false`) is not.
+ */
 export function holdsRequired(claims: Claims, name: string, wanted: ProviderConfig['requiredClaims'][string]): boolean {
+  if (name === 'email' && isEmailUnverified(claims)) return false;
   const value = claimAt(claims, name);
   if (wanted === true) return value !== undefined && value !== null;
   const accepted: readonly unknown[] = Array.isArray(wanted) ? wanted : [wanted];

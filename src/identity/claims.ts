@@ -1,5 +1,6 @@
 /** Who the verified and checked claims of a token speak of. */
 import type { Caller } from './caller.ts';
+import { isEmailUnverified } from './checks.ts';
 import { claimAt } from './claim-path.ts';
 import type { ProviderConfig, TeamConfig } from './config.ts';
 import type { Groups, GroupsReader } from './groups/groups.ts';
@@ -15,11 +16,8 @@ type Claims = Readonly<Record<string, unknown>>;
 const subjectOf = (claims: Claims, provider: ProviderConfig): string =>
   claimAt(claims, provider.subjectClaim) as string;
 
-const serviceAccount = /^system:serviceaccount:([a-z0-9-]{1,63}):[a-z0-9.-]{1,253}$/;
-
 /**
- * The caller's groups. Kubernetes puts none into tokens; its API server derives these two from the name
- * (https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/), and so do we.
+ * The caller's groups.
  *
  * @param token The access token, for `userinfo`; undefined where there is none.
  */
@@ -29,12 +27,7 @@ export function groupsOf(
   reader: GroupsReader,
   token: string | undefined,
 ): Groups | Promise<Groups> {
-  const namespace = provider.preset === 'kubernetes' ? serviceAccount.exec(String(claims['sub']))?.[1] : undefined;
-  const read =
-    namespace === undefined || 'groups' in claims
-      ? claims
-      : { ...claims, groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`] };
-  return reader.read(read, subjectOf(claims, provider), provider.tokenType === 'id_token' ? undefined : token);
+  return reader.read(claims, subjectOf(claims, provider), provider.tokenType === 'id_token' ? undefined : token);
 }
 
 /**
@@ -55,8 +48,7 @@ function isService(claims: Claims): boolean {
 
 /** Unless the provider says that it is not verified. ID tokens have it in `email` (OpenID Connect Core §5.1), too. */
 function emailOf(claims: Claims, provider: ProviderConfig): string | undefined {
-  const verified = claims['email_verified'];
-  if (verified === false || verified === 'false') return undefined;
+  if (isEmailUnverified(claims)) return undefined;
   const paths = provider.tokenType === 'id_token' ? [provider.emailClaim, 'email'] : [provider.emailClaim];
   return paths
     .map((path) => claimAt(claims, path))

@@ -23,11 +23,9 @@ const team = z
 /** Names of providers that are not in the config: mTLS peers, and none of anybody else's. */
 export const meshProvider = 'mesh';
 
-function refuseRepeats(
-  ctx: z.RefinementCtx,
-  values: readonly (readonly [path: readonly (string | number)[], value: string])[],
-  what: string,
-): void {
+type Placed = readonly [path: readonly (string | number)[], value: string];
+
+function refuseRepeats(ctx: z.RefinementCtx, values: readonly Placed[], what: string): void {
   const seen = new Set<string>();
   for (const [path, value] of values) {
     if (seen.has(value))
@@ -36,13 +34,31 @@ function refuseRepeats(
   }
 }
 
-/** The `identity:` section. The gateway refuses to start without a provider that names issuer, audience and algorithms. */
+/** No provider has both: one of them was mistyped, and refuses all of its tokens. */
+function refuseSlashTwins(ctx: z.RefinementCtx, issuers: readonly Placed[]): void {
+  const seen = new Map<string, string>();
+  for (const [path, issuer] of issuers) {
+    const bare = issuer.replace(/\/$/, '');
+    const before = seen.get(bare) ?? issuer;
+    if (before !== issuer)
+      ctx.addIssue({
+        code: 'custom',
+        path: [...path],
+        message: `the issuer "${issuer}" differs from "${before}" in the slash at its end only: keep the one that tokens say`,
+      });
+    seen.set(bare, before);
+  }
+}
+
+/** The `identity:` section. The gateway refuses to start where nobody could call: without a provider, and without peers. */
 export const identitySection = z
   .strictObject({
     providers: z
       .array(oidcProvider)
       .default([])
-      .describe('OpenID providers whose tokens are accepted. One here or in `saml` at least.'),
+      .describe(
+        'OpenID providers whose tokens are accepted. One here or in `saml` at least, or `peers.allow`. Default: none.',
+      ),
     saml: z.array(samlProvider).default([]).describe('SAML 2.0 identity providers. Default: none.'),
     tokens: tokensSection
       .prefault({})
@@ -65,22 +81,27 @@ export const identitySection = z
       ...section.providers.map((p, i) => [['providers', i, 'name'], p.name] as const),
       ...section.saml.map((p, i) => [['saml', i, 'name'], p.name] as const),
     ];
-    refuseRepeats(ctx, [[[], meshProvider], ...names], 'the name');
-    refuseRepeats(
-      ctx,
-      [
-        ...section.providers.map((p, i) => [['providers', i, 'issuer'], p.issuer] as const),
-        ...section.saml.map((p, i) => [['saml', i, 'entityId'], p.entityId] as const),
-      ],
-      'the issuer',
-    );
+    const issuers = [
+      ...section.providers.map((p, i) => [['providers', i, 'issuer'], p.issuer] as const),
+      ...section.saml.map((p, i) => [['saml', i, 'entityId'], p.entityId] as const),
+      // Asked also where an issuer is missing: that is a problem of its own.
+    ].filter(([, issuer]) => typeof issuer === 'string');
+    refuseRepeats(ctx, names, 'the name');
+    for (const [path] of names.filter(([, name]) => name === meshProvider))
+      ctx.addIssue({ code: 'custom', path: [...path], message: `"${meshProvider}" is reserved for mTLS peers` });
+    refuseRepeats(ctx, issuers, 'the issuer');
+    refuseSlashTwins(ctx, issuers);
     refuseRepeats(
       ctx,
       section.teams.map((t, i) => [['teams', i, 'name'], t.name]),
       'the name',
     );
-    if (names.length === 0)
-      ctx.addIssue({ code: 'custom', path: ['providers'], message: 'must have a provider (or one in `saml`)' });
+    if (names.length === 0 && section.peers.allow.length === 0)
+      ctx.addIssue({
+        code: 'custom',
+        path: ['providers'],
+        message: 'must have a provider (or one in `saml`, or `peers.allow`)',
+      });
     const known = new Set(section.providers.map((p) => p.name));
     section.jwtAuthn.providers.forEach((name, i) => {
       if (!known.has(name))

@@ -1,6 +1,6 @@
 /** What is said about each check of a token, to a developer who wants to know what to change. */
 import type { IdentityRefusal } from './caller.ts';
-import { audiencesOf, holdsRequired, partyClaims, type StaticCheckName } from './checks.ts';
+import { audiencesOf, holdsRequired, isEmailUnverified, partyClaims, type StaticCheckName } from './checks.ts';
 import { claimAt } from './claim-path.ts';
 import type { ClaimPath } from './config/values.ts';
 import type { IdentityConfig, ProviderConfig } from './config.ts';
@@ -84,7 +84,7 @@ const statics: Readonly<Record<StaticCheckName, Explain>> = {
       .filter(([name, wanted]) => !holdsRequired(claims, name, wanted))
       .map(
         ([name, wanted]) =>
-          `${name} is ${show(claimAt(claims, name))}, required is ${wanted === true ? 'any value' : show(wanted)}.`,
+          `${name} is ${show(claimAt(claims, name))}, required is ${wanted === true ? 'any value' : show(wanted)}${name === 'email' && isEmailUnverified(claims) ? ', verified (`email_verified` is false)' : ''}.`,
       )
       .join(' ');
   },

@@ -116,6 +116,11 @@ export function forIdTokens(provider: OidcProvider): OidcProvider | undefined {
   const client = login?.exchange === 'id_token' ? [login.clientId] : [];
   const audience = [...(tokenType === 'id_token' ? [config.audience].flat() : []), ...client];
   if (audience.length === 0) return undefined;
-  const parties = config.authorizedParties && [...config.authorizedParties, ...client];
-  return { ...provider, config: { ...config, tokenType: 'id_token', audience, authorizedParties: parties } };
+  const authorizedParties = config.authorizedParties && [...config.authorizedParties, ...client];
+  const requiredClaims = tokenType === 'id_token' ? config.requiredClaims : withoutAnyAzp(config.requiredClaims);
+  return { ...provider, config: { ...config, tokenType: 'id_token', audience, authorizedParties, requiredClaims } };
 }
+
+/** That there is an `azp` is asked of access tokens (preset `entra`); ID tokens are for their audience, and most have none. */
+const withoutAnyAzp = (required: ProviderConfig['requiredClaims']): ProviderConfig['requiredClaims'] =>
+  Object.fromEntries(Object.entries(required).filter(([name, wanted]) => name !== 'azp' || wanted !== true));

@@ -19,9 +19,7 @@ export function checkType({ header, claims }: ReadToken, provider: ProviderConfi
   // Envoy's jwt_authn tells no header: then the claims decide, whatever the provider's typ is.
   if (!saysNothing || (header !== undefined && provider.tokenType !== 'JWT'))
     return refuse('token_invalid', `typ does not say that it is an access token (${provider.tokenType} expected)`);
-  // Entra ID gives API and client one audience where they are one application; only its access tokens name the client.
-  const isEntraIdToken = provider.preset === 'entra' && !('azp' in claims);
-  return isEntraIdToken || isNoAccessToken(claims)
+  return isNoAccessToken(claims)
     ? refuse('token_invalid', 'an ID, refresh or logout token is not an access token')
     : undefined;
 }

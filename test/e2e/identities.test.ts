@@ -72,6 +72,7 @@ beforeAll(async () => {
         preset: 'google',
         issuer: googleServer.issuer,
         audience: google.provider.audience,
+        requiredClaims: { hd: 'example.com' },
         authorizedParties: [String(google.claims['azp']), google.provider.audience],
         groups: {
           google: { ...directory.section, serviceAccountFile: join(folder, 'google.json') },
@@ -176,7 +177,14 @@ describe('is refused', () => {
     expect(await response.json()).toMatchObject({ error: { code: 'groups_unavailable' } });
   });
 
-  test('as a person of Google with a private account that carries a company address', async () => {
+  test('as a person of Google with a private account, verified, that carries a company address', async () => {
+    expect(google.claims).toMatchObject({ email: 'jsmith@example.com', email_verified: true });
+    const response = await ask(await tokenLike(google, googleServer, { hd: undefined }));
+    expect(response.status).toBe(401);
+    expect(await response.json()).toMatchObject({ error: { code: 'token_invalid' } });
+  });
+
+  test('as a person of Google whose company address is not verified', async () => {
     const response = await ask(await tokenLike(google, googleServer, { email_verified: false }));
     expect(response.status).toBe(401);
     expect(await response.json()).toMatchObject({ error: { code: 'groups_unavailable' } });

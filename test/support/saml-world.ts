@@ -88,7 +88,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     http: createHttp({ trustedHosts: ['127.0.0.1'] }),
     readFile: async (path) => {
       const text = files.get(path);
-      if (text === undefined) throw new Error(`there is no ${path}`);
+      if (text === undefined) throw Object.assign(new Error(`there is no ${path}`), { code: 'ENOENT' });
       return text;
     },
     teamOf: (_provider, _subject, groups) => (groups.includes('ml-eng') ? 'ml-platform' : undefined),

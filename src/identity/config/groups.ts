@@ -68,6 +68,12 @@ export const groupsSection = z.strictObject({
     .describe(
       'Whether a caller whose groups cannot be had is refused (`groups_unavailable`). `false`: they go on with the groups that the token itself says, if any, and rules that deny by group do not see the others. Default true.',
     ),
+  serviceAccountGroups: z
+    .boolean()
+    .optional()
+    .describe(
+      'Add the groups that Kubernetes makes of the name of a service account, `system:serviceaccounts` and `system:serviceaccounts:<namespace>`, where the token has no `groups`. Default: true in the preset `kubernetes`, else false.',
+    ),
   cacheSeconds: z
     .int()
     .min(1)
@@ -110,6 +116,7 @@ export const groupsDefaults = {
   rename: {},
   onlyRenamed: false,
   required: true,
+  serviceAccountGroups: false,
   cacheSeconds: 300,
   cacheEntries: 10_000,
   timeoutMs: 5000,
@@ -117,13 +124,13 @@ export const groupsDefaults = {
 
 /** What of a groups section contradicts itself, as [key, message]. */
 export function groupsProblem(groups: GroupsConfig): readonly [string, string] | undefined {
-  if (groups.source === 'google' && groups.google === undefined) return ['google', 'is required: source is google'];
+  if (groups.source === 'google' && groups.google === undefined) return ['google', 'is missing (source is google)'];
   if (groups.source === 'google' && groups.google?.api === 'directory' && groups.google.adminSubject === undefined)
     return ['google', 'needs adminSubject for the Directory API'];
   if (groups.source === 'entra' && groups.graph === undefined && groups.required)
     return [
       'graph',
-      'is required: Entra ID leaves groups out of tokens when there are more than 200 (or set required: false)',
+      'is missing: Entra ID leaves groups out of tokens when there are more than 200 (or set required: false)',
     ];
   return undefined;
 }

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { type GroupsConfig, groupsDefaults, groupsProblem, groupsSection } from './groups.ts';
 import { type Preset, presetNames, presets } from './presets.ts';
-import { algorithm, claimPath, providerName, safeUrl, secret } from './values.ts';
+import { algorithm, claimPath, isSafeUrl, providerName, safeUrl, secret } from './values.ts';
 
 const keys = z
   .strictObject({
@@ -135,10 +135,10 @@ const options = z.strictObject({
       'OAuth clients whose tokens are taken: `azp`, `client_id`, `appid` or `cid`, whichever the token has; if it has several, all must be named. Default: any.',
     ),
   requiredClaims: z
-    .record(z.string().min(1), z.union([z.literal(true), claimValue, z.array(claimValue).min(1)]))
+    .record(z.string().min(1), z.union([claimValue, z.array(claimValue).min(1)]))
     .optional()
     .describe(
-      'Claims (name or dotted path) that a token must have: `true` for any value, or the value, or a list of which it must be one (of a list claim, hold one). Added to the preset’s.',
+      'Claims (name or dotted path) that a token must have: `true` for any value, or the value, or a list of which it must be one (of a list claim, hold one; `[true]` and `[false]` for these two). `email` counts only where `email_verified` is not false. Added to the preset’s; `false` takes one of those away.',
     ),
   subjectClaim: claimPath
     .optional()
@@ -169,6 +169,7 @@ const options = z.strictObject({
 });
 
 type Options = z.output<typeof options>;
+type RequiredClaim = Exclude<NonNullable<Options['requiredClaims']>[string], false>;
 
 const presetOf = (section: Pick<Options, 'preset'>): Preset => presets[section.preset] ?? presets.generic;
 
@@ -179,22 +180,17 @@ const written = options
   .refine(({ issuer, preset }) => issuer !== undefined || presetOf({ preset }).issuer !== undefined, {
     ...always,
     path: ['issuer'],
-    message: 'is required',
+    message: 'is missing',
   })
   .refine(({ algorithms, preset }) => algorithms !== undefined || presetOf({ preset }).algorithms !== undefined, {
     ...always,
     path: ['algorithms'],
-    message: 'is required: the preset has none',
+    message: 'is missing (the preset has none)',
   })
   .superRefine((section, ctx) => {
     const problem = groupsProblem(groupsIn(section));
     if (problem !== undefined) ctx.addIssue({ code: 'custom', path: ['groups', problem[0]], message: problem[1] });
-    if (section.preset === 'github-actions' && !ownsRepositories(section.requiredClaims ?? {}))
-      ctx.addIssue({
-        code: 'custom',
-        path: ['requiredClaims'],
-        message: `must name ${ownerClaims.join(', ')} with its value: GitHub gives every repository of the world such tokens`,
-      });
+    for (const [key, message] of presetProblems(section)) ctx.addIssue({ code: 'custom', path: [...key], message });
   });
 
 const groupsIn = (section: Options): GroupsConfig => ({
@@ -203,20 +199,50 @@ const groupsIn = (section: Options): GroupsConfig => ({
   ...defined(section.groups),
 });
 
-const ownerClaims = ['repository_owner', 'repository_owner_id', 'repository', 'repository_id', 'enterprise', 'sub'];
-const ownsRepositories = (required: NonNullable<Options['requiredClaims']>): boolean =>
-  ownerClaims.some((name) => name in required && required[name] !== true);
+/** A provider's own issuer counts as its preset: `generic` makes it no less open. */
+const mustNameOf = (section: Options): Preset['mustName'] =>
+  presetOf(section).mustName ??
+  Object.values(presets).find(({ issuer }) => issuer !== undefined && issuer === section.issuer)?.mustName;
+
+/** What of the written contradicts the preset, as [path, message]. */
+function presetProblems(section: Options): (readonly [readonly string[], string])[] {
+  const { issuer, requiredClaims = {} } = section;
+  const preset = presetOf(section);
+  const mustName = mustNameOf(section);
+  const isNamed = mustName?.claims.some((name) => !['undefined', 'boolean'].includes(typeof requiredClaims[name]));
+  const issuerProblem = issuer !== undefined && isSafeUrl(issuer) ? preset.issuerProblem?.(issuer) : undefined;
+  return [
+    ...(issuerProblem === undefined ? [] : [[['issuer'], issuerProblem] as const]),
+    ...(mustName === undefined || isNamed === true
+      ? []
+      : [[['requiredClaims'], `must give ${oneOf(mustName.claims)} a value: ${mustName.why}`] as const]),
+    ...Object.entries(requiredClaims)
+      .filter(([name, wanted]) => wanted === false && !Object.hasOwn(preset.requiredClaims ?? {}, name))
+      .map(([name]) => [['requiredClaims', name], 'is not of the preset. Write [false] for the value false'] as const),
+  ];
+}
+
+const oneOf = (names: readonly string[]): string => `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+
+/** The preset's and the written ones. ID tokens are for their audience, and most have no `azp` (OpenID Connect Core §2). */
+function requiredIn(section: Options, tokenType: Options['tokenType']): Record<string, RequiredClaim> {
+  const { azp, ...others } = presetOf(section).requiredClaims ?? {};
+  const ofPreset = azp === undefined || tokenType === 'id_token' ? others : { azp, ...others };
+  const wanted = Object.entries({ ...ofPreset, ...section.requiredClaims });
+  return Object.fromEntries(wanted.filter((entry): entry is [string, RequiredClaim] => entry[1] !== false));
+}
 
 /** Says everything, presets applied. */
 export const oidcProvider = written.transform((section) => {
   const preset = presetOf(section);
+  const tokenType = section.tokenType ?? preset.tokenType ?? 'at+jwt';
   return {
     ...section,
     // Both are there: see the refinements.
     issuer: section.issuer ?? preset.issuer ?? '',
     algorithms: [...(section.algorithms ?? preset.algorithms ?? [])],
-    tokenType: section.tokenType ?? preset.tokenType ?? 'at+jwt',
-    requiredClaims: { ...preset.requiredClaims, ...section.requiredClaims },
+    tokenType,
+    requiredClaims: requiredIn(section, tokenType),
     subjectClaim: section.subjectClaim ?? preset.subjectClaim ?? 'sub',
     emailClaim: section.emailClaim ?? preset.emailClaim ?? 'email',
     kind: section.kind ?? preset.kind ?? 'auto',

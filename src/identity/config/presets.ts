@@ -1,4 +1,7 @@
-/** What kinds of OpenID providers have in common, so that a config need not say it. Everything can be overridden. */
+/**
+ * What kinds of OpenID providers have in common, so that a config need not say it. Everything can be overridden but what keeps
+ * a provider from being open to the world (`mustName`, `issuerProblem`).
+ */
 import type { z } from 'zod';
 import type { GroupsConfig } from './groups.ts';
 import type { algorithm, ClaimPath } from './values.ts';
@@ -10,8 +13,12 @@ export interface Preset {
   readonly subjectClaim?: ClaimPath;
   readonly emailClaim?: ClaimPath;
   readonly kind?: 'auto' | 'person' | 'service';
-  readonly requiredClaims?: Readonly<Record<string, true | string | number | boolean>>;
+  readonly requiredClaims?: Readonly<Record<string, true | string>>;
   readonly groups?: Partial<GroupsConfig>;
+  /** Of a provider that gives anybody tokens: claims of which `requiredClaims` must give one a value, and why. */
+  readonly mustName?: { readonly claims: readonly string[]; readonly why: string };
+  /** Why an issuer that was written cannot be right. */
+  readonly issuerProblem?: (issuer: string) => string | undefined;
 }
 
 export const presetNames = ['generic', 'okta', 'entra', 'google', 'keycloak', 'kubernetes', 'github-actions'] as const;
@@ -27,8 +34,10 @@ export const presets: Readonly<Record<(typeof presetNames)[number], Preset>> = {
     tokenType: 'JWT',
     subjectClaim: 'oid',
     emailClaim: 'preferred_username',
-    requiredClaims: { tid: true, ver: '2.0' },
+    // API and client have one audience where they are one application: only access tokens name the client.
+    requiredClaims: { tid: true, azp: true, ver: '2.0' },
     groups: { source: 'entra', claims: ['groups', 'roles'] },
+    issuerProblem: entraIssuerProblem,
   },
   // https://developers.google.com/identity/openid-connect/openid-connect: access tokens are opaque, ID tokens are not.
   google: {
@@ -36,6 +45,10 @@ export const presets: Readonly<Record<(typeof presetNames)[number], Preset>> = {
     algorithms: ['RS256'],
     tokenType: 'id_token',
     groups: { source: 'google' },
+    mustName: {
+      claims: ['hd', 'sub', 'email'],
+      why: 'any Google account in the world can get such a token. Write `requiredClaims: {hd: <domain of your organisation>}`; `sub` or `email` for single accounts',
+    },
   },
   // https://www.keycloak.org/docs/latest/server_admin/: RS256, typ JWT, roles below realm_access.
   keycloak: { algorithms: ['RS256'], tokenType: 'JWT', groups: { claims: ['groups', 'realm_access.roles'] } },
@@ -45,6 +58,7 @@ export const presets: Readonly<Record<(typeof presetNames)[number], Preset>> = {
     tokenType: 'JWT',
     kind: 'service',
     requiredClaims: { 'kubernetes.io': true },
+    groups: { serviceAccountGroups: true },
   },
   // https://docs.github.com/actions/reference/security/oidc
   'github-actions': {
@@ -54,5 +68,21 @@ export const presets: Readonly<Record<(typeof presetNames)[number], Preset>> = {
     kind: 'service',
     requiredClaims: { repository: true },
     groups: { claims: ['repository', 'repository_owner'] },
+    mustName: {
+      claims: ['repository_owner', 'repository_owner_id', 'repository', 'repository_id', 'enterprise', 'sub'],
+      why: 'any repository in the world can get such a token. Write `requiredClaims: {repository_owner_id: "<id of your organisation>"}`',
+    },
   },
 };
+
+/** https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference (iss): the tenant of personal accounts. */
+const personalAccounts = '9188040d-6c67-4c5b-b112-36a304b66dad';
+
+function entraIssuerProblem(issuer: string): string | undefined {
+  const [, tenant = ''] = new URL(issuer).pathname.toLowerCase().split('/');
+  if (['common', 'organizations', 'consumers'].includes(tenant))
+    return `is in no token: Entra ID writes the tenant's id where this has "${tenant}". Write https://login.microsoftonline.com/<tenant id>/v2.0`;
+  return tenant === personalAccounts
+    ? 'is the tenant of all personal Microsoft accounts: anybody in the world could call. Write that of your organisation'
+    : undefined;
+}

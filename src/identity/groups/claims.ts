@@ -41,6 +41,19 @@ export function readClaimGroups(claims: Claims, paths: readonly ClaimPath[]): Cl
   return { groups: [...new Set(groups)], problem, overage: saysThereAreMore(claims, paths) };
 }
 
+const serviceAccount = /^system:serviceaccount:([a-z0-9-]{1,63}):[a-z0-9.-]{1,253}$/;
+
+/**
+ * Kubernetes puts no groups into tokens; its API server makes these two of the name
+ * (https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/).
+ */
+export function serviceAccountGroups(claims: Claims): readonly string[] {
+  const { sub } = claims;
+  const namespace = typeof sub === 'string' ? serviceAccount.exec(sub)?.[1] : undefined;
+  if (namespace === undefined || Object.hasOwn(claims, 'groups')) return [];
+  return ['system:serviceaccounts', `system:serviceaccounts:${namespace}`];
+}
+
 /** Whether a path ends at what is not an object, so that what it should lead to cannot be known to be absent. */
 function isCutShort(claims: Claims, path: ClaimPath): boolean {
   let value: unknown = claims;

@@ -1,4 +1,4 @@
-import { importPKCS8, SignJWT } from 'jose';
+import { type CryptoKey, importPKCS8, SignJWT } from 'jose';
 import { claimAt } from '../claim-path.ts';
 import type { GroupsConfig } from '../config/groups.ts';
 import type { ProviderConfig } from '../config.ts';
@@ -68,7 +68,7 @@ function accessTokenFor(config: Google, api: GoogleApi, { now, readSecret }: Gro
     url: config.tokenUrl,
     now,
     form: async () => {
-      const account = readAccount(
+      const account = await readServiceAccount(
         await readSecret({ file: config.serviceAccountFile }).catch((cause: unknown) => {
           throw new GroupsProblem('the service account file cannot be read', { cause });
         }),
@@ -91,25 +91,29 @@ function accessTokenFor(config: Google, api: GoogleApi, { now, readSecret }: Gro
 interface Account {
   readonly email: string;
   readonly keyId: string;
-  readonly key: string;
+  readonly key: CryptoKey;
 }
 
-function readAccount(text: string): Account {
+/** The JSON key file of a service account. Rejects with GroupsProblem, which says nothing of what is in it. */
+export async function readServiceAccount(text: string): Promise<Account> {
   const { type, client_email: email, private_key: key, private_key_id: keyId } = objectIn(text) ?? {};
   if (type !== 'service_account' || typeof email !== 'string' || typeof key !== 'string' || typeof keyId !== 'string')
     throw new GroupsProblem('the service account file is not the JSON key file of a service account');
-  return { email, key, keyId };
+  return {
+    email,
+    keyId,
+    key: await importPKCS8(key, 'RS256').catch((cause: unknown) => {
+      throw new GroupsProblem('the service account file holds no RSA private key', { cause });
+    }),
+  };
 }
 
-async function assertionOf(account: Account, config: Google, scope: string, nowSeconds: number): Promise<string> {
-  const key = await importPKCS8(account.key, 'RS256').catch((cause: unknown) => {
-    throw new GroupsProblem('the service account file holds no RSA private key', { cause });
-  });
+function assertionOf(account: Account, config: Google, scope: string, nowSeconds: number): Promise<string> {
   const jwt = new SignJWT({ scope })
     .setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid: account.keyId })
     .setIssuer(account.email)
     .setAudience(config.tokenUrl)
     .setIssuedAt(nowSeconds)
     .setExpirationTime(nowSeconds + assertionSeconds);
-  return (config.adminSubject === undefined ? jwt : jwt.setSubject(config.adminSubject)).sign(key);
+  return (config.adminSubject === undefined ? jwt : jwt.setSubject(config.adminSubject)).sign(account.key);
 }

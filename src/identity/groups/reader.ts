@@ -1,6 +1,6 @@
 import type { ProviderConfig } from '../config.ts';
 import { type Asked, AskedGroups } from './asked.ts';
-import { overageProblem, readClaimGroups } from './claims.ts';
+import { overageProblem, readClaimGroups, serviceAccountGroups } from './claims.ts';
 import { entraSource } from './entra.ts';
 import { googleSource } from './google.ts';
 import type { Groups, GroupsReader } from './groups.ts';
@@ -34,7 +34,8 @@ export function createGroupsReader(provider: ProviderConfig, parts: GroupsParts)
   return {
     read(claims, subject, token) {
       const found = readClaimGroups(claims, config.claims);
-      const told = mapGroups(found.groups, config);
+      const derived = config.serviceAccountGroups ? serviceAccountGroups(claims) : [];
+      const told = mapGroups([...found.groups, ...derived], config);
       const without = (detail: string, goodUntilMs: number): Groups =>
         config.required
           ? { ok: false, detail }

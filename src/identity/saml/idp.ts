@@ -31,6 +31,9 @@ export function createIdpSource(config: SamlConfig, parts: Parts): IdpSource {
   return urlSource(metadataUrl, config, parts);
 }
 
+/** `ENOENT`, say. */
+export const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException).code ?? 'error');
+
 const unavailable = (detail: string): SamlUnavailable => ({ ok: false, detail });
 
 function expire(known: KnownIdp | SamlUnavailable, nowMs: number): KnownIdp | SamlUnavailable {
@@ -46,8 +49,8 @@ function fileSource(path: string, entityId: string, parts: Parts): IdpSource {
       let text: string;
       try {
         text = await parts.readFile(path);
-      } catch {
-        return unavailable('the metadata file cannot be read');
+      } catch (error) {
+        return unavailable(`the metadata file cannot be read (${codeOf(error)})`);
       }
       if (text.length > maxBytes) return unavailable(`the metadata is longer than ${maxBytes} bytes`);
       if (last?.text !== text) {

@@ -5,16 +5,16 @@ import type { SamlConfig } from '../config.ts';
 import type { Assertion } from './assertion.ts';
 import { checkAssertion, type Rules } from './check.ts';
 import type { MessageJob } from './examine.ts';
-import { createIdpSource, type KnownIdp } from './idp.ts';
+import { codeOf, createIdpSource, type KnownIdp } from './idp.ts';
 import { personOf } from './person.ts';
 import { type ServiceProvider, writeMetadata, writeRequest } from './request.ts';
-import type { SamlParts, SamlProvider } from './saml.ts';
+import { SamlFileProblem, type SamlParts, type SamlProvider } from './saml.ts';
 
 /**
  * Reads the key and certificate for encrypted assertions, and a metadata file, once to see that they are good; metadata from
  * a URL is fetched when it is first needed, so that an IdP that is down stops nobody else.
  *
- * @throws Error for a file that cannot be used: the gateway must not start with it.
+ * @throws SamlFileProblem for a file that cannot be used: the gateway must not start with it.
  */
 export async function createSamlProvider(config: SamlConfig, parts: SamlParts): Promise<SamlProvider> {
   const base = `${parts.publicUrl}/saml/${config.name}`;
@@ -28,7 +28,7 @@ export async function createSamlProvider(config: SamlConfig, parts: SamlParts): 
   const source = createIdpSource(config, parts);
   if (config.idp.metadataFile !== undefined) {
     const first = await source.current();
-    if (!first.ok) throw new Error(`SAML provider ${config.name}: ${first.detail}`);
+    if (!first.ok) throw new SamlFileProblem('idp.metadataFile', config.idp.metadataFile, first.detail);
   }
 
   const examine = async (message: Pick<MessageJob, 'kind' | 'encoded'>, target: Target): Promise<Identification> => {
@@ -113,16 +113,19 @@ async function readDecryption(
 ): Promise<{ readonly key: string; readonly certificate: string } | undefined> {
   const { decryptionKeyFile, decryptionCertFile } = config;
   if (decryptionKeyFile === undefined || decryptionCertFile === undefined) return undefined;
-  const [key, certificate] = await Promise.all([parts.readFile(decryptionKeyFile), parts.readFile(decryptionCertFile)]);
-  let privateKey: ReturnType<typeof createPrivateKey>;
-  let published: X509Certificate;
-  try {
-    privateKey = createPrivateKey(key);
-    published = new X509Certificate(certificate);
-  } catch {
-    throw new Error(`SAML provider ${config.name}: decryptionKeyFile or decryptionCertFile is not PEM`);
-  }
-  if (privateKey.asymmetricKeyType !== 'rsa' || !published.checkPrivateKey(privateKey))
-    throw new Error(`SAML provider ${config.name}: decryptionKeyFile is not the RSA key of decryptionCertFile`);
-  return { key, certificate };
+  const read = async <T>(option: string, file: string, parse: (text: string) => T) => {
+    const text = await parts.readFile(file).catch((cause: unknown) => {
+      throw new SamlFileProblem(option, file, `it cannot be read (${codeOf(cause)})`, { cause });
+    });
+    try {
+      return { text, parsed: parse(text) };
+    } catch (cause) {
+      throw new SamlFileProblem(option, file, 'it is not PEM, or of a kind that is not known', { cause });
+    }
+  };
+  const key = await read('decryptionKeyFile', decryptionKeyFile, createPrivateKey);
+  const certificate = await read('decryptionCertFile', decryptionCertFile, (text) => new X509Certificate(text));
+  if (key.parsed.asymmetricKeyType !== 'rsa' || !certificate.parsed.checkPrivateKey(key.parsed))
+    throw new SamlFileProblem('decryptionKeyFile', decryptionKeyFile, 'it is not the RSA key of decryptionCertFile');
+  return { key: key.text, certificate: certificate.text };
 }

@@ -27,6 +27,21 @@ export interface SamlUnavailable {
   readonly detail: string;
 }
 
+/** A file that the config names cannot be used. `message` says why, and nothing of what is in it. */
+export class SamlFileProblem extends Error {
+  override readonly name = 'SamlFileProblem';
+  readonly code = 'saml_file_problem';
+  /** Key of the provider's section that names it: `idp.metadataFile`. */
+  readonly key: string;
+  readonly file: string;
+
+  constructor(key: string, file: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.key = key;
+    this.file = file;
+  }
+}
+
 /** What `createSamlProvider` (provider.ts) needs beside its section of the config. */
 export interface SamlParts {
   /** Base URL of the public listener, without a slash at the end: the endpoints are `<publicUrl>/saml/<name>/…`. */

@@ -109,19 +109,27 @@ describe('a configuration that holds', () => {
 
 describe('every problem is named with its path, line and column', () => {
   const cases: readonly [string, string, readonly string[]][] = [
-    ['an empty file', '', ['1:1 identity: is missing (object expected)']],
+    ['an empty file', '', ['1:1 identity: is missing']],
     [
       'a provider without audience and algorithms',
       'identity:\n  providers:\n    - name: a\n      issuer: https://id.example\n',
       [
         '3:7 identity.providers[0].audience: is missing',
-        '3:7 identity.providers[0].algorithms: is required: the preset has none',
+        '3:7 identity.providers[0].algorithms: is missing (the preset has none)',
       ],
     ],
     [
       'a misspelt key, with the one that was meant',
       `${identity}listen:\n  publik: 127.0.0.1:1\nlog: {level: info, leve: info}\n`,
       ['5:3 listen.publik: unknown key; did you mean public?', '6:20 log.leve: unknown key; did you mean level?'],
+    ],
+    [
+      'a key that is written as one with its section',
+      'identity:\n  providers:\n    - {name: a, issuer: "https://id.example", audience: a, algorithms: [ES256], groups_required: false, groupsRequired: false}\n',
+      [
+        '3:81 identity.providers[0].groups_required: unknown key; did you mean groups.required?',
+        '3:105 identity.providers[0].groupsRequired: unknown key; did you mean groups.required?',
+      ],
     ],
     ['a key of prototypes', `${identity}__proto__: {stateDir: /tmp}\n`, ['4:1 __proto__: unknown key']],
     ['a wrong type', `${identity}stateDir: 5\n`, ['4:11 stateDir: invalid input: expected string, received number']],

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,13 +10,12 @@ import { readSecrets, secretReader } from '../../../src/gateway/secrets.ts';
 const dir = mkdtempSync(join(tmpdir(), 'sallyport-secrets-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 
-function configWith(clientSecret: object) {
+const configWith = (clientSecret: object) => configOf({ login: { clientId: 'cli', clientSecret } });
+
+function configOf(more: object) {
   const file = join(dir, 'sallyport.yaml');
   const provider = { name: 'corp', issuer: 'https://idp.example', audience: 'a', algorithms: ['ES256'] };
-  writeFileSync(
-    file,
-    stringify({ identity: { providers: [{ ...provider, login: { clientId: 'cli', clientSecret } }] } }),
-  );
+  writeFileSync(file, stringify({ identity: { providers: [{ ...provider, ...more }] } }));
   const loaded = loadConfig(file, {});
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   return loaded.config;
@@ -36,5 +36,37 @@ describe('secrets of providers', () => {
   ])('that cannot be read stop the start, with their place: %j', async (source, message) => {
     writeFileSync(join(dir, 'empty'), '\n');
     await expect(readSecrets(configWith(source), secretReader({}))).rejects.toThrow(message);
+  });
+
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const account = {
+    type: 'service_account',
+    client_email: 'a@p.iam.gserviceaccount.com',
+    private_key_id: 'k',
+    private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+  };
+  const google = (serviceAccountFile: string) =>
+    configOf({ groups: { source: 'google', google: { serviceAccountFile, adminSubject: 'admin@example.com' } } });
+
+  it('of a Google service account are the JSON key file with its RSA key', async () => {
+    writeFileSync(join(dir, 'good.json'), JSON.stringify(account));
+    expect(await readSecrets(google('good.json'), secretReader({}))).toEqual(new Map());
+  });
+
+  it.each([
+    ['nope.json', undefined, /nope\.json cannot be read \(ENOENT\)\.$/],
+    ['text.json', 'not JSON', /text\.json: the service account file is not the JSON key file of a service account\.$/],
+    ['user.json', { ...account, type: 'authorized_user' }, /user\.json: .* is not the JSON key file/],
+    [
+      'bad.json',
+      { ...account, private_key: 's3cret' },
+      /bad\.json: the service account file holds no RSA private key\.$/,
+    ],
+  ])('of a Google service account that cannot be used stop the start: %s', async (file, content, message) => {
+    if (content !== undefined) writeFileSync(join(dir, file), JSON.stringify(content));
+    const refused = readSecrets(google(file), secretReader({}));
+    await expect(refused).rejects.toThrow(/identity\.providers\[0\]\.groups\.google\.serviceAccountFile: /);
+    await expect(refused).rejects.toThrow(message);
+    await expect(refused).rejects.not.toThrow(/s3cret/);
   });
 });

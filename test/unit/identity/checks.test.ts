@@ -31,7 +31,7 @@ describe('required claims', () => {
     ['a value, only its beginning', { hd: 'example.com' }, { hd: 'example.co' }, 'token_invalid'],
     ['a number, the same', { level: 2 }, { level: 2 }, 'ok'],
     ['a number, as a string', { level: 2 }, { level: '2' }, 'token_invalid'],
-    ['false, missing', { blocked: false }, {}, 'token_invalid'],
+    ['false, missing', { blocked: [false] }, {}, 'token_invalid'],
     ['one of a list', { env: ['prod', 'test'] }, { env: 'test' }, 'ok'],
     ['none of a list', { env: ['prod', 'test'] }, { env: 'dev' }, 'token_invalid'],
     ['a list that holds it', { amr: 'mfa' }, { amr: ['pwd', 'mfa'] }, 'ok'],

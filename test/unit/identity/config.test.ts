@@ -25,6 +25,13 @@ test('a provider needs a name, an issuer, an audience and algorithms, and has de
   });
 });
 
+test('mTLS peers are enough, without any provider', () => {
+  expect(problemsOf({ peers: { allow: ['spiffe://cluster.local/ns/batch/sa/*'] } })).toEqual([]);
+  expect(problemsOf({ peers: { allow: [] } })).toEqual([
+    'providers: must have a provider (or one in `saml`, or `peers.allow`)',
+  ]);
+});
+
 describe('the gateway refuses to start', () => {
   test.each(['name', 'issuer', 'audience', 'algorithms'])('without %s', (option) => {
     const provider: Record<string, unknown> = { ...good };
@@ -66,5 +73,31 @@ describe('the gateway refuses to start', () => {
       { name: 'a', groups: ['y'] },
     ];
     expect(problemsOf({ providers: [good], teams })).toEqual(['teams.1.name: the name "a" is there twice']);
+  });
+
+  test('with a provider of the reserved name, or two issuers that differ in the slash at their end', () => {
+    expect(problemsOf({ providers: [{ ...good, name: 'mesh' }] })).toEqual([
+      'providers.0.name: "mesh" is reserved for mTLS peers',
+    ]);
+    expect(problemsOf({ providers: [good, { ...good, name: 'b', issuer: `${good.issuer}/` }] })).toEqual([
+      'providers.1.issuer: the issuer "https://id.example.com/" differs from "https://id.example.com" in the slash at its end only: keep the one that tokens say',
+    ]);
+  });
+
+  test('with two providers that say no issuer, once for each', () => {
+    const { issuer: _, ...without } = good;
+    expect(problemsOf({ providers: [without, { ...without, name: 'b' }] })).toEqual([
+      'providers.0.issuer: is missing',
+      'providers.1.issuer: is missing',
+    ]);
+  });
+
+  test('with metadata of a SAML provider from a file and from an unsafe URL, which are two problems', () => {
+    const idp = { metadataFile: 'idp.xml', metadataUrl: 'http://idp.test/metadata' };
+    const saml = [{ name: 's', entityId: 'https://idp.test', idp }];
+    expect(problemsOf({ saml })).toEqual([
+      'saml.0.idp.metadataUrl: must be an https URL (http only on the loopback), without user or fragment',
+      'saml.0.idp: must have either metadataFile or metadataUrl',
+    ]);
   });
 });

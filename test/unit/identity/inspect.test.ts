@@ -115,6 +115,12 @@ describe('what failed is said so that it can be mended', () => {
       [{ claims: { hd: 'a' } }, { requiredClaims: { hd: 'b', tid: true } }],
       /hd is "a", required is "b"\. tid is nothing, required is any value/,
     ],
+    [
+      'a required address that is not verified',
+      'required claims',
+      [{ claims: { email: 'a@b.test', email_verified: false } }, { requiredClaims: { email: 'a@b.test' } }],
+      /email is "a@b\.test", required is "a@b\.test", verified \(`email_verified` is false\)/,
+    ],
     ['the subject', 'subject', [{ claims: { sub: 7 } }], /sub is 7; it must be a plain string/],
     ['the groups', 'groups', [{ claims: { groups: 7 } }], /They cannot be had: .*groups/],
     [

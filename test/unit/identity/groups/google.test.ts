@@ -50,7 +50,7 @@ function reader(api: Api, section: Record<string, unknown> = {}, more: Record<st
       sleep: pauses.sleep,
       readSecret: async ({ file }) => (file === 'key.json' ? String(keyFile) : ''),
     },
-    { preset: 'google', issuer: undefined, ...provider },
+    { preset: 'google', issuer: undefined, requiredClaims: { hd: 'example.com' }, ...provider },
   );
 }
 
@@ -168,7 +168,11 @@ describe.each(both)('groups by Google (%s)', (api) => {
 
   test('are refused when the key file cannot be read', async () => {
     const section = { ...google.section, api };
-    const of = readerOf({ google: section }, { now: clock.now }, { preset: 'google', issuer: undefined });
+    const of = readerOf(
+      { google: section },
+      { now: clock.now },
+      { preset: 'google', issuer: undefined, requiredClaims: { hd: 'example.com' } },
+    );
     expect(await detailOf(read(of))).toBe('the service account file cannot be read');
   });
 
@@ -274,6 +278,9 @@ test.each<[Api, string]>([
   ['cloudIdentity', 'cloudidentity.googleapis.com'],
 ])('the hosts of %s are known to the gateway', (api, host) => {
   const section = { api, serviceAccountFile: 'key.json', adminSubject: 'admin@example.com' };
-  const provider = providerOf({ google: section }, { preset: 'google', issuer: undefined });
+  const provider = providerOf(
+    { google: section },
+    { preset: 'google', issuer: undefined, requiredClaims: { hd: 'example.com' } },
+  );
   expect(hostsOfGroups(provider)).toEqual([host, 'oauth2.googleapis.com']);
 });

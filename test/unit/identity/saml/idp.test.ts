@@ -144,6 +144,6 @@ describe('metadata from a file', () => {
 
   test('that cannot be read is refused', async () => {
     const source = sourceOf({ metadataFile: 'idp.xml' });
-    expect(await source.current()).toEqual({ ok: false, detail: 'the metadata file cannot be read' });
+    expect(await source.current()).toEqual({ ok: false, detail: 'the metadata file cannot be read (error)' });
   });
 });
