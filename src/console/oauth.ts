@@ -8,7 +8,7 @@ import { readForm } from './oauth/form.ts';
 import { metadata } from './oauth/metadata.ts';
 import { Pace } from './oauth/pace.ts';
 import { clientAddressOf, type Place, recordRefused } from './oauth/place.ts';
-import { acsEndpoint, authorizeEndpoint, continueEndpoint, outage } from './oauth/sign-in.ts';
+import { acsEndpoint, authorizeEndpoint, continueEndpoint, outage, questionEndpoint } from './oauth/sign-in.ts';
 import type { Grant, KnownCaller, OauthSources, SamlEnd } from './oauth/sources.ts';
 import { maxFormBytes, required, tokenEndpoint } from './oauth/token.ts';
 
@@ -39,7 +39,8 @@ export function createOauthApp<C extends KnownCaller, P extends SamlEnd>(sources
     app.get('/oauth/authorize', (c) =>
       answered(c, 'sign_in', refusalPage, (place) => authorizeEndpoint(sources, pace, c, place)),
     );
-    app.get('/oauth/continue', (c) => answered(c, 'sign_in', refusalPage, () => continueEndpoint(sources, c)));
+    app.get('/oauth/continue', (c) => answered(c, 'sign_in', refusalPage, () => questionEndpoint(sources, c)));
+    app.post('/oauth/continue', (c) => answered(c, 'sign_in', refusalPage, () => continueEndpoint(sources, c)));
   }
   for (const provider of sources.saml.values()) {
     app.post(`/saml/${provider.name}/acs`, (c) =>
