@@ -42,7 +42,8 @@ export type Examined =
 
 export type MetadataRead =
   | { readonly ok: true; readonly idp: IdpMetadata }
-  | { readonly ok: false; readonly detail: string };
+  /** `unexamined`: nobody has read it; it may be good. */
+  | { readonly ok: false; readonly detail: string; readonly unexamined?: true };
 
 class KeyUnknown extends Refused {}
 

@@ -138,8 +138,14 @@ export function createExaminer({
     },
     async readMetadata(job) {
       const value = await ask(job);
-      if (value === 'busy') return { ok: false, detail: 'too many messages of SAML at once' };
-      return (value as MetadataRead | undefined) ?? { ok: false, detail: 'the metadata could not be examined' };
+      if (value === 'busy') return { ok: false, detail: 'too many messages of SAML at once', unexamined: true };
+      return (
+        (value as MetadataRead | undefined) ?? {
+          ok: false,
+          detail: 'the metadata could not be examined',
+          unexamined: true,
+        }
+      );
     },
     async close() {
       closed = true;
