@@ -4,9 +4,9 @@
  */
 import type { Context } from 'hono';
 import { getCookie, setCookie } from 'hono/cookie';
+import type { AddressPace } from './address-pace.ts';
 import { answerQuestion, type OauthError, plain, Refused } from './answers.ts';
 import { parseForm, readForm } from './form.ts';
-import type { Pace } from './pace.ts';
 import { type Place, recordRefused } from './place.ts';
 import { signInCode } from './sign-in-code.ts';
 import type { KnownCaller, OauthSources, SamlEnd, SignInRequest } from './sources.ts';
@@ -23,7 +23,7 @@ const startAgain = 'This sign-in has expired, was finished already, or did not b
 /** `GET /oauth/authorize`: to the SAML provider. Throws Refused where the client is not known to be who is to be told. */
 export async function authorizeEndpoint<C extends KnownCaller, P extends SamlEnd>(
   sources: OauthSources<C, P>,
-  pace: Pace,
+  pace: AddressPace,
   c: Context,
   place: Place,
 ): Promise<Response> {
@@ -42,7 +42,7 @@ export async function authorizeEndpoint<C extends KnownCaller, P extends SamlEnd
       'redirect_uri must be http://127.0.0.1:PORT/callback or http://[::1]:PORT/callback: codes go to this machine only.',
     );
   try {
-    return await begin(sources, pace, c, { fields, redirectUri });
+    return await begin(sources, pace, c, { fields, redirectUri, clientAddress: place.clientAddress });
   } catch (error) {
     const refused = error instanceof Refused ? error : outage(sources, place, error);
     recordRefused(sources, place, refused);
@@ -57,10 +57,15 @@ export async function authorizeEndpoint<C extends KnownCaller, P extends SamlEnd
 
 async function begin<C extends KnownCaller, P extends SamlEnd>(
   sources: OauthSources<C, P>,
-  pace: Pace,
+  pace: AddressPace,
   c: Context,
-  { fields, redirectUri }: { readonly fields: ReadonlyMap<string, string>; readonly redirectUri: string },
+  asking: {
+    readonly fields: ReadonlyMap<string, string>;
+    readonly redirectUri: string;
+    readonly clientAddress: string;
+  },
 ): Promise<Response> {
+  const { fields, redirectUri, clientAddress } = asking;
   if (required(fields, 'response_type') !== 'code')
     throw new Refused(400, 'unsupported_response_type', 'response_type must be code.');
   if (fields.has('scope')) throw new Refused(400, 'invalid_scope', 'This gateway has no scopes: leave scope out.');
@@ -74,7 +79,7 @@ async function begin<C extends KnownCaller, P extends SamlEnd>(
   const provider = sources.saml.get(required(fields, 'provider'));
   if (provider === undefined)
     throw new Refused(400, 'invalid_request', 'provider must name a SAML provider of this gateway.');
-  if (!pace.take())
+  if (!pace.take(clientAddress))
     throw new Refused(503, 'temporarily_unavailable', 'Too many people sign in at this moment. Try again shortly.');
   const asked: SignInRequest = { clientId, redirectUri, codeChallenge, state };
   const begun = await sources.signIns.begin(provider, asked);

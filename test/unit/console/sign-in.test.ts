@@ -181,6 +181,41 @@ describe('signing in by SAML', () => {
   });
 });
 
+describe('a flood of sign-ins from one address', () => {
+  const ask = (gateway: Gateway, remoteAddress: string) =>
+    gateway.app.request(
+      `/oauth/authorize?${new URLSearchParams(asked)}`,
+      {},
+      { incoming: { socket: { remoteAddress } } },
+    );
+  const begins = async (gateway: Gateway, address: string) =>
+    locationOf(await ask(gateway, address)).searchParams.get('error') === null;
+
+  it('stops nobody at another', async () => {
+    const gateway = await startOauth();
+    for (let n = 0; n < 70; n++) await ask(gateway, '198.51.100.1');
+    expect(await begins(gateway, '198.51.100.1')).toBe(false);
+    expect(await begins(gateway, '::ffff:198.51.100.1')).toBe(false);
+    expect(await begins(gateway, '198.51.100.2')).toBe(true);
+  });
+
+  it('is one flood, whichever address of its IPv6 network it takes', async () => {
+    const gateway = await startOauth();
+    for (let n = 0; n < 70; n++) await ask(gateway, `2001:db8::${n.toString(16)}`);
+    expect(await begins(gateway, '2001:db8:0:0:ffff::1')).toBe(false);
+    expect(await begins(gateway, '2001:db8:0:1::1')).toBe(true);
+  });
+
+  it('is bounded when it comes from many: the state does not fill', async () => {
+    const gateway = await startOauth();
+    let begun = 0;
+    for (let n = 0; n < 520; n++) if (await begins(gateway, `198.51.${n >> 8}.${n & 255}`)) begun++;
+    expect(begun).toBe(500);
+    gateway.pass(1000);
+    expect(await begins(gateway, '203.0.113.1')).toBe(true);
+  });
+});
+
 describe('the answer of the identity provider', () => {
   it('that nobody asked for is refused', async () => {
     const gateway = await startOauth();
