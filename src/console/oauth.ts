@@ -3,26 +3,29 @@
  * sign-in by SAML, and who somebody is.
  */
 import { type Context, Hono } from 'hono';
+import { AddressPace } from './oauth/address-pace.ts';
 import { answerJson, answerPage, answerRefusal, plain, Refused } from './oauth/answers.ts';
 import { readForm } from './oauth/form.ts';
 import { metadata } from './oauth/metadata.ts';
-import { Pace } from './oauth/pace.ts';
 import { clientAddressOf, type Place, recordRefused } from './oauth/place.ts';
-import { acsEndpoint, authorizeEndpoint, continueEndpoint, outage } from './oauth/sign-in.ts';
+import { acsEndpoint, authorizeEndpoint, continueEndpoint, outage, questionEndpoint } from './oauth/sign-in.ts';
 import type { Grant, KnownCaller, OauthSources, SamlEnd } from './oauth/sources.ts';
 import { maxFormBytes, required, tokenEndpoint } from './oauth/token.ts';
 
 /** Requests in work at once; the next one gets 503. Each may hold a body, check a signature, wait for the disk. */
 const maxInWork = 64;
-/** Sign-ins that may begin: each is a document in the control state for ten minutes. */
-const signInPace = { perSecond: 10, burst: 60 };
+/**
+ * Sign-ins that may begin. Each is a write, and a document of half a KiB in the control state for ten minutes: 30 MB at most.
+ * `each`: of one client address (of IPv6 a /64), which may be that of an office or a proxy.
+ */
+const signInPace = { each: { perSecond: 10, burst: 60 }, all: { perSecond: 100, burst: 500 } };
 /** A key is published an hour before it signs. */
 const keysMaxAgeSeconds = 300;
 
 /** Answers under `/oauth`, `/saml` and `/.well-known`; to be put into the public app. */
 export function createOauthApp<C extends KnownCaller, P extends SamlEnd>(sources: OauthSources<C, P>): Hono {
   const app = new Hono();
-  const pace = new Pace(signInPace, sources.nowMs);
+  const pace = new AddressPace(signInPace, sources.nowMs);
   const answered = endpoint(sources);
 
   app.post('/oauth/token', (c) =>
@@ -39,7 +42,8 @@ export function createOauthApp<C extends KnownCaller, P extends SamlEnd>(sources
     app.get('/oauth/authorize', (c) =>
       answered(c, 'sign_in', refusalPage, (place) => authorizeEndpoint(sources, pace, c, place)),
     );
-    app.get('/oauth/continue', (c) => answered(c, 'sign_in', refusalPage, () => continueEndpoint(sources, c)));
+    app.get('/oauth/continue', (c) => answered(c, 'sign_in', refusalPage, () => questionEndpoint(sources, c)));
+    app.post('/oauth/continue', (c) => answered(c, 'sign_in', refusalPage, () => continueEndpoint(sources, c)));
   }
   for (const provider of sources.saml.values()) {
     app.post(`/saml/${provider.name}/acs`, (c) =>

@@ -9,21 +9,22 @@ export interface PublicSources {
   readonly publicUrl: string;
 }
 
+const policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
+
 /** The app of the public listener: says what this is, and has the OAuth routes; every other path is 404. */
 export function createPublicApp(sources: PublicSources, oauth?: Hono): Hono {
   const app = new Hono();
   app.use(
     secureHeaders({
-      contentSecurityPolicy: {
-        defaultSrc: ["'none'"],
-        styleSrc: ["'unsafe-inline'"],
-        frameAncestors: ["'none'"],
-        baseUri: ["'none'"],
-      },
       xFrameOptions: 'DENY',
       referrerPolicy: 'no-referrer',
     }),
   );
+  app.use(async (c, next) => {
+    await next();
+    // A page that has its own, which also says where its form may lead, keeps it.
+    if (!c.res.headers.has('content-security-policy')) c.header('content-security-policy', policy);
+  });
   app.get('/', (c) => {
     c.header('cache-control', 'no-store');
     const wantsPage = (c.req.header('accept') ?? '').includes('text/html');

@@ -66,7 +66,8 @@ export function oauthSources(needs: CredentialNeeds): OauthSources<Caller, SamlP
     signIns: {
       begin: (provider, asked) => identity.signIns.begin(provider, asked),
       arrive: (provider, handle, response) => identity.signIns.arrive(provider, handle, response),
-      proceed: (ticket, secrets) => identity.signIns.proceed(ticket, secrets),
+      present: (ticket, secrets) => identity.signIns.present(ticket, secrets),
+      proceed: (ticket, secrets, seal) => identity.signIns.proceed(ticket, secrets, seal),
       redeem: async (redemption) => {
         const outcome = await identity.signIns.redeem(redemption);
         const problem = outcome.ok ? takenBack(revocations, outcome.caller) : undefined;

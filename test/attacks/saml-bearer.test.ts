@@ -134,6 +134,7 @@ describe('encrypted assertions', () => {
         }),
       'there is more than one Assertion',
     ],
+    ['no assertion inside, but another element', () => message({ edit: () => '<a/>' }), undecipherable],
     ['a DOCTYPE inside', () => message({ edit: (xml) => `<!DOCTYPE x>${xml}` }), undecipherable],
     [
       'AES-CBC in a response that is not signed',

@@ -291,3 +291,45 @@ describe('XPath confusion (CVE-2024-45409)', () => {
     ],
   ]);
 });
+
+describe('canonicalization that costs more than it should', () => {
+  const prefixes = (count: number) => Array.from({ length: count }, (_, n) => `p${n}`);
+  const inclusive = (count: number) => signedAfter((xml) => xml, {}, { inclusive: prefixes(count) });
+  const declarations = '<a xmlns:b="c"/>'.repeat(2500);
+  refuseAll([
+    ['a PrefixList of 17 names', () => inclusive(17), 'token_invalid', /more than 16 prefixes/],
+    [
+      'a PrefixList of 25,000 names',
+      () => changed('PrefixList="p0"', `PrefixList="${'p '.repeat(25_000)}"`, inclusive(1)),
+      'token_invalid',
+      /more than 16 prefixes/,
+    ],
+    [
+      'a PrefixList with something in it',
+      () => changed(/(<(?:ec:)?InclusiveNamespaces [^>]*?)\/>/, '$1 more="x"/>', inclusive(1)),
+      'token_invalid',
+      /a parameter that is not understood/,
+    ],
+    [
+      'namespaces declared 2,500 times',
+      () => changed('</saml:Assertion>', `${declarations}$&`),
+      'token_malformed',
+      /^namespaces are declared too often/,
+    ],
+  ]);
+
+  test('a PrefixList of 16 names is taken', async () => {
+    expect(await world.finish(inclusive(16))).toMatchObject({ ok: true });
+  });
+
+  test('a thousand groups that each declare two namespaces are taken', async () => {
+    const groups = Array.from({ length: 1000 }, (_, n) => `g${n}`);
+    const again = ' xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"';
+    const big = await startWorld({ config: { maxBytes: 1_000_000 } });
+    const facts = big.facts({ attributes: { groups } });
+    const xml = writeAssertion(facts).replaceAll('<saml:AttributeValue', `<saml:AttributeValue${again}`);
+    const message = writeResponse(facts, sign(xml, facts.assertionId, big.signer));
+    expect(await big.finish(message)).toMatchObject({ ok: true });
+    await big.close();
+  });
+});

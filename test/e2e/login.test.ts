@@ -262,13 +262,19 @@ describe('sallyport login by SAML', () => {
         identity: { saml: [{ name: 'sso', entityId: idp.entityId, idp: { metadataUrl: idp.metadataUrl } }] },
       },
     });
+    let question = '';
     const open = async (url: string) => {
       const browser = new Browser();
-      await browser.submit(await browser.open(url), {});
+      const page = await browser.submit(await browser.open(url), {});
+      question = page.text;
+      await browser.submit(page, {});
     };
     const args = ['--gateway', publicUrl];
     const { code, stdout, stderr } = await cli(['login', ...args], { open });
     expect([code, stderr.includes('nothing to renew it with')]).toEqual([0, true]);
+    const [, signInCode = 'none'] = /The page must show the code (\S+)/.exec(stderr) ?? [];
+    expect(signInCode).toMatch(/^[2-9A-Z]{4}-[2-9A-Z]{4}$/);
+    expect(question).toContain(`<code>${signInCode}</code>`);
     expect(stdout).toMatch(/You are +sso\/ada-1\nKind +person\nE-mail +ada@corp\.test\nGroups +ml-eng\n/);
     const { stdout: token } = await cli(['token', ...args]);
     expect(await ask(token.trim(), saml.url)).toBe(200);

@@ -1,7 +1,8 @@
 /** SAML from the browser, and from an API caller, to a model: real identity provider, gateway, Envoy. */
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type SamlIdp, signInByBrowser, startSamlIdp } from '../support/saml-idp.ts';
+import { signInCode } from '../../src/console/oauth/sign-in-code.ts';
+import { readForm, type SamlIdp, signInByBrowser, startSamlIdp } from '../support/saml-idp.ts';
 import { chat } from './support/ask.ts';
 import { freePort, type Stack, startStack } from './support/stack.ts';
 
@@ -51,7 +52,7 @@ async function calls(token: string) {
 
 const redirectUri = 'http://127.0.0.1:43210/callback';
 
-/** A browser with its cookie, from the client's request to the redirect back to it. */
+/** A browser with its cookie, and a person who compares the code, from the client's request to the redirect back to it. */
 async function signIn(challenge: string): Promise<URL> {
   const query = new URLSearchParams({
     response_type: 'code',
@@ -67,8 +68,12 @@ async function signIn(challenge: string): Promise<URL> {
   const answered = await signInByBrowser(begun.headers.get('location') ?? '');
   expect([answered.status, await answered.text()]).toEqual([303, '']);
   const cookie = (begun.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
-  const back = await fetch(answered.headers.get('location') ?? '', { headers: { cookie }, redirect: 'manual' });
-  expect(back.status).toBe(302);
+  const question = await fetch(answered.headers.get('location') ?? '', { headers: { cookie }, redirect: 'manual' });
+  const page = await question.text();
+  expect([question.status, page]).toEqual([200, expect.stringContaining(`<code>${signInCode(challenge)}</code>`)]);
+  const { action, fields } = readForm(page);
+  const back = await fetch(action, { method: 'POST', headers: { cookie }, body: fields, redirect: 'manual' });
+  expect(back.status).toBe(303);
   return new URL(back.headers.get('location') ?? '');
 }
 

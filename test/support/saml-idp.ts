@@ -187,7 +187,9 @@ export function readForm(page: string): { readonly action: string; readonly fiel
   const action = /<form method="post" action="([^"]*)"/.exec(page)?.[1];
   if (action === undefined) throw new Error(`there is no form in ${page.slice(0, 300)}`);
   const fields = new URLSearchParams();
-  for (const [, name = '', value = ''] of page.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)">/g))
+  for (const [, name = '', value = ''] of page.matchAll(
+    /<input type="hidden" name="([^"]*)" value="([^"]*)"(?: \/)?>/g,
+  ))
     fields.set(name, text(value));
   return { action: text(action), fields };
 }

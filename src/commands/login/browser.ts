@@ -8,6 +8,7 @@ import {
   randomState,
   type TokenEndpointResponse,
 } from 'openid-client';
+import { signInCode } from '../../console/oauth/sign-in-code.ts';
 import { CliError, exitCodes } from '../cli.ts';
 import { isSafe } from './gateway.ts';
 import { type Party, problemOf } from './problems.ts';
@@ -23,6 +24,8 @@ export interface BrowserSignIn<T> {
   readonly parameters: Readonly<Record<string, string>>;
   /** Parameters of the token request (RFC 8707, section 2.2). */
   readonly tokenParameters?: Readonly<Record<string, string>>;
+  /** The gateway's own page shows a code: the terminal shows it, too. */
+  readonly showsCode?: true;
   readonly redirectUri: string | undefined;
   /** Undefined: the URL is only shown. */
   readonly open: OpenBrowser | undefined;
@@ -45,17 +48,19 @@ export async function signInByBrowser<T>(signIn: BrowserSignIn<T>): Promise<T> {
   const nonce = parameters['scope']?.split(' ').includes('openid') ? randomNonce() : undefined;
   const redirect = await listenForRedirect(state, signIn.redirectUri);
   try {
+    const challenge = await calculatePKCECodeChallenge(verifier);
     const url = buildAuthorizationUrl(oauth, {
       ...parameters,
       redirect_uri: redirect.uri,
       response_type: 'code',
       state,
       ...(nonce && { nonce }),
-      code_challenge: await calculatePKCECodeChallenge(verifier),
+      code_challenge: challenge,
       code_challenge_method: 'S256',
     });
     // What is opened here is started: a server must not name a file or a program of this machine.
     if (!isSafe(url.href)) throw unsafePage(party);
+    if (signIn.showsCode) signIn.say(`The page must show the code ${signInCode(challenge)}`);
     show(url.href, signIn);
     const answer = await aborting(redirect.answer, signal);
     return await showing(answer, async () => {

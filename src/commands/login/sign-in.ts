@@ -57,6 +57,7 @@ async function signInBySaml(gateway: Gateway, login: LoginProvider, options: Sig
     party: gateway,
     oauth: gateway.oauth,
     parameters: { provider: login.name },
+    showsCode: true,
     finish: async (answer) => ({ provider: login.name, ...gatewayToken(gateway, answer) }),
   });
 }

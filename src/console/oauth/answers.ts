@@ -58,8 +58,8 @@ export function answerRefusal(c: Context, refused: Refused, session: string): Re
 export const plain = (text: string): string =>
   text.replaceAll(/[‘’"]/g, "'").replaceAll(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, '?');
 
-const policy =
-  "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+const policyOf = (formAction: string): string =>
+  `default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action ${formAction}`;
 
 /** What a person sees whose sign-in did not work. */
 export function answerPage(
@@ -67,7 +67,48 @@ export function answerPage(
   status: 400 | 404 | 413 | 415 | 500 | 503,
   page: { readonly title: string; readonly what: string; readonly todo: string; readonly session: string },
 ): Response | Promise<Response> {
-  c.header('content-security-policy', policy);
+  const body = html`<p>${page.what}</p>
+    <p>${page.todo}</p>
+    <p><small>For whoever runs the gateway: <code>${page.session}</code></small></p>`;
+  return write(c, status, { title: page.title, body, formAction: "'none'" });
+}
+
+/** Asks the person whether the sign-in is the one of the terminal in front of them. */
+export function answerQuestion(
+  c: Context,
+  ask: {
+    readonly who: string;
+    readonly code: string;
+    readonly action: string;
+    readonly ticket: string;
+    readonly seal: string;
+    /** Where the answer leads on to: browsers hold redirects of a form to its policy, too. */
+    readonly redirectUri: string;
+  },
+): Response | Promise<Response> {
+  const body = html`<p><code>sallyport login</code> on this machine wants to go on as <strong>${ask.who}</strong>.</p>
+    <p>Go on only if your terminal shows the same code:</p>
+    <p class="code"><code>${ask.code}</code></p>
+    <form method="post" action="${ask.action}">
+      <input type="hidden" name="ticket" value="${ask.ticket}" />
+      <input type="hidden" name="seal" value="${ask.seal}" />
+      <button type="submit">My terminal shows this code: sign in</button>
+    </form>
+    <p>It shows another one, or you did not run <code>sallyport login</code>? Close this window: nothing has been given out.</p>`;
+  const { origin, hostname } = new URL(ask.redirectUri);
+  // A policy cannot name an IPv6 address (CSP 3 §2.3.1, host-source).
+  const formAction = `'self' ${hostname.startsWith('[') ? 'http:' : origin}`;
+  return write(c, 200, { title: 'Sign in on this machine?', body, formAction });
+}
+
+type Html = ReturnType<typeof html>;
+
+function write(
+  c: Context,
+  status: 200 | 400 | 404 | 413 | 415 | 500 | 503,
+  { title, body, formAction }: { readonly title: string; readonly body: Html; readonly formAction: string },
+): Response | Promise<Response> {
+  c.header('content-security-policy', policyOf(formAction));
   c.header('cache-control', 'no-store');
   c.header('referrer-policy', 'no-referrer');
   c.header('x-content-type-options', 'nosniff');
@@ -77,17 +118,17 @@ export function answerPage(
   <head>
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width" />
-    <title>${page.title}</title>
+    <title>${title}</title>
     <style>
       body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 4rem auto; padding: 0 1rem; }
       code { font-family: ui-monospace, monospace; }
+      .code { font-size: 2rem; }
+      button { font: inherit; padding: 0.5rem 1rem; }
     </style>
   </head>
   <body>
-    <h1>${page.title}</h1>
-    <p>${page.what}</p>
-    <p>${page.todo}</p>
-    <p><small>For whoever runs the gateway: <code>${page.session}</code></small></p>
+    <h1>${title}</h1>
+    ${body}
   </body>
 </html>`,
     status,

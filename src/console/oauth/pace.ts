@@ -1,3 +1,8 @@
+export interface PaceLimit {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
 /** Lets so many begin: what anybody may ask for, and what then writes to the control state. */
 export class Pace {
   readonly #perSecond: number;
@@ -6,7 +11,7 @@ export class Pace {
   #left: number;
   #atMs: number;
 
-  constructor(limit: { readonly perSecond: number; readonly burst: number }, nowMs: () => number) {
+  constructor(limit: PaceLimit, nowMs: () => number) {
     this.#perSecond = limit.perSecond;
     this.#burst = limit.burst;
     this.#nowMs = nowMs;

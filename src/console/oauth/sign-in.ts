@@ -4,24 +4,26 @@
  */
 import type { Context } from 'hono';
 import { getCookie, setCookie } from 'hono/cookie';
-import { type OauthError, plain, Refused } from './answers.ts';
+import type { AddressPace } from './address-pace.ts';
+import { answerQuestion, type OauthError, plain, Refused } from './answers.ts';
 import { parseForm, readForm } from './form.ts';
-import type { Pace } from './pace.ts';
 import { type Place, recordRefused } from './place.ts';
+import { signInCode } from './sign-in-code.ts';
 import type { KnownCaller, OauthSources, SamlEnd, SignInRequest } from './sources.ts';
-import { clientId, maxSamlFormBytes, required } from './token.ts';
+import { clientId, maxFormBytes, maxSamlFormBytes, required } from './token.ts';
 
 const cookieSeconds = 600;
 const maxCookies = 32;
-/** The loopback, by address: a name may lead elsewhere (RFC 8252 §8.3). No user, query or fragment. */
-const loopback = /^http:\/\/(127\.0\.0\.1|\[::1\]):([1-9]\d{0,4})\/[A-Za-z0-9._~/-]{0,128}$/;
+/** The loopback, by address: a name may lead elsewhere (RFC 8252 §8.3). One path: what else listens there gets no code. */
+const loopback = /^http:\/\/(127\.0\.0\.1|\[::1\]):([1-9]\d{0,4})\/callback$/;
+const secretShape = /^[A-Za-z0-9_-]{43}$/;
 
 const startAgain = 'This sign-in has expired, was finished already, or did not begin at this gateway.';
 
 /** `GET /oauth/authorize`: to the SAML provider. Throws Refused where the client is not known to be who is to be told. */
 export async function authorizeEndpoint<C extends KnownCaller, P extends SamlEnd>(
   sources: OauthSources<C, P>,
-  pace: Pace,
+  pace: AddressPace,
   c: Context,
   place: Place,
 ): Promise<Response> {
@@ -37,10 +39,10 @@ export async function authorizeEndpoint<C extends KnownCaller, P extends SamlEnd
     throw new Refused(
       400,
       'invalid_request',
-      'redirect_uri must be http://127.0.0.1:PORT/… or http://[::1]:PORT/…: tokens go to this machine only.',
+      'redirect_uri must be http://127.0.0.1:PORT/callback or http://[::1]:PORT/callback: codes go to this machine only.',
     );
   try {
-    return await begin(sources, pace, c, { fields, redirectUri });
+    return await begin(sources, pace, c, { fields, redirectUri, clientAddress: place.clientAddress });
   } catch (error) {
     const refused = error instanceof Refused ? error : outage(sources, place, error);
     recordRefused(sources, place, refused);
@@ -55,10 +57,15 @@ export async function authorizeEndpoint<C extends KnownCaller, P extends SamlEnd
 
 async function begin<C extends KnownCaller, P extends SamlEnd>(
   sources: OauthSources<C, P>,
-  pace: Pace,
+  pace: AddressPace,
   c: Context,
-  { fields, redirectUri }: { readonly fields: ReadonlyMap<string, string>; readonly redirectUri: string },
+  asking: {
+    readonly fields: ReadonlyMap<string, string>;
+    readonly redirectUri: string;
+    readonly clientAddress: string;
+  },
 ): Promise<Response> {
+  const { fields, redirectUri, clientAddress } = asking;
   if (required(fields, 'response_type') !== 'code')
     throw new Refused(400, 'unsupported_response_type', 'response_type must be code.');
   if (fields.has('scope')) throw new Refused(400, 'invalid_scope', 'This gateway has no scopes: leave scope out.');
@@ -72,7 +79,7 @@ async function begin<C extends KnownCaller, P extends SamlEnd>(
   const provider = sources.saml.get(required(fields, 'provider'));
   if (provider === undefined)
     throw new Refused(400, 'invalid_request', 'provider must name a SAML provider of this gateway.');
-  if (!pace.take())
+  if (!pace.take(clientAddress))
     throw new Refused(503, 'temporarily_unavailable', 'Too many people sign in at this moment. Try again shortly.');
   const asked: SignInRequest = { clientId, redirectUri, codeChallenge, state };
   const begun = await sources.signIns.begin(provider, asked);
@@ -102,9 +109,9 @@ export async function acsEndpoint<C extends KnownCaller, P extends SamlEnd>(
   if (!form.ok) throw new Refused(form.status, 'invalid_request', form.problem);
   const samlResponse = required(form.fields, 'SAMLResponse');
   const handle = form.fields.get('RelayState') ?? '';
-  const arrived = /^[A-Za-z0-9_-]{43}$/.test(handle)
+  const arrived = secretShape.test(handle)
     ? await sources.signIns.arrive(provider, handle, samlResponse)
-    : ({ ok: false, reason: 'sign_in_unknown' } as const);
+    : unknownSignIn;
   // The cookie does not come with a cross-site POST: a redirect to ourselves brings it.
   if (arrived.ok) return go(c, `${sources.publicUrl}/oauth/continue?ticket=${arrived.ticket}`, 303);
   if (!('detail' in arrived)) throw new Refused(400, 'invalid_request', startAgain, { reason: arrived.reason });
@@ -118,31 +125,64 @@ export async function acsEndpoint<C extends KnownCaller, P extends SamlEnd>(
       });
 }
 
-/** `GET /oauth/continue`: only the browser that began goes on, else people could be signed in as somebody else. */
-export async function continueEndpoint<C extends KnownCaller, P extends SamlEnd>(
+/**
+ * `GET /oauth/continue`: only the browser that began goes on, else people could be signed in as somebody else. It asks: a link
+ * that somebody else sent also begins in this browser, and the provider's own session may let it through without a word
+ * (RFC 8252 §8.6).
+ */
+export async function questionEndpoint<C extends KnownCaller, P extends SamlEnd>(
   sources: OauthSources<C, P>,
   c: Context,
 ): Promise<Response> {
   const ticket = c.req.query('ticket') ?? '';
-  const prefix = cookiePrefix(sources);
-  const secrets = Object.entries(getCookie(c))
-    .filter(([name]) => name.startsWith(prefix))
-    .slice(0, maxCookies)
-    .map(([, value]) => value);
-  const proceeded = /^[A-Za-z0-9_-]{43}$/.test(ticket)
-    ? await sources.signIns.proceed(ticket, secrets)
-    : ({ ok: false, reason: 'sign_in_unknown' } as const);
-  if (proceeded.ok) {
-    const { redirectUri, state } = proceeded.asked;
-    // RFC 9207: the client sees which server it was.
-    return back(c, redirectUri, { code: proceeded.code, state, iss: sources.publicUrl });
-  }
-  const { reason } = proceeded;
-  throw reason === 'other_browser'
+  const presented = secretShape.test(ticket)
+    ? await sources.signIns.present(ticket, browserSecrets(sources, c))
+    : unknownSignIn;
+  if (!presented.ok) throw notContinued(presented.reason);
+  const { caller, asked, seal } = presented;
+  const { provider, subject, email } = caller;
+  return answerQuestion(c, {
+    who: `${provider}/${subject}${email === undefined ? '' : ` (${email})`}`,
+    code: signInCode(asked.codeChallenge),
+    action: `${sources.publicUrl}/oauth/continue`,
+    redirectUri: asked.redirectUri,
+    ...{ ticket, seal },
+  });
+}
+
+/** `POST /oauth/continue`: the person has said yes on the page above, in the same browser. */
+export async function continueEndpoint<C extends KnownCaller, P extends SamlEnd>(
+  sources: OauthSources<C, P>,
+  c: Context,
+): Promise<Response> {
+  const form = await readForm(c.req.raw, maxFormBytes);
+  if (!form.ok) throw new Refused(form.status, 'invalid_request', form.problem);
+  const ticket = required(form.fields, 'ticket');
+  const seal = required(form.fields, 'seal');
+  const proceeded = secretShape.test(ticket)
+    ? await sources.signIns.proceed(ticket, browserSecrets(sources, c), seal)
+    : unknownSignIn;
+  if (!proceeded.ok) throw notContinued(proceeded.reason);
+  const { redirectUri, state } = proceeded.asked;
+  // RFC 9207: the client sees which server it was. 303: the form does not go on to the client.
+  return back(c, redirectUri, { code: proceeded.code, state, iss: sources.publicUrl }, 303);
+}
+
+const unknownSignIn = { ok: false, reason: 'sign_in_unknown' } as const;
+
+const notContinued = (reason: string): Refused =>
+  reason === 'other_browser'
     ? new Refused(400, 'access_denied', 'This sign-in began in another browser, or this one keeps no cookies.', {
         reason,
       })
     : new Refused(400, 'invalid_request', startAgain, { reason });
+
+function browserSecrets(sources: { readonly publicUrl: string }, c: Context): readonly string[] {
+  const prefix = cookiePrefix(sources);
+  return Object.entries(getCookie(c))
+    .filter(([name]) => name.startsWith(prefix))
+    .slice(0, maxCookies)
+    .map(([, value]) => value);
 }
 
 function stateOf(fields: ReadonlyMap<string, string>): { readonly state?: string } {
@@ -156,8 +196,12 @@ const isSecure = ({ publicUrl }: { readonly publicUrl: string }): boolean => pub
 const cookiePrefix = (sources: { readonly publicUrl: string }): string =>
   `${isSecure(sources) ? '__Host-' : ''}sallyport-sign-in-`;
 
-const back = (c: Context, redirectUri: string, parameters: Readonly<Record<string, string>>): Response =>
-  go(c, `${redirectUri}?${new URLSearchParams(parameters)}`, 302);
+const back = (
+  c: Context,
+  redirectUri: string,
+  parameters: Readonly<Record<string, string>>,
+  status: 302 | 303 = 302,
+): Response => go(c, `${redirectUri}?${new URLSearchParams(parameters)}`, status);
 
 function go(c: Context, url: string, status: 302 | 303): Response {
   c.header('cache-control', 'no-store');

@@ -84,9 +84,17 @@ export interface SignInSteps<C, P> {
     | { readonly ok: false; readonly reason: 'sign_in_unknown' }
     | Disproven
   >;
+  present(
+    ticket: string,
+    browserSecrets: readonly string[],
+  ): Promise<
+    | { readonly ok: true; readonly caller: C; readonly asked: SignInRequest; readonly seal: string }
+    | { readonly ok: false; readonly reason: string }
+  >;
   proceed(
     ticket: string,
     browserSecrets: readonly string[],
+    seal: string,
   ): Promise<
     | { readonly ok: true; readonly code: string; readonly asked: SignInRequest }
     | { readonly ok: false; readonly reason: string }

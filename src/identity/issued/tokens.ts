@@ -31,6 +31,8 @@ const member = 'sallyport';
 const leewaySeconds = 60;
 const assertionSeconds = 120;
 const assertionReusedMs = 30_000;
+/** Bytes of JSON: an assertion is a header, and servers take 8 to 16 KiB of those in all. */
+const maxAssertedGroups = 4096;
 
 /**
  * Issues and verifies the gateway's own tokens (ES256, RFC 9068), and the assertions that tell a model who calls it. `issue`
@@ -51,7 +53,10 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
     const exp = Math.min(iat + assertionSeconds, Math.floor(caller.expiresAtMs / 1000));
     const { provider, subject, email, groups, team, kind } = caller;
     const claims = { iss: issuer, aud: to, sub: nameOf(caller), jti: newId(), iat, exp };
-    const who = { provider, subject, kind, groups, ...(email && { email }), ...(team && { team }) };
+    // All or none: a model must not take some for all.
+    const fits = Buffer.byteLength(JSON.stringify(groups)) <= maxAssertedGroups;
+    const said = fits ? { groups } : { groups_omitted: true };
+    const who = { provider, subject, kind, ...said, ...(email && { email }), ...(team && { team }) };
     return { token: sign(assertionType, { ...claims, ...who }), expiresAtMs: exp * 1000 };
   };
 

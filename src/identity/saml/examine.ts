@@ -12,7 +12,7 @@ import { invalid, malformed, Refused } from './refused.ts';
 import { assertionOf, checkResponse, refuseCopies } from './response.ts';
 import { asResponse, canReadAgain, readAgain } from './second-reading.ts';
 import { keysOf, readSignature, refuseStraySignatures, type SignatureFacts, verifySignature } from './signature.ts';
-import { messageOptions, readXml, type XmlElement, XmlProblem } from './xml.ts';
+import { messageOptions, provenOptions, readXml, type XmlElement, XmlProblem } from './xml.ts';
 
 export interface MessageJob {
   /** `response`: base64 of a `Response`. `assertion`: base64url of an `Assertion` (RFC 7522). */
@@ -42,7 +42,8 @@ export type Examined =
 
 export type MetadataRead =
   | { readonly ok: true; readonly idp: IdpMetadata }
-  | { readonly ok: false; readonly detail: string };
+  /** `unexamined`: nobody has read it; it may be good. */
+  | { readonly ok: false; readonly detail: string; readonly unexamined?: true };
 
 class KeyUnknown extends Refused {}
 
@@ -119,14 +120,16 @@ function openResponse(
   return openDecrypted(decrypted);
 }
 
-/** An attacker who can change cipher text must not learn what came of it: one answer for all that is wrong inside. */
+/** An attacker who can change cipher text must not learn what came of it: one answer (`token_invalid`) for all that is wrong inside. */
 function openDecrypted(xml: string): Opened {
   try {
     const root = readXml(xml, messageOptions);
     refuseCopies(root);
     return bare(xml, root);
   } catch (error) {
-    if (error instanceof XmlProblem) throw invalid('the encrypted assertion cannot be decrypted');
+    if (error instanceof Refused && error.refusal.reason === 'token_invalid') throw error;
+    if (error instanceof XmlProblem || error instanceof Refused)
+      throw invalid('the encrypted assertion cannot be decrypted');
     throw error;
   }
 }
@@ -163,6 +166,6 @@ async function compare(
   const certificates = job.certificates.filter((_, index) => used.has(index));
   const again = await readAgain(opened.response, certificates);
   if (again === undefined) throw invalid('node-saml does not take what we take');
-  if (!isDeepStrictEqual(readAssertion(readXml(again, messageOptions)), assertion))
+  if (!isDeepStrictEqual(readAssertion(readXml(again, provenOptions)), assertion))
     throw invalid('node-saml reads another assertion than we do');
 }

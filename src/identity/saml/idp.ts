@@ -55,6 +55,7 @@ function fileSource(path: string, entityId: string, parts: Parts): IdpSource {
       if (text.length > maxBytes) return unavailable(`the metadata is longer than ${maxBytes} bytes`);
       if (last?.text !== text) {
         const known = await parts.examiner.readMetadata({ kind: 'metadata', text, entityId });
+        if (!known.ok && known.unexamined) return unavailable(known.detail);
         last = { text, known };
       }
       return expire(last.known, parts.now());

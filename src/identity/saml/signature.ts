@@ -14,10 +14,13 @@ import {
   signatureMethods,
 } from './names.ts';
 import { invalid } from './refused.ts';
-import { childrenOf, messageOptions, readXml, walk, type XmlElement } from './xml.ts';
+import { childrenOf, provenOptions, readXml, walk, type XmlElement } from './xml.ts';
 
 /** An ID that a signature refers to (NCName, in ASCII). */
 const idShape = /^[A-Za-z_][\w.-]{0,255}$/;
+/** Canonicalization looks each of them up in each element. IdPs write one or two. */
+const maxPrefixes = 16;
+const maxPrefixListLength = 1024;
 const base64Shape = /^[A-Za-z0-9+/]+={0,2}$/;
 
 export interface SignatureFacts {
@@ -26,6 +29,8 @@ export interface SignatureFacts {
   /** URIs. */
   readonly method: string;
   readonly digest: string;
+  /** Base64. */
+  readonly value: string;
 }
 
 /** Signatures anywhere but directly below `Response` and `Assertion`, one each, have no business in a message. */
@@ -52,7 +57,18 @@ function algorithmOf(element: XmlElement | undefined, mayHold: readonly string[]
   const odd = element?.children.some((child) => child.namespace !== exclusiveC14n || !mayHold.includes(child.local));
   if (element === undefined || odd === true || element.attributes.size !== 1)
     throw invalid('the signature has a parameter that is not understood');
+  if (element.children.length > 1) throw invalid('the signature has a parameter that is not understood');
+  for (const child of element.children) checkPrefixes(child);
   return element.attributes.get('Algorithm') ?? '';
+}
+
+/** `InclusiveNamespaces` (Exclusive XML Canonicalization §3). */
+function checkPrefixes(inclusive: XmlElement): void {
+  const list = inclusive.attributes.get('PrefixList');
+  if (list === undefined || inclusive.attributes.size !== 1 || inclusive.children.length > 0)
+    throw invalid('the signature has a parameter that is not understood');
+  if (list.length > maxPrefixListLength || list.trim().split(/\s+/).length > maxPrefixes)
+    throw invalid(`the signature has more than ${maxPrefixes} prefixes in a PrefixList`);
 }
 
 /** The signature of `element` when it has one: what it says of itself, held to the rules. */
@@ -80,7 +96,7 @@ export function readSignature(element: XmlElement): SignatureFacts | undefined {
   if (!base64Shape.test(signatureValue.text.replace(/[ \t\n\r]/g, '')))
     throw invalid('SignatureValue is not base64, or empty');
   if (reference === undefined) throw invalid('the signature is not complete');
-  return { ...readReference(reference, element), method: methodUri };
+  return { ...readReference(reference, element), method: methodUri, value: signatureValue.text };
 }
 
 function readReference(reference: XmlElement, element: XmlElement): { readonly id: string; readonly digest: string } {
@@ -137,7 +153,7 @@ export function verifySignature(xml: string, facts: SignatureFacts, keys: readon
   if (!passes(signed, xml)) return undefined;
   const [canonical, ...more] = signed.getSignedReferences();
   if (canonical === undefined || more.length > 0 || keyIndex === -1) return undefined;
-  const element = readXml(canonical, messageOptions);
+  const element = readXml(canonical, provenOptions);
   if (element.attributes.get('ID') !== facts.id) throw invalid('the signed bytes are of another element');
   return { element, keyIndex };
 }
@@ -147,7 +163,10 @@ function known<T>(algorithm: T | undefined): T {
   return algorithm;
 }
 
-/** xml-crypto with the algorithms of this one signature, as the rules took them, and no other. */
+/**
+ * xml-crypto with the algorithms of this one signature, as the rules took them, and no other. By itself it canonicalizes and
+ * digests what is referred to before it looks at a key; here nothing of that is done for whoever has none.
+ */
 function verifierOf(
   facts: SignatureFacts,
   verifies: (method: SignatureMethod, material: string, value: string) => boolean,
@@ -156,7 +175,15 @@ function verifierOf(
   const digest = known(digestMethods.get(facts.digest));
   const signed = new SignedXml({ getCertFromKeyInfo: () => null, publicCert: 'not used: `verifies` has the keys' });
   const { [exclusiveC14n]: c14n, [envelopedSignature]: enveloped } = signed.CanonicalizationAlgorithms;
-  signed.CanonicalizationAlgorithms = { [exclusiveC14n]: known(c14n), [envelopedSignature]: known(enveloped) };
+  let signedInfo = '';
+  const canonical = after(known(c14n), (node, result) => {
+    if (node.nodeName.endsWith('SignedInfo')) signedInfo = String(result);
+  });
+  // The first transform of the reference: by then SignedInfo has been canonicalized.
+  const guarded = before(known(enveloped), () => {
+    if (!verifies(method, signedInfo, facts.value)) throw new Error('SignedInfo is not signed by any of the keys');
+  });
+  signed.CanonicalizationAlgorithms = { [exclusiveC14n]: canonical, [envelopedSignature]: guarded };
   signed.SignatureAlgorithms = {
     [facts.method]: class {
       getAlgorithmName = () => facts.method;
@@ -174,6 +201,26 @@ function verifierOf(
   };
   return signed;
 }
+
+type Transform = SignedXml['CanonicalizationAlgorithms'][keyof SignedXml['CanonicalizationAlgorithms']];
+type Process = InstanceType<Transform>['process'];
+
+const before = (transform: Transform, act: () => void): Transform =>
+  class extends transform {
+    override process(...given: Parameters<Process>): ReturnType<Process> {
+      act();
+      return super.process(...given);
+    }
+  };
+
+const after = (transform: Transform, act: (node: Node, result: unknown) => void): Transform =>
+  class extends transform {
+    override process(...given: Parameters<Process>): ReturnType<Process> {
+      const result = super.process(...given);
+      act(given[0], result);
+      return result;
+    }
+  };
 
 /** xml-crypto throws when the signature does not fit, and returns false when the digest does not. */
 function passes(signed: SignedXml, xml: string): boolean {

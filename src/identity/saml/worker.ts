@@ -28,3 +28,4 @@ const answer = async (job: Job): Promise<Answer['value']> => {
 port.on('message', async ({ id, job }: Call) => {
   port.postMessage({ id, value: await answer(job) } satisfies Answer);
 });
+port.postMessage('ready');

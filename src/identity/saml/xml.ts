@@ -26,10 +26,14 @@ export interface XmlOptions {
   readonly comments: 'refused' | 'skipped';
   /** Default: as many as there are. */
   readonly maxElements?: number;
+  /** Of namespaces, in the whole document. Default: as many as there are. */
+  readonly maxDeclarations?: number;
 }
 
-/** How a message of SAML is read. 5000 elements are more than an assertion with a thousand groups has. */
-export const messageOptions: XmlOptions = { comments: 'refused', maxElements: 5000 };
+/** How the signed part of a message is read; canonical XML repeats declarations. 5000 elements are more than an assertion with a thousand groups has. */
+export const provenOptions: XmlOptions = { comments: 'refused', maxElements: 5000 };
+/** What anybody may send. Some IdPs declare `xs` and `xsi` at each value: that is enough for a thousand groups. */
+export const messageOptions: XmlOptions = { ...provenOptions, maxDeclarations: 2500 };
 
 const maxDepth = 64;
 /** Of one element, its declarations of namespaces included: libraries compare each with each. */
@@ -86,6 +90,7 @@ class Reader {
   readonly #ids = new Set<string>();
   #at = 0;
   #elements = 0;
+  #declarations = 0;
   #root: XmlElement | undefined;
 
   constructor(text: string, options: XmlOptions) {
@@ -200,6 +205,9 @@ class Reader {
       declared.set(name, value);
     }
     if (declared.size === 0) return outer;
+    this.#declarations += declared.size;
+    if (this.#declarations > (this.#options.maxDeclarations ?? Number.POSITIVE_INFINITY))
+      throw this.#problem('namespaces are declared too often');
     const scope = new Map([...outer, ...declared]);
     if (scope.size > maxNamespaces) throw this.#problem('there are too many namespaces');
     return scope;

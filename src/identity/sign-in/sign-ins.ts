@@ -4,17 +4,19 @@
  *
  *   begin      a handle (SAML's RelayState) and a secret for the browser that begins it
  *   arrive     the IdP's answer, with the handle: a ticket
- *   proceed    the ticket, with that browser's secret (else somebody could sign others in as himself): a code
+ *   present    the ticket, with that browser's secret (else somebody could sign others in as himself): who signs in, to be asked
+ *   proceed    both again, with the seal of that page, once the person has said yes: a code
  *   redeem     the code, with the PKCE verifier: who signed in
  */
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import type { Caller, Identification, IdentityRefusal } from '../caller.ts';
 import type { SamlProvider, SamlUnavailable } from '../saml/saml.ts';
 import type { IdentityState } from '../state.ts';
 
 const pendingMs = 600_000;
-const ticketMs = 120_000;
+/** People compare a code meanwhile. */
+const ticketMs = 300_000;
 const codeMs = 60_000;
 /** A code that comes again after that cannot take back what it gave: it has expired. */
 const usedMs = 3_700_000;
@@ -57,9 +59,19 @@ export type Arrived =
   | { readonly ok: false; readonly reason: 'sign_in_unknown' }
   | IdentityRefusal;
 
-export type Proceeded =
-  | { readonly ok: true; readonly code: string; readonly asked: Asked }
-  | { readonly ok: false; readonly reason: 'sign_in_unknown' | 'other_browser' };
+type Strange = { readonly ok: false; readonly reason: 'sign_in_unknown' | 'other_browser' };
+
+export type Presented =
+  | {
+      readonly ok: true;
+      readonly caller: Caller;
+      readonly asked: Asked;
+      /** For `proceed`: only a page of this gateway, for this ticket in this browser, has it. */
+      readonly seal: string;
+    }
+  | Strange;
+
+export type Proceeded = { readonly ok: true; readonly code: string; readonly asked: Asked } | Strange;
 
 export interface Redemption {
   readonly code: string;
@@ -114,11 +126,24 @@ export class SignIns {
     return { ok: true, ticket: next };
   }
 
-  async proceed(sent: string, browserSecrets: readonly string[]): Promise<Proceeded> {
+  /** May be asked again, by the browser that began; a ticket that another one has is used up. */
+  async present(sent: string, browserSecrets: readonly string[]): Promise<Presented> {
+    const kept = await this.#state.get(keyOf('ticket', sent));
+    if (kept === undefined) return { ok: false, reason: 'sign_in_unknown' };
+    const found = ticket.parse(JSON.parse(kept.value));
+    const secret = secretOf(found.browser, browserSecrets);
+    if (secret !== undefined)
+      return { ok: true, caller: revive(found.caller), asked: found.asked, seal: sealOf(secret, sent) };
+    await this.#state.remove(keyOf('ticket', sent), kept.version);
+    return { ok: false, reason: 'other_browser' };
+  }
+
+  /** A ticket is good for one try, as everything from here on. */
+  async proceed(sent: string, browserSecrets: readonly string[], seal: string): Promise<Proceeded> {
     const found = await this.#take('ticket', sent, ticket);
     if (found === undefined) return { ok: false, reason: 'sign_in_unknown' };
-    if (!browserSecrets.some((secret) => isSame(digest(secret), found.browser)))
-      return { ok: false, reason: 'other_browser' };
+    const secret = secretOf(found.browser, browserSecrets);
+    if (secret === undefined || !isSame(sealOf(secret, sent), seal)) return { ok: false, reason: 'other_browser' };
     const made = newSecret();
     await this.#put('code', made, { asked: found.asked, caller: found.caller }, codeMs);
     return { ok: true, code: made, asked: found.asked };
@@ -164,6 +189,12 @@ const newSecret = (): string => randomBytes(32).toString('base64url');
 /** Secrets are kept by hash; of a PKCE verifier it is its S256 challenge (RFC 7636 §4.2). */
 const digest = (secret: string): string => hash('sha256', secret, 'base64url');
 const keyOf = (kind: Kind, secret: string): string => `sign-in/${kind}/${digest(secret)}`;
+
+const secretOf = (browser: string, secrets: readonly string[]): string | undefined =>
+  secrets.find((secret) => isSame(digest(secret), browser));
+/** The cookie's secret itself never leaves the cookie. */
+const sealOf = (browserSecret: string, sent: string): string =>
+  createHmac('sha256', browserSecret).update(`continue\n${sent}`).digest('base64url');
 
 function isSame(a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a), Buffer.from(b)];

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { signInCode } from '../../../src/console/oauth/sign-in-code.ts';
 import { type Gateway, jsonOf, publicUrl, startOauth } from './oauth-gateway.ts';
 
 const verifier = 'a-verifier-that-is-long-enough-for-rfc-7636-_~.';
@@ -26,15 +27,30 @@ const locationOf = (response: Response) => new URL(response.headers.get('locatio
 const cookieOf = (response: Response) => (response.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
 
 /** A browser that signs in, up to the redirect to the client. */
-async function signIn(gateway: Gateway) {
-  const begun = await authorize(gateway);
+async function signIn(gateway: Gateway, changes: Record<string, string> = {}) {
+  const begun = await authorize(gateway, changes);
   const cookie = cookieOf(begun);
   const handle = locationOf(begun).searchParams.get('RelayState') ?? '';
   const answered = await gateway.post('/saml/sso/acs', { SAMLResponse: 'Z29vZA==', RelayState: handle });
   const next = locationOf(answered);
-  const back = () => gateway.get(`${next.pathname}${next.search}`, { cookie });
-  return { begun, cookie, handle, answered, next, back };
+  const ask = (headers: Record<string, string> = { cookie }) => gateway.get(`${next.pathname}${next.search}`, headers);
+  /** The person looks at the page, and says yes. */
+  const back = async () => {
+    const page = await ask();
+    return page.status === 200 ? confirm(gateway, await page.text(), { cookie }) : page;
+  };
+  return { begun, cookie, handle, answered, next, ask, back };
 }
+
+const fieldsOf = (page: string): Record<string, string> =>
+  Object.fromEntries(
+    [...page.matchAll(/<input type="hidden" name="(\w+)" value="([\w-]*)"/g)].map(([, name = '', value = '']) => [
+      name,
+      value,
+    ]),
+  );
+const confirm = (gateway: Gateway, page: string, headers: Record<string, string>) =>
+  gateway.post('/oauth/continue', fieldsOf(page), headers);
 
 const redeem = (gateway: Gateway, code: string, changes: Record<string, string> = {}) =>
   gateway.post('/oauth/token', {
@@ -64,7 +80,7 @@ describe('signing in by SAML', () => {
     const done = await back();
     const to = locationOf(done);
     expect([done.status, `${to.origin}${to.pathname}`, done.headers.get('referrer-policy')]).toEqual([
-      302,
+      303,
       redirectUri,
       'no-referrer',
     ]);
@@ -92,17 +108,21 @@ describe('signing in by SAML', () => {
   });
 
   it.each([
-    ['another host', 'http://evil.example:1/'],
-    ['https on the loopback', 'https://127.0.0.1:1/'],
-    ['localhost, which a resolver may lead elsewhere', 'http://localhost:1/cb'],
-    ['a user before the host', 'http://127.0.0.1:1@evil.example/'],
-    ['no port', 'http://127.0.0.1/'],
-    ['port 0', 'http://127.0.0.1:0/'],
-    ['a port too high', 'http://127.0.0.1:70000/'],
-    ['a query', 'http://127.0.0.1:1/?next=evil'],
-    ['a fragment', 'http://127.0.0.1:1/#x'],
-    ['a line break', 'http://127.0.0.1:1/\r\nset-cookie:x'],
-    ['another address of this machine', 'http://127.0.0.2:1/'],
+    ['another host', 'http://evil.example:1/callback'],
+    ['https on the loopback', 'https://127.0.0.1:1/callback'],
+    ['localhost, which a resolver may lead elsewhere', 'http://localhost:1/callback'],
+    ['a user before the host', 'http://127.0.0.1:1@evil.example/callback'],
+    ['no port', 'http://127.0.0.1/callback'],
+    ['port 0', 'http://127.0.0.1:0/callback'],
+    ['a port too high', 'http://127.0.0.1:70000/callback'],
+    ['a query', 'http://127.0.0.1:1/callback?next=evil'],
+    ['a fragment', 'http://127.0.0.1:1/callback#x'],
+    ['a line break', 'http://127.0.0.1:1/callback\r\nset-cookie:x'],
+    ['another address of this machine', 'http://127.0.0.2:1/callback'],
+    ['another path, where something else may listen', 'http://127.0.0.1:1/'],
+    ['a path below', 'http://127.0.0.1:1/callback/x'],
+    ['a path above', 'http://127.0.0.1:1/callback/../x'],
+    ['a path with two slashes', 'http://127.0.0.1:1//callback'],
     ['a scheme of its own', 'javascript:alert(1)'],
   ])('redirects nobody to %s', async (_, redirect_uri) => {
     const gateway = await startOauth();
@@ -112,7 +132,7 @@ describe('signing in by SAML', () => {
     expect(await response.text()).toContain('sallyport login');
   });
 
-  it.each(['http://127.0.0.1:1/', 'http://[::1]:65535/oauth/cb'])('redirects to %s', async (redirect_uri) => {
+  it.each(['http://127.0.0.1:1/callback', 'http://[::1]:65535/callback'])('redirects to %s', async (redirect_uri) => {
     const gateway = await startOauth();
     expect((await authorize(gateway, { redirect_uri })).status).toBe(302);
     expect(gateway.saml.begun).toHaveLength(1);
@@ -158,6 +178,41 @@ describe('signing in by SAML', () => {
     );
     expect(refused).toHaveLength(40);
     expect(await gateway.state.list('sign-in/pending/', { limit: 1000 })).toHaveLength(60);
+  });
+});
+
+describe('a flood of sign-ins from one address', () => {
+  const ask = (gateway: Gateway, remoteAddress: string) =>
+    gateway.app.request(
+      `/oauth/authorize?${new URLSearchParams(asked)}`,
+      {},
+      { incoming: { socket: { remoteAddress } } },
+    );
+  const begins = async (gateway: Gateway, address: string) =>
+    locationOf(await ask(gateway, address)).searchParams.get('error') === null;
+
+  it('stops nobody at another', async () => {
+    const gateway = await startOauth();
+    for (let n = 0; n < 70; n++) await ask(gateway, '198.51.100.1');
+    expect(await begins(gateway, '198.51.100.1')).toBe(false);
+    expect(await begins(gateway, '::ffff:198.51.100.1')).toBe(false);
+    expect(await begins(gateway, '198.51.100.2')).toBe(true);
+  });
+
+  it('is one flood, whichever address of its IPv6 network it takes', async () => {
+    const gateway = await startOauth();
+    for (let n = 0; n < 70; n++) await ask(gateway, `2001:db8::${n.toString(16)}`);
+    expect(await begins(gateway, '2001:db8:0:0:ffff::1')).toBe(false);
+    expect(await begins(gateway, '2001:db8:0:1::1')).toBe(true);
+  });
+
+  it('is bounded when it comes from many: the state does not fill', async () => {
+    const gateway = await startOauth();
+    let begun = 0;
+    for (let n = 0; n < 520; n++) if (await begins(gateway, `198.51.${n >> 8}.${n & 255}`)) begun++;
+    expect(begun).toBe(500);
+    gateway.pass(1000);
+    expect(await begins(gateway, '203.0.113.1')).toBe(true);
   });
 });
 
@@ -216,23 +271,76 @@ describe('the browser that comes back', () => {
     ['with a cookie that another host could have set', 'renamed'],
   ])('%s is refused: nobody is signed in as somebody else', async (_, headers) => {
     const gateway = await startOauth();
-    const { next, cookie, back } = await signIn(gateway);
+    const { ask, cookie, back } = await signIn(gateway);
     const sent =
       headers === 'renamed' ? { cookie: cookie.replace('__Host-', '') } : (headers as Record<string, string>);
-    const response = await gateway.get(`${next.pathname}${next.search}`, sent);
+    const response = await ask(sent);
     expect([response.status, response.headers.get('location')]).toEqual([400, null]);
     expect(await response.text()).toContain('another browser');
     expect((await back()).status).toBe(400);
   });
 
-  it('is let through once, and within two minutes', async () => {
+  it('is let through once, and within five minutes', async () => {
     const gateway = await startOauth();
     const { back } = await signIn(gateway);
-    expect((await back()).status).toBe(302);
+    expect((await back()).status).toBe(303);
     expect((await back()).status).toBe(400);
     const late = await signIn(gateway);
-    gateway.pass(120_000);
+    gateway.pass(300_000);
     expect((await late.back()).status).toBe(400);
+  });
+
+  it('gets no code before the person has said yes to the code of the terminal (RFC 8252 §8.6)', async () => {
+    const gateway = await startOauth();
+    const { ask } = await signIn(gateway);
+    const asked = await ask();
+    const page = await asked.text();
+    expect([asked.status, asked.headers.get('location')]).toEqual([200, null]);
+    expect(page).toContain(`<code>${signInCode(challenge)}</code>`);
+    expect(page).toContain('corp/ada');
+    expect(page).not.toContain('<script');
+    expect(asked.headers.get('content-security-policy')).toBe(
+      "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'self' http://127.0.0.1:43210",
+    );
+    expect(await gateway.state.list('sign-in/code/', { limit: 10 })).toEqual([]);
+    expect((await ask()).status).toBe(200);
+  });
+
+  it('can be led on to an IPv6 address, which no policy can name', async () => {
+    const gateway = await startOauth();
+    const { ask } = await signIn(gateway, { redirect_uri: 'http://[::1]:43210/callback' });
+    expect((await ask()).headers.get('content-security-policy')).toMatch(/form-action 'self' http:$/);
+  });
+
+  it.each([
+    ['without the seal of its page', { seal: '' }, true],
+    ['with another seal', { seal: 'A'.repeat(43) }, true],
+    ['without its cookie, as a form of another site comes', {}, false],
+    ['without a ticket', { ticket: '' }, true],
+    ['with another ticket', { ticket: 'A'.repeat(43) }, true],
+  ])('gets no code %s', async (_, changes, withCookie) => {
+    const gateway = await startOauth();
+    const { ask, cookie } = await signIn(gateway);
+    const fields = { ...fieldsOf(await (await ask()).text()), ...changes };
+    const response = await gateway.post('/oauth/continue', fields, withCookie ? { cookie } : {});
+    expect([response.status, response.headers.get('location')]).toEqual([400, null]);
+    expect(await gateway.state.list('sign-in/code/', { limit: 10 })).toEqual([]);
+  });
+
+  it('is not sent on by the seal of another sign-in of the same browser', async () => {
+    const gateway = await startOauth();
+    const [one, other] = [await signIn(gateway), await signIn(gateway)];
+    const { seal = '' } = fieldsOf(await (await other.ask()).text());
+    const cookie = `${one.cookie}; ${other.cookie}`;
+    const fields = { ...fieldsOf(await (await one.ask()).text()), seal };
+    expect((await gateway.post('/oauth/continue', fields, { cookie })).status).toBe(400);
+  });
+
+  it('is shown names as text, whatever is in them', async () => {
+    const gateway = await startOauth();
+    gateway.saml.answer = { ok: true, caller: { ...gateway.caller, subject: '"><b>ada', email: '<i>@x' } };
+    const page = await (await (await signIn(gateway)).ask()).text();
+    expect(page).toContain('corp/&quot;&gt;&lt;b&gt;ada (&lt;i&gt;@x)');
   });
 
   it('finds its cookie among those of other sign-ins', async () => {
@@ -240,7 +348,7 @@ describe('the browser that comes back', () => {
     const [one, other] = [await signIn(gateway), await signIn(gateway)];
     expect(one.cookie.split('=')[0]).not.toBe(other.cookie.split('=')[0]);
     const both = { cookie: `${other.cookie}; theme=dark; ${one.cookie}` };
-    expect((await gateway.get(`${one.next.pathname}${one.next.search}`, both)).status).toBe(302);
+    expect((await one.ask(both)).status).toBe(200);
   });
 });
 

@@ -247,6 +247,19 @@ describe('an assertion for a model', () => {
     expect(await issuer.assertion(caller, 'm')).not.toBe(first);
   });
 
+  it.each([
+    ['names groups of 4 KiB', ['x'.repeat(4092)], true],
+    ['leaves out groups of more, and says so', ['x'.repeat(4093)], false],
+    ['counts bytes, not characters', ['ü'.repeat(2047)], false],
+    ['leaves out five thousand groups', Array.from({ length: 5000 }, (_, n) => `group-${n}`), false],
+  ])('%s', async (_name, groups, isThere) => {
+    const { issuer } = await oneReplica();
+    const token = await issuer.assertion(jane({ groups }), 'https://model.example');
+    const { groups: said, groups_omitted: omitted } = claimsOf(token) as Record<string, unknown>;
+    expect([said, omitted]).toEqual(isThere ? [groups, undefined] : [undefined, true]);
+    expect(token.length).toBeLessThan(8000);
+  });
+
   it('ends with the caller’s own credential', async () => {
     const { issuer, clock } = await oneReplica();
     const token = await issuer.assertion(jane({ expiresAtMs: clock.ms + 40_000 }), 'm');

@@ -93,6 +93,32 @@ describe('the thread that reads XML', () => {
     expect(await readMetadata({ kind: 'metadata', text: '', entityId: '' })).toMatchObject({ ok: false });
   });
 
+  test('lets nobody wait behind another kind: a sign-in comes after one assertion, not after all of them', async () => {
+    const { examine } = start();
+    const order: string[] = [];
+    const ask = (kind: MessageJob['kind']) => examine({ ...jobOf(1), kind }).then(() => order.push(kind));
+    await Promise.all([...Array.from({ length: 6 }, () => ask('assertion')), ask('response')]);
+    expect(order.indexOf('response')).toBeLessThan(2);
+  });
+
+  test('takes a sign-in while as many assertions wait as may', async () => {
+    const { examine } = start({ maxWaiting: 1 });
+    const assertion = { ...jobOf(1), kind: 'assertion' } as const;
+    const answers = await Promise.all([assertion, assertion, assertion, jobOf(1)].map((job) => examine(job)));
+    expect(answers.map((answer) => (answer.ok ? 'read' : answer.reason))).toEqual([
+      'token_malformed',
+      'token_malformed',
+      'state_unavailable',
+      'read',
+    ]);
+  });
+
+  test('does not read what nobody waits for any more', async () => {
+    const { examine } = start({ maxWaitMs: 20 });
+    const answers = await Promise.all([1, 1].map((groups) => examine(jobOf(groups))));
+    expect(answers[1]).toMatchObject({ ok: false, reason: 'state_unavailable' });
+  });
+
   test('survives what makes no sense', async () => {
     const { examine, readMetadata } = start();
     const broken = { ...jobOf(1), certificates: ['not a certificate'] };

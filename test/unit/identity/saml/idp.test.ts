@@ -142,6 +142,32 @@ describe('metadata from a file', () => {
     expect(await source.current()).toMatchObject({ ok: false });
   });
 
+  test.each([
+    ['the thread was busy', { maxWaiting: 0 }, false],
+    ['the thread was ended', {}, true],
+  ])('that was not examined since %s is examined the next time', async (_name, options, isEnded) => {
+    const [troubled, text] = [createExaminer(options), metadataOf([one.cert])];
+    let isTroubled = true;
+    const source = createIdpSource(
+      samlProvider.parse({ name: 'corp', entityId: idpEntityId, idp: { metadataFile: 'f' } }),
+      {
+        examiner: {
+          ...examiner,
+          readMetadata: (job) => (isTroubled ? troubled : examiner).readMetadata(job),
+        },
+        http: createHttp({ trustedHosts: [] }),
+        now: () => nowMs,
+        readFile: async () => text,
+      },
+    );
+    const first = source.current();
+    if (isEnded) await troubled.close();
+    expect(await first).toMatchObject({ ok: false });
+    isTroubled = false;
+    expect(await source.current()).toMatchObject(keyOf(one.cert));
+    await troubled.close();
+  });
+
   test('that cannot be read is refused', async () => {
     const source = sourceOf({ metadataFile: 'idp.xml' });
     expect(await source.current()).toEqual({ ok: false, detail: 'the metadata file cannot be read (error)' });
