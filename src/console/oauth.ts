@@ -103,7 +103,7 @@ async function revoke<C extends KnownCaller, P extends SamlEnd>(
   }
   const { caller } = proven;
   const { tokenId = '', expiresAtMs } = caller;
-  await sources.revokeToken(tokenId, expiresAtMs);
+  await sources.revokeToken(tokenId, expiresAtMs, caller);
   await sources.record({ session, clientAddress, grant, action: 'revoked', caller, tokenId, expiresAtMs });
   return answerJson(c, 200, {});
 }

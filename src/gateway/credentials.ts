@@ -55,7 +55,7 @@ export function oauthSources(needs: CredentialNeeds): OauthSources<Caller, SamlP
       return answer.ok ? (takenBack(revocations, answer.caller) ?? answer) : answer;
     },
     issue: (caller) => issuer.issue(caller),
-    revokeToken: (tokenId, expiresAtMs) => revocations.revokeToken(tokenId, expiresAtMs),
+    revokeToken: (tokenId, expiresAtMs, holder) => revocations.revokeToken(tokenId, expiresAtMs, holder),
     record: (facts) => record(needs, facts),
     refusal: (reason, session) => {
       const code: ErrorCode = isErrorCode(reason) ? reason : 'token_invalid';

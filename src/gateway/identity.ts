@@ -82,7 +82,11 @@ export async function openIdentity(config: Config, needs: IdentityNeeds): Promis
   }).catch((error: unknown) => {
     throw error instanceof IssuedKeysRefused ? new GatewayRefused(error.message) : error;
   });
-  const revocations = createRevocations({ state, now, maxAgeMs: revocationMaxAgeSeconds * 1000 });
+  const revocations = createRevocations({
+    ...{ state, now },
+    maxAgeMs: revocationMaxAgeSeconds * 1000,
+    aheadMs: largestLeewayMs(config),
+  });
   const issuer = createTokenIssuer({
     ...{ keys, state, now, audience },
     issuer: publicUrl,
@@ -140,6 +144,10 @@ function refuseOwnAudience(config: Config, models: readonly Model[], audience: s
       `${shownPath(config.models.file)}: identity.audience of ${model.name} is the audience of the gateway's own tokens: name the model's.`,
     );
 }
+
+/** How far ahead of our clock what a provider vouches for may be dated. */
+const largestLeewayMs = ({ identity }: Config): number =>
+  1000 * Math.max(0, ...[...identity.providers, ...identity.saml].map(({ leewaySeconds }) => leewaySeconds));
 
 function knownProviders({ identity }: Config): (provider: string, issuer: string) => boolean {
   const issuers = new Map<string, string>([

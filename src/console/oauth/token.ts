@@ -116,14 +116,16 @@ async function redeemed<C extends KnownCaller, P extends SamlEnd>(
     });
   const { gave } = outcome;
   if (gave !== undefined) {
-    await sources.revokeToken(gave.tokenId, gave.expiresAtMs);
-    const { session, clientAddress } = place;
-    await sources.record({
-      ...{ session, clientAddress, ...gave },
-      action: 'revoked',
-      grant: 'authorization_code',
-      detail: outcome.detail,
-    });
+    const { tokenId, expiresAtMs } = gave;
+    await sources.revokeToken(tokenId, expiresAtMs, gave);
+    const { session, clientAddress, grant } = place;
+    // Once for a code: later uses are refusals like others, which are counted together.
+    if (await gave.forget())
+      await sources.record({
+        ...{ session, clientAddress, grant, tokenId, expiresAtMs },
+        action: 'revoked',
+        detail: outcome.detail,
+      });
   }
   throw bad(outcome.detail);
 }

@@ -290,11 +290,12 @@ describe('an operator', () => {
         caller: { provider: 'corp', subject: 'jane' },
       }),
     );
-    gateway.pass(20_000);
-    expect(
-      (await gateway.post('/oauth/token', exchangeForm(await gateway.token({ iat: Math.floor(Date.now() / 1000) }))))
-        .status,
-    ).toBe(200);
+    const now = () => Math.floor(Date.now() / 1000);
+    const datedAhead = await gateway.token({ iat: now() + 29 });
+    gateway.pass(31_000);
+    await gateway.identity.revocations.refresh();
+    expect((await gateway.post('/oauth/token', exchangeForm(datedAhead))).status).toBe(400);
+    expect((await gateway.post('/oauth/token', exchangeForm(await gateway.token({ iat: now() })))).status).toBe(200);
   });
 
   it('is told that a provider is unknown, and nothing is revoked', async () => {
