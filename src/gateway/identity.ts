@@ -25,6 +25,7 @@ import type { Model } from '../models/model.ts';
 import type { Log } from '../observe/log.ts';
 import type { StateStore } from '../state/store.ts';
 import { type Chore, chores } from './chores.ts';
+import { clockSteps } from './clock-steps.ts';
 import { GatewayRefused } from './refused.ts';
 import { type ReadSecret, readSecrets, secretReader } from './secrets.ts';
 
@@ -102,11 +103,12 @@ export async function openIdentity(config: Config, needs: IdentityNeeds): Promis
   const examiner = config.identity.saml.length > 0 ? createExaminer() : undefined;
   const saml = await openSaml(config, { state, now, publicUrl, examiner, revocations });
   const samlProblems = new Map<string, string>();
+  const isEven = clockSteps({ now });
   const running = await chores(needs.log, [
     { part: 'revocations', everyMs: revocationsEveryMs, run: () => revocations.refresh() },
     { part: 'keys', everyMs: ownKeysEveryMs, run: () => keys.maintain() },
     { part: 'keys', everyMs: publishedKeysEveryMs, run: () => keys.refresh() },
-    { part: 'state', everyMs: expiredEveryMs, run: () => tidy(state) },
+    { part: 'state', everyMs: expiredEveryMs, run: async () => (isEven() ? tidy(state) : undefined) },
     // Not waited for: an IdP that is slow delays no start.
     { part: 'saml', everyMs: samlEveryMs, run: async () => void lookAt(saml, samlProblems) },
   ] satisfies Chore[]);
