@@ -5,11 +5,11 @@
 import type { Context } from 'hono';
 import { getCookie, setCookie } from 'hono/cookie';
 import { type OauthError, plain, Refused } from './answers.ts';
-import { parseForm, readForm } from './form.ts';
+import { type GoodForm, parseForm } from './form.ts';
 import type { Pace } from './pace.ts';
 import { type Place, recordRefused } from './place.ts';
 import type { KnownCaller, OauthSources, SamlEnd, SignInRequest } from './sources.ts';
-import { clientId, maxSamlFormBytes, required } from './token.ts';
+import { clientId, required } from './token.ts';
 
 const cookieSeconds = 600;
 const maxCookies = 32;
@@ -97,11 +97,10 @@ export async function acsEndpoint<C extends KnownCaller, P extends SamlEnd>(
   provider: P,
   c: Context,
   place: Place,
+  { fields }: GoodForm,
 ): Promise<Response> {
-  const form = await readForm(c.req.raw, maxSamlFormBytes);
-  if (!form.ok) throw new Refused(form.status, 'invalid_request', form.problem);
-  const samlResponse = required(form.fields, 'SAMLResponse');
-  const handle = form.fields.get('RelayState') ?? '';
+  const samlResponse = required(fields, 'SAMLResponse');
+  const handle = fields.get('RelayState') ?? '';
   const arrived = /^[A-Za-z0-9_-]{43}$/.test(handle)
     ? await sources.signIns.arrive(provider, handle, samlResponse)
     : ({ ok: false, reason: 'sign_in_unknown' } as const);
