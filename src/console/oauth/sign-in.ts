@@ -3,7 +3,7 @@
  * on the loopback, RFC 8252 §7.3, with PKCE) in front of SAML's POST binding.
  */
 import type { Context } from 'hono';
-import { getCookie, setCookie } from 'hono/cookie';
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { type OauthError, plain, Refused } from './answers.ts';
 import { type GoodForm, parseForm } from './form.ts';
 import type { Pace } from './pace.ts';
@@ -124,15 +124,19 @@ export async function continueEndpoint<C extends KnownCaller, P extends SamlEnd>
 ): Promise<Response> {
   const ticket = c.req.query('ticket') ?? '';
   const prefix = cookiePrefix(sources);
-  const secrets = Object.entries(getCookie(c))
+  const cookies = Object.entries(getCookie(c))
     .filter(([name]) => name.startsWith(prefix))
-    .slice(0, maxCookies)
-    .map(([, value]) => value);
+    .slice(0, maxCookies);
   const proceeded = /^[A-Za-z0-9_-]{43}$/.test(ticket)
-    ? await sources.signIns.proceed(ticket, secrets)
+    ? await sources.signIns.proceed(
+        ticket,
+        cookies.map(([, value]) => value),
+      )
     : ({ ok: false, reason: 'sign_in_unknown' } as const);
   if (proceeded.ok) {
     const { redirectUri, state } = proceeded.asked;
+    for (const [name, value] of cookies)
+      if (value === proceeded.browserSecret) deleteCookie(c, name, { path: '/', secure: isSecure(sources) });
     // RFC 9207: the client sees which server it was.
     return back(c, redirectUri, { code: proceeded.code, state, iss: sources.publicUrl });
   }
@@ -151,7 +155,7 @@ function stateOf(fields: ReadonlyMap<string, string>): { readonly state?: string
 
 const isSecure = ({ publicUrl }: { readonly publicUrl: string }): boolean => publicUrl.startsWith('https:');
 
-/** `__Host-`: no other host, and nobody on the way, can set it (RFC 6265bis §4.1.3.2). */
+/** `__Host-`: no other host, and nobody on the way, can set it. That wants the path `/` (RFC 6265bis §4.1.3.2). */
 const cookiePrefix = (sources: { readonly publicUrl: string }): string =>
   `${isSecure(sources) ? '__Host-' : ''}sallyport-sign-in-`;
 

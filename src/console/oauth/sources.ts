@@ -88,7 +88,7 @@ export interface SignInSteps<C, P> {
     ticket: string,
     browserSecrets: readonly string[],
   ): Promise<
-    | { readonly ok: true; readonly code: string; readonly asked: SignInRequest }
+    | { readonly ok: true; readonly code: string; readonly asked: SignInRequest; readonly browserSecret: string }
     | { readonly ok: false; readonly reason: string }
   >;
   redeem(redemption: {

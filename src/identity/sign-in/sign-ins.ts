@@ -64,7 +64,8 @@ export type Arrived =
   | IdentityRefusal;
 
 export type Proceeded =
-  | { readonly ok: true; readonly code: string; readonly asked: Asked }
+  /** `browserSecret`: the one that was used, of no use any more. */
+  | { readonly ok: true; readonly code: string; readonly asked: Asked; readonly browserSecret: string }
   | { readonly ok: false; readonly reason: 'sign_in_unknown' | 'other_browser' };
 
 export interface Redemption {
@@ -133,11 +134,11 @@ export class SignIns {
   async proceed(sent: string, browserSecrets: readonly string[]): Promise<Proceeded> {
     const found = await this.#take('ticket', sent, ticket);
     if (found === undefined) return { ok: false, reason: 'sign_in_unknown' };
-    if (!browserSecrets.some((secret) => isSame(digest(secret), found.browser)))
-      return { ok: false, reason: 'other_browser' };
+    const browserSecret = browserSecrets.find((secret) => isSame(digest(secret), found.browser));
+    if (browserSecret === undefined) return { ok: false, reason: 'other_browser' };
     const made = newSecret();
     await this.#put('code', made, { asked: found.asked, caller: found.caller }, codeMs);
-    return { ok: true, code: made, asked: found.asked };
+    return { ok: true, code: made, asked: found.asked, browserSecret };
   }
 
   /** A code is good for one try: one that fails uses it up. */

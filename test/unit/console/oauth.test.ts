@@ -298,6 +298,25 @@ describe('an operator', () => {
     expect((await gateway.post('/oauth/token', exchangeForm(await gateway.token({ iat: now() })))).status).toBe(200);
   });
 
+  it.each(['upstream-1', 'a', '_assertion-of-a-saml-provider-0123456789'])(
+    'is told that %s is the id of no token of the gateway, instead of taking it back for an hour only',
+    async (tokenId) => {
+      const gateway = await startOauth();
+      expect(await gateway.revoker.revoke({ tokenId }, 'root')).toEqual({ ok: false, code: 'not_our_token' });
+      expect([gateway.record.events, await gateway.state.list('revoked/', { limit: 1 })]).toEqual([[], []]);
+    },
+  );
+
+  it('takes back one token that the gateway issued', async () => {
+    const gateway = await startOauth();
+    const own = await issued(gateway);
+    const tokenId = gateway.record.credentials.at(-1)?.tokenId ?? '';
+    expect(await gateway.revoker.revoke({ tokenId }, 'root')).toMatchObject({ ok: true });
+    expect(await jsonOf(await gateway.get('/oauth/whoami', bearer(own)))).toMatchObject({
+      error: { code: 'token_revoked' },
+    });
+  });
+
   it('is told that a provider is unknown, and nothing is revoked', async () => {
     const gateway = await startOauth();
     expect(await gateway.revoker.revoke({ provider: 'copr', subject: 'jane' }, 'root')).toEqual({

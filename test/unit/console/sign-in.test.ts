@@ -235,6 +235,14 @@ describe('the browser that comes back', () => {
     expect((await late.back()).status).toBe(400);
   });
 
+  it('keeps no cookie of a sign-in that is over, and those of others', async () => {
+    const gateway = await startOauth();
+    const [one, other] = [await signIn(gateway), await signIn(gateway)];
+    const both = { cookie: `${other.cookie}; ${one.cookie}` };
+    const response = await gateway.get(`${one.next.pathname}${one.next.search}`, both);
+    expect(response.headers.getSetCookie()).toEqual([`${one.cookie.split('=')[0]}=; Max-Age=0; Path=/; Secure`]);
+  });
+
   it('finds its cookie among those of other sign-ins', async () => {
     const gateway = await startOauth();
     const [one, other] = [await signIn(gateway), await signIn(gateway)];
