@@ -155,7 +155,10 @@ async function revoke<C extends KnownCaller, P extends SamlEnd>(
   return answerJson(c, 200, {});
 }
 
-/** Who sends the request, as the request gate sees it; 401 as the gate answers it. */
+/**
+ * Who sends the request, as the request gate sees it; 401 as the gate answers it. Not on the record when it is good: it tells
+ * a holder what his own credential says, gives nothing out and changes nothing.
+ */
 async function whoami<C extends KnownCaller, P extends SamlEnd>(
   sources: OauthSources<C, P>,
   c: Context,

@@ -343,6 +343,8 @@ describe('GET /oauth/whoami', () => {
       proof: 'token',
       expiresAtMs: expect.any(Number),
     });
+    // As docs/identity.md says: nothing was given out, nothing changed.
+    expect(gateway.record.events).toEqual([]);
   });
 
   it.each([
