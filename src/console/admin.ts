@@ -29,16 +29,24 @@ export type Revocation = z.output<typeof revocationSchema>;
 /** Takes credentials back, and puts that on the record. */
 export interface Revoker {
   /**
-   * `unknown_provider`: there is none of that name, so nothing was done. Rejects when the control state is out of reach.
+   * `unknown_provider`: there is none of that name; `not_our_token`: no token of the gateway has such an id. Nothing was done
+   * then. Rejects when the control state is out of reach.
    * `recorded` rejects when it is in force but not on the record.
    */
   revoke(
     what: Revocation,
     reader: string,
   ): Promise<
-    { readonly ok: true; readonly recorded: Promise<void> } | { readonly ok: false; readonly code: 'unknown_provider' }
+    | { readonly ok: true; readonly recorded: Promise<void> }
+    | { readonly ok: false; readonly code: keyof typeof notRevoked }
   >;
 }
+
+const notRevoked = {
+  unknown_provider: 'No identity provider of this name is configured.',
+  not_our_token:
+    'Tokens of this gateway have ids of 22 characters (credential.tokenId on the record). Of a provider, take back the subject.',
+} as const;
 
 const sqlSchema = z.strictObject({ query: z.string().min(1).max(100_000), write: z.boolean().default(false) });
 
@@ -132,7 +140,7 @@ async function revoke(revoker: Revoker, what: Revocation, by: string): Promise<v
       error,
     );
   });
-  if (!outcome.ok) throw failure(400, outcome.code, 'No identity provider of this name is configured.');
+  if (!outcome.ok) throw failure(400, outcome.code, notRevoked[outcome.code]);
   await outcome.recorded.catch((error: unknown) => {
     throw failure(503, 'revocation_not_recorded', 'It is in force, but could not be put on the record.', error);
   });

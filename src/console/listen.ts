@@ -23,12 +23,19 @@ export class ListenError extends Error {
 }
 
 const closeGraceMs = 1_000;
+/** Connections that a TCP listener has at once; the next one is closed. */
+const maxConnections = 1_000;
+/** A TCP connection on which nothing moves is closed. */
+const idleMs = 30_000;
 /** sun_path of unix(7) is 108 bytes with its end. */
 const maxSocketPathBytes = 107;
 
 /** Serves an app on host and port (0: any free one). Throws ListenError. */
 export async function listenTcp(app: Hono, at: { readonly host: string; readonly port: number }): Promise<Listening> {
   const server = serverOf(app);
+  server.maxConnections = maxConnections;
+  server.requestTimeout = 15_000;
+  server.setTimeout(idleMs);
   await listening(server, () => server.listen(at.port, at.host), `${at.host}:${at.port}`);
   const { port } = server.address() as AddressInfo;
   const host = at.host.includes(':') ? `[${at.host}]` : at.host;
@@ -61,9 +68,11 @@ export async function listenUnix(app: Hono, path: string): Promise<Listening> {
 }
 
 function serverOf(app: Hono): Server {
-  const server = createServer(getRequestListener(app.fetch));
+  // By default Node looks every 30 s only whether a time is over.
+  const server = createServer({ connectionsCheckingInterval: 1_000 }, getRequestListener(app.fetch));
   server.requestTimeout = 30_000;
-  server.headersTimeout = 10_000;
+  server.headersTimeout = 5_000;
+  server.keepAliveTimeout = 5_000;
   return server;
 }
 

@@ -9,6 +9,7 @@ import type { Caller, Identification } from '../identity/caller.ts';
 import { meshProvider } from '../identity/config.ts';
 import { findCredential } from '../identity/credential.ts';
 import { takenBack } from '../identity/identifier.ts';
+import { isTokenId } from '../identity/issued/tokens.ts';
 import type { SamlProvider } from '../identity/saml/saml.ts';
 import { openToken } from '../identity/token.ts';
 import type { Log } from '../observe/log.ts';
@@ -55,7 +56,7 @@ export function oauthSources(needs: CredentialNeeds): OauthSources<Caller, SamlP
       return answer.ok ? (takenBack(revocations, answer.caller) ?? answer) : answer;
     },
     issue: (caller) => issuer.issue(caller),
-    revokeToken: (tokenId, expiresAtMs) => revocations.revokeToken(tokenId, expiresAtMs),
+    revokeToken: (tokenId, expiresAtMs, holder) => revocations.revokeToken(tokenId, expiresAtMs, holder),
     record: (facts) => record(needs, facts),
     refusal: (reason, session) => {
       const code: ErrorCode = isErrorCode(reason) ? reason : 'token_invalid';
@@ -158,8 +159,11 @@ export function revokerOf({ config, identity: { revocations }, recorder }: Crede
   };
   return {
     revoke: async (what, by) => {
-      if ('tokenId' in what) await revocations.revokeToken(what.tokenId, nowMs() + longestTokenMs);
-      else if (!names.has(what.provider)) return { ok: false, code: 'unknown_provider' };
+      if ('tokenId' in what) {
+        // A provider's token may live longer than a revocation of one token does.
+        if (!isTokenId(what.tokenId)) return { ok: false, code: 'not_our_token' };
+        await revocations.revokeToken(what.tokenId, nowMs() + longestTokenMs);
+      } else if (!names.has(what.provider)) return { ok: false, code: 'unknown_provider' };
       else await revocations.revokeSubject(what.provider, what.subject);
       return { ok: true, recorded: note(what, by) };
     },

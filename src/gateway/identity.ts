@@ -25,6 +25,7 @@ import type { Model } from '../models/model.ts';
 import type { Log } from '../observe/log.ts';
 import type { StateStore } from '../state/store.ts';
 import { type Chore, chores } from './chores.ts';
+import { clockSteps } from './clock-steps.ts';
 import { GatewayRefused } from './refused.ts';
 import { type ReadSecret, readSecrets, secretReader } from './secrets.ts';
 
@@ -82,7 +83,11 @@ export async function openIdentity(config: Config, needs: IdentityNeeds): Promis
   }).catch((error: unknown) => {
     throw error instanceof IssuedKeysRefused ? new GatewayRefused(error.message) : error;
   });
-  const revocations = createRevocations({ state, now, maxAgeMs: revocationMaxAgeSeconds * 1000 });
+  const revocations = createRevocations({
+    ...{ state, now },
+    maxAgeMs: revocationMaxAgeSeconds * 1000,
+    aheadMs: largestLeewayMs(config),
+  });
   const issuer = createTokenIssuer({
     ...{ keys, state, now, audience },
     issuer: publicUrl,
@@ -98,11 +103,12 @@ export async function openIdentity(config: Config, needs: IdentityNeeds): Promis
   const examiner = config.identity.saml.length > 0 ? createExaminer() : undefined;
   const saml = await openSaml(config, { state, now, publicUrl, examiner, revocations });
   const samlProblems = new Map<string, string>();
+  const isEven = clockSteps({ now });
   const running = await chores(needs.log, [
     { part: 'revocations', everyMs: revocationsEveryMs, run: () => revocations.refresh() },
     { part: 'keys', everyMs: ownKeysEveryMs, run: () => keys.maintain() },
     { part: 'keys', everyMs: publishedKeysEveryMs, run: () => keys.refresh() },
-    { part: 'state', everyMs: expiredEveryMs, run: () => tidy(state) },
+    { part: 'state', everyMs: expiredEveryMs, run: async () => (isEven() ? tidy(state) : undefined) },
     // Not waited for: an IdP that is slow delays no start.
     { part: 'saml', everyMs: samlEveryMs, run: async () => void lookAt(saml, samlProblems) },
   ] satisfies Chore[]);
@@ -140,6 +146,10 @@ function refuseOwnAudience(config: Config, models: readonly Model[], audience: s
       `${shownPath(config.models.file)}: identity.audience of ${model.name} is the audience of the gateway's own tokens: name the model's.`,
     );
 }
+
+/** How far ahead of our clock what a provider vouches for may be dated. */
+const largestLeewayMs = ({ identity }: Config): number =>
+  1000 * Math.max(0, ...[...identity.providers, ...identity.saml].map(({ leewaySeconds }) => leewaySeconds));
 
 function knownProviders({ identity }: Config): (provider: string, issuer: string) => boolean {
   const issuers = new Map<string, string>([

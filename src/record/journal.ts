@@ -150,14 +150,15 @@ export class Journal implements Recorder {
 
   /**
    * Appends an event; returns its leaf, or -1 for a refusal that is counted together with its like. When the journal is
-   * full, no session may begin and no credential be issued, but those that run may finish on the record, within a reserve.
+   * full, no session may begin and no caller be given a credential or give one back, but those that run may finish on the record, within a reserve.
    */
   event(event: RecordEvent): number {
     if (isRefusal(event)) {
       this.#admitAnything();
       return this.#refusals.record(event);
     }
-    this.#admit(event.type === 'request' || (event.type === 'credential' && event.action === 'issued'));
+    // What callers take back comes as often as they like; only the operator's may use the reserve.
+    this.#admit(event.type === 'request' || (event.type === 'credential' && event.grant !== 'admin'));
     return this.#append(event);
   }
 

@@ -50,8 +50,8 @@ const queries = {
   get: `SELECT ${columns} FROM documents WHERE key = :key AND ${live}`,
   put: `INSERT OR REPLACE INTO documents VALUES (:key, :value, :version, :expiresAtMs)`,
   remove: `DELETE FROM documents WHERE key = :key AND version = :version AND ${live}`,
-  // '\x7f' is above every character of a key.
-  list: `SELECT ${columns} FROM documents WHERE key >= :prefix AND key < :prefix || char(127) AND key > :after AND ${live} ORDER BY key LIMIT :limit`,
+  // One lower bound: with two, SQLite seeks from the first of them and steps over what lies between.
+  list: `SELECT ${columns} FROM documents WHERE key >= :from AND key < :to AND ${live} ORDER BY key LIMIT :limit`,
   deleteExpired:
     'DELETE FROM documents WHERE key IN (SELECT key FROM documents WHERE expires_at_ms <= :now LIMIT :limit)',
 } as const;
@@ -109,8 +109,10 @@ export function openSqliteState(options: SqliteStateOptions): StateStore {
       checkPrefix(prefix);
       checkPrefix(after);
       checkLimit(limit);
+      // '\x01' is below every character of a key, '\x7f' above.
+      const from = after < prefix ? prefix : `${after}\x01`;
       const rows = guard('the state cannot be read', () =>
-        statements.list.all({ prefix, after, limit, now: options.now() }),
+        statements.list.all({ from, to: `${prefix}\x7f`, limit, now: options.now() }),
       );
       return rows.map((row) => toDocument(row)).filter((document) => document !== undefined);
     },

@@ -17,7 +17,7 @@ export type OauthError =
 /** An OAuth request that is answered no. `description` is for the caller, `detail` for the record. */
 export class Refused extends Error {
   override readonly name = 'Refused';
-  readonly status: 400 | 401 | 413 | 415 | 500 | 503;
+  readonly status: 400 | 401 | 408 | 413 | 415 | 500 | 503;
   readonly error: OauthError;
   readonly description: string;
   /** Row of the error table, where the identity was refused. */
@@ -64,7 +64,7 @@ const policyOf = (formAction: string): string =>
 /** What a person sees whose sign-in did not work. */
 export function answerPage(
   c: Context,
-  status: 400 | 404 | 413 | 415 | 500 | 503,
+  status: 400 | 404 | 408 | 413 | 415 | 500 | 503,
   page: { readonly title: string; readonly what: string; readonly todo: string; readonly session: string },
 ): Response | Promise<Response> {
   const body = html`<p>${page.what}</p>
@@ -105,7 +105,7 @@ type Html = ReturnType<typeof html>;
 
 function write(
   c: Context,
-  status: 200 | 400 | 404 | 413 | 415 | 500 | 503,
+  status: 200 | 400 | 404 | 408 | 413 | 415 | 500 | 503,
   { title, body, formAction }: { readonly title: string; readonly body: Html; readonly formAction: string },
 ): Response | Promise<Response> {
   c.header('content-security-policy', policyOf(formAction));

@@ -3,14 +3,14 @@
  * on the loopback, RFC 8252 §7.3, with PKCE) in front of SAML's POST binding.
  */
 import type { Context } from 'hono';
-import { getCookie, setCookie } from 'hono/cookie';
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import type { AddressPace } from './address-pace.ts';
 import { answerQuestion, type OauthError, plain, Refused } from './answers.ts';
-import { parseForm, readForm } from './form.ts';
+import { type GoodForm, parseForm } from './form.ts';
 import { type Place, recordRefused } from './place.ts';
 import { signInCode } from './sign-in-code.ts';
 import type { KnownCaller, OauthSources, SamlEnd, SignInRequest } from './sources.ts';
-import { clientId, maxFormBytes, maxSamlFormBytes, required } from './token.ts';
+import { clientId, required } from './token.ts';
 
 const cookieSeconds = 600;
 const maxCookies = 32;
@@ -104,11 +104,10 @@ export async function acsEndpoint<C extends KnownCaller, P extends SamlEnd>(
   provider: P,
   c: Context,
   place: Place,
+  { fields }: GoodForm,
 ): Promise<Response> {
-  const form = await readForm(c.req.raw, maxSamlFormBytes);
-  if (!form.ok) throw new Refused(form.status, 'invalid_request', form.problem);
-  const samlResponse = required(form.fields, 'SAMLResponse');
-  const handle = form.fields.get('RelayState') ?? '';
+  const samlResponse = required(fields, 'SAMLResponse');
+  const handle = fields.get('RelayState') ?? '';
   const arrived = secretShape.test(handle)
     ? await sources.signIns.arrive(provider, handle, samlResponse)
     : unknownSignIn;
@@ -136,7 +135,7 @@ export async function questionEndpoint<C extends KnownCaller, P extends SamlEnd>
 ): Promise<Response> {
   const ticket = c.req.query('ticket') ?? '';
   const presented = secretShape.test(ticket)
-    ? await sources.signIns.present(ticket, browserSecrets(sources, c))
+    ? await sources.signIns.present(ticket, secretsIn(cookiesOf(sources, c)))
     : unknownSignIn;
   if (!presented.ok) throw notContinued(presented.reason);
   const { caller, asked, seal } = presented;
@@ -154,16 +153,18 @@ export async function questionEndpoint<C extends KnownCaller, P extends SamlEnd>
 export async function continueEndpoint<C extends KnownCaller, P extends SamlEnd>(
   sources: OauthSources<C, P>,
   c: Context,
+  { fields }: GoodForm,
 ): Promise<Response> {
-  const form = await readForm(c.req.raw, maxFormBytes);
-  if (!form.ok) throw new Refused(form.status, 'invalid_request', form.problem);
-  const ticket = required(form.fields, 'ticket');
-  const seal = required(form.fields, 'seal');
+  const ticket = required(fields, 'ticket');
+  const seal = required(fields, 'seal');
+  const cookies = cookiesOf(sources, c);
   const proceeded = secretShape.test(ticket)
-    ? await sources.signIns.proceed(ticket, browserSecrets(sources, c), seal)
+    ? await sources.signIns.proceed(ticket, secretsIn(cookies), seal)
     : unknownSignIn;
   if (!proceeded.ok) throw notContinued(proceeded.reason);
   const { redirectUri, state } = proceeded.asked;
+  for (const [name, value] of cookies)
+    if (value === proceeded.browserSecret) deleteCookie(c, name, { path: '/', secure: isSecure(sources) });
   // RFC 9207: the client sees which server it was. 303: the form does not go on to the client.
   return back(c, redirectUri, { code: proceeded.code, state, iss: sources.publicUrl }, 303);
 }
@@ -177,13 +178,17 @@ const notContinued = (reason: string): Refused =>
       })
     : new Refused(400, 'invalid_request', startAgain, { reason });
 
-function browserSecrets(sources: { readonly publicUrl: string }, c: Context): readonly string[] {
+type Cookie = readonly [name: string, value: string];
+
+/** Those of sign-ins that this browser began. */
+function cookiesOf(sources: { readonly publicUrl: string }, c: Context): readonly Cookie[] {
   const prefix = cookiePrefix(sources);
   return Object.entries(getCookie(c))
     .filter(([name]) => name.startsWith(prefix))
-    .slice(0, maxCookies)
-    .map(([, value]) => value);
+    .slice(0, maxCookies);
 }
+
+const secretsIn = (cookies: readonly Cookie[]): readonly string[] => cookies.map(([, value]) => value);
 
 function stateOf(fields: ReadonlyMap<string, string>): { readonly state?: string } {
   const state = fields.get('state');
@@ -192,7 +197,7 @@ function stateOf(fields: ReadonlyMap<string, string>): { readonly state?: string
 
 const isSecure = ({ publicUrl }: { readonly publicUrl: string }): boolean => publicUrl.startsWith('https:');
 
-/** `__Host-`: no other host, and nobody on the way, can set it (RFC 6265bis §4.1.3.2). */
+/** `__Host-`: no other host, and nobody on the way, can set it. That wants the path `/` (RFC 6265bis §4.1.3.2). */
 const cookiePrefix = (sources: { readonly publicUrl: string }): string =>
   `${isSecure(sources) ? '__Host-' : ''}sallyport-sign-in-`;
 

@@ -96,7 +96,7 @@ export interface SignInSteps<C, P> {
     browserSecrets: readonly string[],
     seal: string,
   ): Promise<
-    | { readonly ok: true; readonly code: string; readonly asked: SignInRequest }
+    | { readonly ok: true; readonly code: string; readonly asked: SignInRequest; readonly browserSecret: string }
     | { readonly ok: false; readonly reason: string }
   >;
   redeem(redemption: {
@@ -109,7 +109,14 @@ export interface SignInSteps<C, P> {
     | {
         readonly ok: false;
         readonly detail: string;
-        readonly gave?: { readonly tokenId: string; readonly expiresAtMs: number };
+        readonly gave?: {
+          readonly provider: string;
+          readonly subject: string;
+          readonly tokenId: string;
+          readonly expiresAtMs: number;
+          /** False: somebody else took it back. */
+          forget(): Promise<boolean>;
+        };
       }
   >;
 }
@@ -138,7 +145,12 @@ export interface OauthSources<C extends KnownCaller, P extends SamlEnd> {
   /** Says whose one of our own tokens is; anything else is not. */
   readonly ownToken: (token: string) => Promise<Proven<C>>;
   readonly issue: (caller: C) => Promise<IssuedCredential>;
-  readonly revokeToken: (tokenId: string, expiresAtMs: number) => Promise<void>;
+  /** `holder`: whose token it is, who gives it back. */
+  readonly revokeToken: (
+    tokenId: string,
+    expiresAtMs: number,
+    holder: { readonly provider: string; readonly subject: string },
+  ) => Promise<void>;
   /** Resolves once it is durable; what is refused is not waited for. Rejects when there is no record. */
   readonly record: (facts: CredentialFacts<C>) => Promise<void>;
   /** How the request gate answers a reason. */

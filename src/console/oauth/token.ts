@@ -1,7 +1,7 @@
 /** `POST /oauth/token`: other people's tokens and assertions, and codes of a sign-in, for one of ours. */
 import type { Context } from 'hono';
 import { answerJson, plain, Refused } from './answers.ts';
-import { readForm } from './form.ts';
+import type { GoodForm } from './form.ts';
 import type { Place } from './place.ts';
 import type { Disproven, Grant, KnownCaller, OauthSources, Proven, SamlEnd } from './sources.ts';
 
@@ -38,10 +38,8 @@ export async function tokenEndpoint<C extends KnownCaller, P extends SamlEnd>(
   sources: OauthSources<C, P>,
   c: Context,
   place: Place,
+  { fields, bytes }: GoodForm,
 ): Promise<Response> {
-  const form = await readForm(c.req.raw, sources.assertion === undefined ? maxFormBytes : maxSamlFormBytes);
-  if (!form.ok) throw new Refused(form.status, 'invalid_request', form.problem);
-  const { fields } = form;
   if (c.req.header('authorization') !== undefined || fields.has('client_secret') || fields.has('client_assertion'))
     throw new Refused(401, 'invalid_client', 'Clients of this gateway are public: send no client credential.');
   const grantType = required(fields, 'grant_type');
@@ -49,7 +47,7 @@ export async function tokenEndpoint<C extends KnownCaller, P extends SamlEnd>(
   if (grant === undefined || (grant === 'saml2_bearer' && sources.assertion === undefined))
     throw new Refused(400, 'unsupported_grant_type', 'This gateway does not have this grant type.');
   place.grant = grant;
-  if (grant !== 'saml2_bearer' && form.bytes > maxFormBytes)
+  if (grant !== 'saml2_bearer' && bytes > maxFormBytes)
     throw new Refused(413, 'invalid_request', `The body is longer than ${maxFormBytes} bytes.`);
   if (fields.has('scope')) throw new Refused(400, 'invalid_scope', 'This gateway has no scopes: leave scope out.');
   checkTarget(sources.targets, fields);
@@ -116,14 +114,16 @@ async function redeemed<C extends KnownCaller, P extends SamlEnd>(
     });
   const { gave } = outcome;
   if (gave !== undefined) {
-    await sources.revokeToken(gave.tokenId, gave.expiresAtMs);
-    const { session, clientAddress } = place;
-    await sources.record({
-      ...{ session, clientAddress, ...gave },
-      action: 'revoked',
-      grant: 'authorization_code',
-      detail: outcome.detail,
-    });
+    const { tokenId, expiresAtMs } = gave;
+    await sources.revokeToken(tokenId, expiresAtMs, gave);
+    const { session, clientAddress, grant } = place;
+    // Once for a code: later uses are refusals like others, which are counted together.
+    if (await gave.forget())
+      await sources.record({
+        ...{ session, clientAddress, grant, tokenId, expiresAtMs },
+        action: 'revoked',
+        detail: outcome.detail,
+      });
   }
   throw bad(outcome.detail);
 }

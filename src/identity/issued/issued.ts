@@ -28,8 +28,15 @@ export interface Revocations {
   check(
     caller: Pick<Caller, 'provider' | 'subject' | 'issuedAtMs' | 'tokenId' | 'proof'>,
   ): 'revoked' | 'unknown' | undefined;
-  /** Takes one token back until it has expired; in force here at once, at other replicas within seconds. */
-  revokeToken(tokenId: string, expiresAtMs: number): Promise<void>;
-  /** Takes back whatever of this caller was vouched for before now. */
+  /**
+   * Takes one token back until it has expired; in force here at once, at other replicas within seconds. `holder` gives his own
+   * back, and only so many; without one it is the operator.
+   */
+  revokeToken(
+    tokenId: string,
+    expiresAtMs: number,
+    holder?: { readonly provider: string; readonly subject: string },
+  ): Promise<void>;
+  /** Takes back whatever of this caller was vouched for before now, or is dated ahead as far as clocks may differ. */
   revokeSubject(provider: string, subject: string): Promise<void>;
 }

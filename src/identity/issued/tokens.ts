@@ -96,6 +96,9 @@ function unlessLost(error: unknown): IdentityRefusal {
 /** 128 random bits: not to be guessed, so that nobody takes back what is not theirs. */
 const newId = (): string => randomBytes(16).toString('base64url');
 
+/** Whether the id is like those that the gateway gives its tokens. */
+export const isTokenId = (text: string): boolean => /^[A-Za-z0-9_-]{22}$/.test(text);
+
 /** One name for a caller of any provider. */
 const nameOf = ({ provider, subject }: Caller): string =>
   `${encodeURIComponent(provider)}/${encodeURIComponent(subject)}`;

@@ -47,7 +47,13 @@ const caller = z.strictObject({
 });
 const ticket = z.strictObject({ browser: z.string(), asked, caller });
 const code = z.strictObject({ asked, caller });
-const used = z.strictObject({ tokenId: z.string(), expiresAtMs: z.number() });
+const used = z.strictObject({
+  asked,
+  provider: z.string(),
+  subject: z.string(),
+  tokenId: z.string(),
+  expiresAtMs: z.number(),
+});
 
 export type Begun =
   | { readonly ok: true; readonly url: string; readonly handle: string; readonly browserSecret: string }
@@ -71,7 +77,9 @@ export type Presented =
     }
   | Strange;
 
-export type Proceeded = { readonly ok: true; readonly code: string; readonly asked: Asked } | Strange;
+export type Proceeded =
+  /** `browserSecret`: the one that was used, of no use any more. */
+  { readonly ok: true; readonly code: string; readonly asked: Asked; readonly browserSecret: string } | Strange;
 
 export interface Redemption {
   readonly code: string;
@@ -88,7 +96,17 @@ export type Redeemed =
       claim(tokenId: string, expiresAtMs: number): Promise<boolean>;
     }
   /** `gave`: what the code gave when it was used before. It must be taken back (RFC 6749 §4.1.2). */
-  | { readonly ok: false; readonly detail: string; readonly gave?: z.output<typeof used> };
+  | { readonly ok: false; readonly detail: string; readonly gave?: Given };
+
+export interface Given {
+  readonly provider: string;
+  readonly subject: string;
+  readonly tokenId: string;
+  /** Epoch milliseconds. */
+  readonly expiresAtMs: number;
+  /** To be called once it is taken back: the code is unknown from then on. False: somebody else was first. */
+  forget(): Promise<boolean>;
+}
 
 /** All methods reject as the state does. */
 export class SignIns {
@@ -142,30 +160,47 @@ export class SignIns {
   async proceed(sent: string, browserSecrets: readonly string[], seal: string): Promise<Proceeded> {
     const found = await this.#take('ticket', sent, ticket);
     if (found === undefined) return { ok: false, reason: 'sign_in_unknown' };
-    const secret = secretOf(found.browser, browserSecrets);
-    if (secret === undefined || !isSame(sealOf(secret, sent), seal)) return { ok: false, reason: 'other_browser' };
+    const browserSecret = secretOf(found.browser, browserSecrets);
+    if (browserSecret === undefined || !isSame(sealOf(browserSecret, sent), seal))
+      return { ok: false, reason: 'other_browser' };
     const made = newSecret();
     await this.#put('code', made, { asked: found.asked, caller: found.caller }, codeMs);
-    return { ok: true, code: made, asked: found.asked };
+    return { ok: true, code: made, asked: found.asked, browserSecret };
   }
 
   /** A code is good for one try: one that fails uses it up. */
-  async redeem({ code: sent, clientId, redirectUri, codeVerifier }: Redemption): Promise<Redeemed> {
-    const before = await this.#state.get(keyOf('used', sent));
-    if (before !== undefined) return usedBefore(before.value);
-    const found = await this.#take('code', sent, code);
+  async redeem(redemption: Redemption): Promise<Redeemed> {
+    const key = keyOf('used', redemption.code);
+    const before = await this.#state.get(key);
+    if (before !== undefined) return this.#usedBefore(key, before, redemption);
+    const found = await this.#take('code', redemption.code, code);
     if (found === undefined) return { ok: false, detail: 'the code is not known, or has expired' };
-    if (found.asked.clientId !== clientId) return { ok: false, detail: 'the code is for another client' };
-    if (found.asked.redirectUri !== redirectUri) return { ok: false, detail: 'redirect_uri is not the one of before' };
-    if (!isSame(digest(codeVerifier), found.asked.codeChallenge))
-      return { ok: false, detail: 'code_verifier does not fit' };
+    const problem = problemOf(found.asked, redemption);
+    if (problem !== undefined) return { ok: false, detail: problem };
+    const { provider, subject } = found.caller;
     return {
       ok: true,
       caller: revive(found.caller),
-      claim: (tokenId, expiresAtMs) =>
-        this.#state.putIfAbsent(keyOf('used', sent), JSON.stringify({ tokenId, expiresAtMs }), {
-          expiresAtMs: this.#now() + usedMs,
-        }),
+      claim: (tokenId, expiresAtMs) => {
+        const gave: z.output<typeof used> = { asked: found.asked, provider, subject, tokenId, expiresAtMs };
+        return this.#state.putIfAbsent(key, JSON.stringify(gave), { expiresAtMs: this.#now() + usedMs });
+      },
+    };
+  }
+
+  /** Who knows the code alone, from a log or a history, takes nothing back; nor does a third use. */
+  #usedBefore(
+    key: string,
+    before: { readonly value: string; readonly version: number },
+    redemption: Redemption,
+  ): Redeemed {
+    const { asked: first, ...gave } = used.parse(JSON.parse(before.value));
+    const problem = problemOf(first, redemption);
+    if (problem !== undefined) return { ok: false, detail: `the code was used before; ${problem}` };
+    return {
+      ok: false,
+      detail: 'the code was used before',
+      gave: { ...gave, forget: () => this.#state.remove(key, before.version) },
     };
   }
 
@@ -201,8 +236,11 @@ function isSame(a: string, b: string): boolean {
   return left.length === right.length && timingSafeEqual(left, right);
 }
 
-function usedBefore(value: string): Redeemed {
-  return { ok: false, detail: 'the code was used before', gave: used.parse(JSON.parse(value)) };
+/** Why whoever sends the code is not the client that asked for it. */
+function problemOf(first: Asked, { clientId, redirectUri, codeVerifier }: Redemption): string | undefined {
+  if (first.clientId !== clientId) return 'the code is for another client';
+  if (first.redirectUri !== redirectUri) return 'redirect_uri is not the one of before';
+  return isSame(digest(codeVerifier), first.codeChallenge) ? undefined : 'code_verifier does not fit';
 }
 
 /** JSON leaves out what is undefined. */

@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Hono } from 'hono';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Listening, listenTcp, listenUnix } from '../../../src/console/listen.ts';
 
 let folder: string;
@@ -92,6 +94,21 @@ describe('a TCP listener', () => {
     });
   });
 
+  it('has a bounded number of connections', async () => {
+    const { url } = await keep(listenTcp(app, { host: '127.0.0.1', port: 0 }));
+    const port = Number(new URL(url).port);
+    const sockets: Socket[] = [];
+    try {
+      for (let n = 0; n < 1000; n++) sockets.push(await opened(port));
+      const extra = await opened(port);
+      await once(extra.resume(), 'close');
+      sockets.pop()?.destroy();
+      await vi.waitFor(async () => expect(await (await fetch(url)).text()).toBe('here'), { timeout: 5000 });
+    } finally {
+      for (const socket of sockets) socket.destroy();
+    }
+  });
+
   it('stops, and does not wait for idle connections', async () => {
     const { url, close } = await listenTcp(app, { host: '127.0.0.1', port: 0 });
     await (await fetch(url)).text();
@@ -112,3 +129,9 @@ describe('a TCP listener', () => {
     await expect(reading).rejects.toThrow();
   });
 });
+
+async function opened(port: number): Promise<Socket> {
+  const socket = connect({ host: '127.0.0.1', port });
+  await once(socket, 'connect');
+  return socket.on('error', () => {});
+}

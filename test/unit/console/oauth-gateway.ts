@@ -125,10 +125,13 @@ export async function startOauth(identitySections: object = {}) {
     expiresAtMs: Date.now() + 3_600_000,
   });
   const saml = new SaidSaml({ ok: true, caller });
+  /** What was logged. */
+  const failures: unknown[] = [];
   const sources = {
     ...oauthSources(needs),
     saml: new Map([[saml.name, saml]]),
     assertion: (assertion: string) => saml.bearer(assertion),
+    failed: (_: string, error: unknown) => void failures.push(error),
   };
   const app = createPublicApp({ version: '1.0.0', publicUrl }, createOauthApp(sources));
   onTestFinished(async () => {
@@ -139,7 +142,7 @@ export async function startOauth(identitySections: object = {}) {
   });
   const revoker: Revoker = revokerOf(needs);
   return {
-    ...{ app, idp, key, identity, record, state, saml, caller, revoker, sources },
+    ...{ app, idp, key, identity, record, state, saml, caller, revoker, sources, failures },
     /** A token of the provider; `undefined` in `claims` takes one away. */
     token: (claims: JWTPayload = {}, header: Record<string, unknown> = {}) => {
       const iat = Math.floor(Date.now() / 1000) - 10;

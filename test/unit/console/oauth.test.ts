@@ -290,11 +290,31 @@ describe('an operator', () => {
         caller: { provider: 'corp', subject: 'jane' },
       }),
     );
-    gateway.pass(20_000);
-    expect(
-      (await gateway.post('/oauth/token', exchangeForm(await gateway.token({ iat: Math.floor(Date.now() / 1000) }))))
-        .status,
-    ).toBe(200);
+    const now = () => Math.floor(Date.now() / 1000);
+    const datedAhead = await gateway.token({ iat: now() + 29 });
+    gateway.pass(31_000);
+    await gateway.identity.revocations.refresh();
+    expect((await gateway.post('/oauth/token', exchangeForm(datedAhead))).status).toBe(400);
+    expect((await gateway.post('/oauth/token', exchangeForm(await gateway.token({ iat: now() })))).status).toBe(200);
+  });
+
+  it.each(['upstream-1', 'a', '_assertion-of-a-saml-provider-0123456789'])(
+    'is told that %s is the id of no token of the gateway, instead of taking it back for an hour only',
+    async (tokenId) => {
+      const gateway = await startOauth();
+      expect(await gateway.revoker.revoke({ tokenId }, 'root')).toEqual({ ok: false, code: 'not_our_token' });
+      expect([gateway.record.events, await gateway.state.list('revoked/', { limit: 1 })]).toEqual([[], []]);
+    },
+  );
+
+  it('takes back one token that the gateway issued', async () => {
+    const gateway = await startOauth();
+    const own = await issued(gateway);
+    const tokenId = gateway.record.credentials.at(-1)?.tokenId ?? '';
+    expect(await gateway.revoker.revoke({ tokenId }, 'root')).toMatchObject({ ok: true });
+    expect(await jsonOf(await gateway.get('/oauth/whoami', bearer(own)))).toMatchObject({
+      error: { code: 'token_revoked' },
+    });
   });
 
   it('is told that a provider is unknown, and nothing is revoked', async () => {
@@ -323,6 +343,8 @@ describe('GET /oauth/whoami', () => {
       proof: 'token',
       expiresAtMs: expect.any(Number),
     });
+    // As docs/identity.md says: nothing was given out, nothing changed.
+    expect(gateway.record.events).toEqual([]);
   });
 
   it.each([

@@ -343,6 +343,14 @@ describe('the browser that comes back', () => {
     expect(page).toContain('corp/&quot;&gt;&lt;b&gt;ada (&lt;i&gt;@x)');
   });
 
+  it('keeps no cookie of a sign-in that is over, and those of others', async () => {
+    const gateway = await startOauth();
+    const [one, other] = [await signIn(gateway), await signIn(gateway)];
+    const both = { cookie: `${other.cookie}; ${one.cookie}` };
+    const response = await confirm(gateway, await (await one.ask(both)).text(), both);
+    expect(response.headers.getSetCookie()).toEqual([`${one.cookie.split('=')[0]}=; Max-Age=0; Path=/; Secure`]);
+  });
+
   it('finds its cookie among those of other sign-ins', async () => {
     const gateway = await startOauth();
     const [one, other] = [await signIn(gateway), await signIn(gateway)];
@@ -362,6 +370,45 @@ describe('the code', () => {
     const who = await gateway.get('/oauth/whoami', { authorization: `Bearer ${access_token}` });
     expect(await jsonOf(who)).toMatchObject({ error: { code: 'token_revoked' } });
     expect(gateway.record.credentials.map(({ action }) => action)).toEqual(['issued', 'revoked', 'refused', 'refused']);
+  });
+
+  it('that is used again and again takes back once, and then is refused like any other', async () => {
+    const gateway = await startOauth();
+    const code = await codeOf(gateway);
+    await redeem(gateway, code);
+    for (let n = 0; n < 20; n++) expect((await redeem(gateway, code)).status).toBe(400);
+    expect(await gateway.state.list('revoked/token/', { limit: 100 })).toHaveLength(1);
+    expect(gateway.record.credentials.filter(({ action }) => action === 'revoked')).toHaveLength(1);
+  });
+
+  it.each([
+    ['another verifier', { code_verifier: `${verifier}x` }],
+    ['another redirect_uri', { redirect_uri: 'http://127.0.0.1:43211/callback' }],
+    ['another client', { client_id: 'other' }],
+  ])('that was used takes nothing back from who comes with %s', async (_, changes) => {
+    const gateway = await startOauth();
+    const code = await codeOf(gateway);
+    const { access_token } = await jsonOf(await redeem(gateway, code));
+    expect((await redeem(gateway, code, changes)).status).toBe(400);
+    const who = await gateway.get('/oauth/whoami', { authorization: `Bearer ${access_token}` });
+    expect(who.status).toBe(200);
+    expect((await redeem(gateway, code)).status).toBe(400);
+    const gone = await gateway.get('/oauth/whoami', { authorization: `Bearer ${access_token}` });
+    expect(await jsonOf(gone)).toMatchObject({ error: { code: 'token_revoked' } });
+  });
+
+  it('that was used takes back what it gave at the next try when the state was out of reach', async () => {
+    const gateway = await startOauth();
+    const code = await codeOf(gateway);
+    await redeem(gateway, code);
+    const { putIfAbsent } = gateway.state;
+    Object.assign(gateway.state, {
+      putIfAbsent: async () => Promise.reject(Object.assign(new Error('cut'), { code: 'state_unavailable' })),
+    });
+    expect((await redeem(gateway, code)).status).toBe(503);
+    Object.assign(gateway.state, { putIfAbsent });
+    expect((await redeem(gateway, code)).status).toBe(400);
+    expect(await gateway.state.list('revoked/token/', { limit: 100 })).toHaveLength(1);
   });
 
   it('gives one token to a hundred at once', async () => {

@@ -53,15 +53,17 @@ describe('credentials in the journal', () => {
     expect(events.at(-1)).toMatchObject({ clientAddress: '192.0.2.7', code: 'token_expired', action: 'refused' });
   });
 
-  it('are not issued while the journal is full; they can still be taken back', async () => {
+  it('while the journal is full are neither issued nor taken back by callers; the operator can still take them back', async () => {
     const dir = folder();
     const journal = await openJournal(journalOptions(dir, { maxBytes: 4096, segmentBytes: 65_536 }));
     while (journal.state === 'open') {
-      journal.event(credential('revoked', { detail: 'x'.repeat(500) }));
+      journal.event(credential('issued', { detail: 'x'.repeat(500) }));
       await journal.durable();
     }
     expect(() => journal.event(credential('issued'))).toThrow('journal_full');
-    expect(journal.event(credential('revoked'))).toBeGreaterThan(0);
+    for (const grant of ['revocation', 'authorization_code'] as const)
+      expect(() => journal.event(credential('revoked', { grant }))).toThrow('journal_full');
+    expect(journal.event(credential('revoked', { grant: 'admin', by: 'root' }))).toBeGreaterThan(0);
     await journal.close();
   });
 });
