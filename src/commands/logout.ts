@@ -4,7 +4,7 @@ import { type Entry, openCredentials } from './login/credentials.ts';
 import { type Gateway, gatewayUrl, readGateway } from './login/gateway.ts';
 import { configFolder } from './login/private-file.ts';
 import { problemOf } from './login/problems.ts';
-import { connectProvider, revokeRefreshToken } from './login/provider.ts';
+import { connectSource, revokeRefreshToken } from './login/provider.ts';
 
 /** `sallyport logout`: takes the token and its renewal back, and forgets them. */
 export const logoutCommand: AddCommand = ({ command, io, action }) => {
@@ -57,10 +57,11 @@ async function revokeToken(gateway: Gateway, token: string): Promise<void> {
   }
 }
 
-async function revokeRenewal(gateway: Gateway, { provider: name, refreshToken }: Entry): Promise<void> {
-  const login = gateway.providers.find((provider) => provider.name === name);
+async function revokeRenewal(gateway: Gateway, entry: Entry): Promise<void> {
+  const { refreshToken } = entry;
+  const login = gateway.providers.find(({ name }) => name === entry.provider);
   if (refreshToken === undefined || login === undefined) return;
-  await revokeRefreshToken(await connectProvider(login), refreshToken);
+  await revokeRefreshToken(await connectSource(login, entry), refreshToken);
 }
 
 function sentence(error: unknown): string {

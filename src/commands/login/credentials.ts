@@ -4,11 +4,23 @@ import { CliError, exitCodes } from '../cli.ts';
 import { LockTimeout, withFileLock } from './file-lock.ts';
 import { makePrivateFolder, readPrivate, writePrivate } from './private-file.ts';
 
+const sourceSchema = z.strictObject({
+  issuer: z.string(),
+  clientId: z.string(),
+  resource: z.string().optional(),
+  tokenEndpoint: z.string(),
+});
+
+/** Who gave a refresh token, and to whom: it is sent nowhere else, whatever the gateway says later. */
+export type Source = z.output<typeof sourceSchema>;
+
 const entrySchema = z.strictObject({
   /** Name of the provider at the gateway. */
   provider: z.string(),
   /** The provider's refresh token; none where it gives none, and with SAML. */
   refreshToken: z.string().optional(),
+  /** Goes with `refreshToken`. */
+  source: sourceSchema.optional(),
   /** The gateway's own token. */
   token: z.string(),
   obtainedAtMs: z.number(),

@@ -10,6 +10,7 @@ import {
   tokenRevocation,
 } from 'openid-client';
 import { CliError, exitCodes } from '../cli.ts';
+import type { Entry, Source } from './credentials.ts';
 import { isSafe, type LoginProvider } from './gateway.ts';
 import { type Party, problemOf } from './problems.ts';
 
@@ -50,6 +51,33 @@ export async function connectProvider(login: LoginProvider): Promise<OidcProvide
     throw problemOf(error, party);
   }
 }
+
+/** What is kept beside a refresh token of this provider. */
+export function sourceOf({ login, oauth }: OidcProvider): Source {
+  const { issuer, token_endpoint: tokenEndpoint = '' } = oauth.serverMetadata();
+  const { client_id: clientId = '', resource } = login;
+  return { issuer: login.issuer ?? issuer, clientId, tokenEndpoint, ...(resource === undefined ? {} : { resource }) };
+}
+
+/**
+ * Connects the provider that gave the refresh token of a sign-in. Whoever can change what the gateway says must not get at it:
+ * another issuer, client, resource or token endpoint is refused before anything is sent there. Throws CliError.
+ */
+export async function connectSource(login: LoginProvider, { source }: Pick<Entry, 'source'>): Promise<OidcProvider> {
+  const isSame =
+    source?.issuer === login.issuer && source?.clientId === login.client_id && source?.resource === login.resource;
+  if (source === undefined || !isSame) throw otherProvider(login);
+  const provider = await connectProvider(login);
+  if (provider.oauth.serverMetadata().token_endpoint !== source.tokenEndpoint) throw otherProvider(login);
+  return provider;
+}
+
+const otherProvider = ({ name, issuer }: LoginProvider) =>
+  new CliError(
+    exitCodes.failed,
+    `The gateway now names another identity provider, client, resource or token endpoint for ${name} (${issuer ?? 'no issuer'}) than you signed in with: the refresh token is not sent there.`,
+    'If that change is right (ask whoever runs the gateway), sign in again with `sallyport login`.',
+  );
 
 /** RFC 8707, section 2: `resource` is an absolute URI; what is none can only be meant for `audience`. */
 function audienceOf(resource: string | undefined): Record<string, string> {
