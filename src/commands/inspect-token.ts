@@ -21,11 +21,15 @@ interface Options extends ConfigOption {
 /** `sallyport inspect-token`: what is in a token, and what the gateway says to it. */
 export const inspectTokenCommand: AddCommand = ({ command, io, action }) => {
   withConfig(command.command('inspect-token'))
-    .description('say what is in a token, and which of the gateway’s checks it passes; the token is sent nowhere')
+    .description('say what is in a token, and which of the gateway’s checks it passes')
     .argument('[token]', 'the token; - or nothing: read it from standard input (arguments are seen by `ps`)')
     .option('-g, --gateway <url>', "check the gateway's own tokens with the keys that this one publishes")
     .option('--id-token', 'check it as an ID token that is to be exchanged')
     .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nThe token is sent nowhere, with one exception: where the configuration has `groups.source: userinfo` for its provider,\nit goes to the userinfo endpoint of that provider, once its signature holds.\n',
+    )
     .addHelpText(
       'after',
       examples(

@@ -1,11 +1,12 @@
 import { createInterface } from 'node:readline';
 import { type AddCommand, CliError, examples, exitCodes, type Io } from './cli.ts';
 import { aborting, type OpenBrowser } from './login/browser.ts';
-import { openCredentials } from './login/credentials.ts';
+import { type Credentials, openCredentials } from './login/credentials.ts';
 import { type Gateway, gatewayUrl, type LoginProvider, readGateway } from './login/gateway.ts';
 import { interruptible } from './login/interruptible.ts';
 import { configFolder } from './login/private-file.ts';
 import { signIn } from './login/sign-in.ts';
+import { revokeRenewal, revokeToken } from './login/take-back.ts';
 import { askWhoami, span, whoamiText } from './login/whoami.ts';
 import { escapeControls } from './text.ts';
 
@@ -51,6 +52,7 @@ export const loginCommand =
           const say = (text: string) => void io.stderr.write(`${escapeControls(text, { keepNewlines: true })}\n`);
           const entry = await interruptible(timeoutMs, async (signal) => {
             const login = await choose(gateway, options.provider, io, signal);
+            await endRenewal(gateway, credentials, say, signal);
             return signIn(gateway, login, {
               device: options.device ?? false,
               redirectUri: options.redirectUri,
@@ -59,7 +61,11 @@ export const loginCommand =
               signal,
             });
           });
-          await credentials.exclusively(async (write) => write.save(gateway.url, entry, true));
+          await credentials.exclusively(async (write) => {
+            const replaced = credentials.read().gateways[gateway.url];
+            write.save(gateway.url, entry, true);
+            if (replaced !== undefined) sayLeft(await revokeToken(gateway, replaced.token), say);
+          });
           const good = span(entry.expiresAtMs - Date.now());
           const who = await askWhoami(gateway, entry.token);
           io.stdout.write(
@@ -73,6 +79,25 @@ export const loginCommand =
         }),
       );
   };
+
+type Say = (text: string) => void;
+
+/**
+ * Ends the renewal of the sign-in that is to be replaced. Before the new one: many providers take back all that a person
+ * granted to a client with one refresh token (RFC 7009, section 2.1), and so would end the new one, too.
+ */
+function endRenewal(gateway: Gateway, credentials: Credentials, say: Say, signal: AbortSignal): Promise<void> {
+  // Locked: a renewal at the same time would bring another refresh token.
+  return credentials.exclusively(async () => {
+    const entry = credentials.read().gateways[gateway.url];
+    if (entry !== undefined) sayLeft(await revokeRenewal(gateway, entry), say);
+  }, signal);
+}
+
+/** Best effort: a sign-in does not fail for what is left of the one before. */
+function sayLeft(failures: readonly string[], say: Say): void {
+  if (failures.length > 0) say(`The sign-in before this one could not be ended everywhere: ${failures.join(' ')}`);
+}
 
 /** The provider to sign in with: the one named, the only one, or the one that the user picks. Throws CliError. */
 async function choose(

@@ -1,10 +1,8 @@
-import { tokenRevocation } from 'openid-client';
 import { type AddCommand, CliError, examples, exitCodes } from './cli.ts';
-import { type Entry, openCredentials } from './login/credentials.ts';
-import { type Gateway, gatewayUrl, readGateway } from './login/gateway.ts';
+import { type Credentials, openCredentials } from './login/credentials.ts';
+import { gatewayUrl } from './login/gateway.ts';
 import { configFolder } from './login/private-file.ts';
-import { problemOf } from './login/problems.ts';
-import { connectSource, revokeRefreshToken } from './login/provider.ts';
+import { takeBack } from './login/take-back.ts';
 
 /** `sallyport logout`: takes the token and its renewal back, and forgets them. */
 export const logoutCommand: AddCommand = ({ command, io, action }) => {
@@ -12,25 +10,22 @@ export const logoutCommand: AddCommand = ({ command, io, action }) => {
     .command('logout')
     .description('end a sign-in: at the gateway, at the identity provider, and here')
     .option('-g, --gateway <url>', 'publicUrl of the gateway (default: as for login)')
+    .addHelpText(
+      'after',
+      '\nWhere what is kept cannot be used any more (others may read it, or it is damaged), every sign-in in it is ended, and\nthe file removed.\n',
+    )
     .addHelpText('after', examples('sallyport logout', 'sallyport logout --gateway https://sallyport.example.com'))
     .action(
       action(async (options: { readonly gateway?: string }) => {
         const credentials = openCredentials(configFolder(io.env));
-        const url = gatewayUrl(options, io, credentials);
-        const failures = await credentials.exclusively(async (write) => {
-          const entry = credentials.read().gateways[url];
-          if (entry === undefined) return undefined;
-          // Forgotten first: whatever fails after that, nobody here can use it any more.
-          write.remove(url);
-          return takeBack(url, entry);
-        });
-        if (failures === undefined) {
-          io.stdout.write(`You were not signed in to ${url}.\n`);
-          return 0;
-        }
+        const problem = credentials.problem();
+        const { said, failures } =
+          problem === undefined
+            ? await end(gatewayUrl(options, io, credentials), credentials)
+            : await endAll(problem, credentials);
         if (failures.length === 0) {
-          io.stdout.write(`Signed out of ${url}.\n`);
-          return 0;
+          io.stdout.write(`${said}\n`);
+          return exitCodes.ok;
         }
         throw new CliError(
           exitCodes.failed,
@@ -41,30 +36,31 @@ export const logoutCommand: AddCommand = ({ command, io, action }) => {
     );
 };
 
-/** @returns what could not be taken back, a sentence each */
-async function takeBack(url: string, entry: Entry): Promise<string[]> {
-  const gateway = await readGateway(url).catch((error: unknown) => sentence(error));
-  if (typeof gateway === 'string') return [gateway];
-  const done = await Promise.allSettled([revokeToken(gateway, entry.token), revokeRenewal(gateway, entry)]);
-  return done.flatMap((result) => (result.status === 'rejected' ? [sentence(result.reason)] : []));
+interface Ended {
+  readonly said: string;
+  /** What could not be taken back, a sentence each. */
+  readonly failures: readonly string[];
 }
 
-async function revokeToken(gateway: Gateway, token: string): Promise<void> {
-  try {
-    await tokenRevocation(gateway.oauth, token, { token_type_hint: 'access_token' });
-  } catch (error) {
-    throw problemOf(error, gateway);
-  }
+function end(url: string, credentials: Credentials): Promise<Ended> {
+  return credentials.exclusively(async (write) => {
+    const entry = credentials.read().gateways[url];
+    if (entry === undefined) return { said: `You were not signed in to ${url}.`, failures: [] };
+    // Forgotten first: whatever fails after that, nobody here can use it any more.
+    write.remove(url);
+    return { said: `Signed out of ${url}.`, failures: await takeBack(url, entry) };
+  });
 }
 
-async function revokeRenewal(gateway: Gateway, entry: Entry): Promise<void> {
-  const { refreshToken } = entry;
-  const login = gateway.providers.find(({ name }) => name === entry.provider);
-  if (refreshToken === undefined || login === undefined) return;
-  await revokeRefreshToken(await connectSource(login, entry), refreshToken);
-}
-
-function sentence(error: unknown): string {
-  if (error instanceof CliError) return error.message;
-  throw error;
+/** Of a file that is not used: what can still be read of it is taken back, since somebody else may have read it, too. */
+function endAll(problem: CliError, credentials: Credentials): Promise<Ended> {
+  return credentials.exclusively(async (write) => {
+    const kept = write.discard();
+    if (kept === undefined) return { said: '', failures: [`${problem.message} It is removed.`] };
+    const failures = await Promise.all(Object.entries(kept).map(([url, entry]) => takeBack(url, entry)));
+    return {
+      said: [...Object.keys(kept).map((url) => `Signed out of ${url}.`), `${credentials.path} is removed.`].join('\n'),
+      failures: failures.flat(),
+    };
+  });
 }

@@ -17,6 +17,10 @@ export function escapeControls(text: string, options: { readonly keepNewlines?: 
   });
 }
 
+/** A word of a command line that is suggested: quoted for a POSIX shell where it must be, whoever wrote it. */
+export const shellWord = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+
 const wide =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Extended_Pictographic}/u;
 const narrowless = /\p{Mn}|\p{Me}|[\ufe0f\u200d]/u;

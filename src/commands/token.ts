@@ -34,6 +34,10 @@ export const tokenCommand: AddCommand = ({ command, io, action }) => {
     .option('--as <who>', `a token of the demo's provider, for one of ${known.join(', ')}`, oneOf(...known))
     .addHelpText(
       'after',
+      '\nThe gateway is asked only for a new token: one that it has taken back meanwhile is still printed until it expires.\n`sallyport whoami` says whether it is taken.\n',
+    )
+    .addHelpText(
+      'after',
       examples(
         'sallyport token',
         'curl -H "Authorization: Bearer $(sallyport token)" …',

@@ -12,12 +12,15 @@ const filterSchema = z.strictObject({
   sinceMs: z.coerce.number().int().min(0).optional(),
 });
 
+/** The `jti` of a token that the gateway issued: 16 random bytes in base64url. */
+export const tokenIdPattern = /^[A-Za-z0-9_-]{22}$/;
+
 const revocationSchema = z.union(
   [
-    z.strictObject({ tokenId: z.string().regex(/^[\x21-\x7e]{1,512}$/) }),
+    z.strictObject({ tokenId: z.string().regex(tokenIdPattern) }),
     z.strictObject({ provider: z.string().min(1).max(64), subject: z.string().min(1).max(2048) }),
   ],
-  'either tokenId, or provider and subject',
+  'either tokenId (22 characters of base64url), or provider and subject',
 );
 
 /** What an operator takes back: one token that the gateway issued, or all that somebody holds. */

@@ -1,5 +1,6 @@
 /** Tokens that the gateway itself issued, checked with the keys that it publishes: the token stays here. */
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
+import type { ErrorCode } from '../../exchange/errors.ts';
 import type { ReportedCheck } from '../../identity/inspect.ts';
 import type { OpenedToken } from '../../identity/token.ts';
 import { CliError } from '../cli.ts';
@@ -50,9 +51,10 @@ export async function checkGatewayToken(token: string, url: string): Promise<Gat
 }
 
 function failureOf(error: unknown): readonly [ReportedCheck | undefined, string] {
-  const fail = (name: ReportedCheck['name'], explanation: string) =>
-    [{ name, outcome: 'fail', explanation } as const, 'The gateway refuses it.'] as const;
-  if (error instanceof errors.JWTExpired) return fail('dates', 'It has expired: `sallyport token` prints a new one.');
+  const fail = (name: ReportedCheck['name'], explanation: string, code: ErrorCode = 'token_invalid') =>
+    [{ name, outcome: 'fail', explanation } as const, `The gateway refuses it: ${code} (docs/errors.md).`] as const;
+  if (error instanceof errors.JWTExpired)
+    return fail('dates', 'It has expired: `sallyport token` prints a new one.', 'token_expired');
   if (error instanceof errors.JWTClaimValidationFailed) return fail('dates', `The claim ${error.claim} does not hold.`);
   if (error instanceof errors.JWKSNoMatchingKey)
     return fail('key', 'The gateway publishes no such key: it was rotated long ago, or it is not its token.');

@@ -43,7 +43,7 @@ export async function signInByBrowser<T>(signIn: BrowserSignIn<T>): Promise<T> {
   const verifier = randomPKCECodeVerifier();
   const state = randomState();
   const nonce = parameters['scope']?.split(' ').includes('openid') ? randomNonce() : undefined;
-  const redirect = await listenForRedirect(signIn.redirectUri);
+  const redirect = await listenForRedirect(state, signIn.redirectUri);
   try {
     const url = buildAuthorizationUrl(oauth, {
       ...parameters,
@@ -60,10 +60,9 @@ export async function signInByBrowser<T>(signIn: BrowserSignIn<T>): Promise<T> {
     const answer = await aborting(redirect.answer, signal);
     return await showing(answer, async () => {
       const answered = answer.url.searchParams;
-      if (answered.get('state') !== state) throw foreignAnswer('`state`');
       // That it is there where the server promises it, openid-client checks.
       if ((answered.get('iss') ?? oauth.serverMetadata().issuer) !== oauth.serverMetadata().issuer)
-        throw foreignAnswer('`iss`');
+        throw foreignAnswer();
       const checks = { pkceCodeVerifier: verifier, expectedState: state, ...(nonce && { expectedNonce: nonce }) };
       const tokens = await authorizationCodeGrant(oauth, answer.url, checks, { ...signIn.tokenParameters });
       return signIn.finish(tokens);
@@ -102,10 +101,10 @@ async function showing<T>(answer: Answer, work: () => Promise<T>): Promise<T> {
 const unsafePage = ({ name }: Party) =>
   new CliError(exitCodes.failed, `${name} names a sign-in page that is no https address.`, 'Tell whoever runs it.');
 
-const foreignAnswer = (what: string) =>
+const foreignAnswer = () =>
   new CliError(
     exitCodes.failed,
-    `The answer that came is not for this sign-in (its ${what} is another): an old page was sent again, or somebody tried to slip you theirs.`,
+    'The answer that came is not of the server that was asked (its `iss` is another): somebody may have tried to slip you theirs.',
     'Nothing was stored. Run `sallyport login` again, and use the new page.',
   );
 

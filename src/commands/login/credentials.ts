@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { CliError, exitCodes } from '../cli.ts';
 import { LockTimeout, withFileLock } from './file-lock.ts';
-import { makePrivateFolder, readPrivate, writePrivate } from './private-file.ts';
+import { makePrivateFolder, readPrivate, removePrivate, writePrivate } from './private-file.ts';
 
 const sourceSchema = z.strictObject({
   issuer: z.string(),
@@ -47,6 +47,8 @@ export interface Credentials {
   readonly path: string;
   /** Throws CliError where the file may be read by others, or is not ours. */
   read(): CredentialsFile;
+  /** Why `read` would throw. */
+  problem(): CliError | undefined;
   /** Fails early where nothing could be kept. Throws CliError. */
   ensureWritable(): void;
   /** Runs `work` while no other process changes the file. Throws CliError when it is not free within 60 s. */
@@ -57,6 +59,8 @@ export interface Write {
   /** Keeps a sign-in; `isNew` makes its gateway the last one. */
   save(gateway: string, entry: Entry, isNew?: boolean): void;
   remove(gateway: string): void;
+  /** Removes the file, whatever it is; returns the sign-ins in it, undefined where they cannot be known. Throws CliError. */
+  discard(): CredentialsFile['gateways'] | undefined;
 }
 
 export function openCredentials(folder: string): Credentials {
@@ -64,12 +68,12 @@ export function openCredentials(folder: string): Credentials {
   const read = (): CredentialsFile => {
     const text = readPrivate(path);
     if (text === undefined) return { version: 1, gateways: {} };
-    const parsed = fileSchema.safeParse(parse(text));
-    if (parsed.success) return parsed.data;
+    const file = parsed(text);
+    if (file !== undefined) return file;
     throw new CliError(
       exitCodes.failed,
       `${path} is not what \`sallyport login\` writes.`,
-      'Remove the file and run `sallyport login`; another version of sallyport may have written it.',
+      '`sallyport logout` removes it; then sign in again. Another version of sallyport may have written it.',
     );
   };
   const store = (file: CredentialsFile) => writePrivate(path, `${JSON.stringify(file, null, 2)}\n`);
@@ -83,11 +87,23 @@ export function openCredentials(folder: string): Credentials {
       const last = Object.keys(gateways)[0];
       store({ version: 1, ...(last === undefined ? {} : { last }), gateways });
     },
+    discard() {
+      const text = caught(() => readPrivate(path, { exposed: true }));
+      removePrivate(path);
+      return typeof text === 'string' ? parsed(text)?.gateways : undefined;
+    },
   };
   return {
     path,
     read,
-    ensureWritable: () => makePrivateFolder(folder),
+    problem: () => {
+      const found = caught(read);
+      return found instanceof CliError ? found : undefined;
+    },
+    ensureWritable() {
+      makePrivateFolder(folder);
+      read();
+    },
     async exclusively(work, signal) {
       makePrivateFolder(folder);
       const options = { timeoutMs: lockTimeoutMs, ...(signal && { signal }) };
@@ -106,10 +122,20 @@ export function openCredentials(folder: string): Credentials {
   };
 }
 
-function parse(text: string): unknown {
+function parsed(text: string): CredentialsFile | undefined {
   try {
-    return JSON.parse(text);
+    return fileSchema.safeParse(JSON.parse(text)).data;
   } catch {
     return undefined;
+  }
+}
+
+/** A problem for the user as a value. */
+function caught<T>(work: () => T): T | CliError {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof CliError) return error;
+    throw error;
   }
 }

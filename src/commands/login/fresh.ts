@@ -1,5 +1,6 @@
 import { ResponseBodyError } from 'openid-client';
 import { CliError, exitCodes } from '../cli.ts';
+import { shellWord } from '../text.ts';
 import type { Credentials, Entry, Write } from './credentials.ts';
 import { exchange, readGateway } from './gateway.ts';
 import { connectSource, refresh } from './provider.ts';
@@ -45,7 +46,7 @@ function entryOf({ credentials, gateway }: FreshOptions): Entry {
   throw new CliError(
     exitCodes.failed,
     `You are not signed in to ${gateway}.`,
-    `Run \`sallyport login --gateway ${gateway}\`.`,
+    `Run \`sallyport login --gateway ${shellWord(gateway)}\`.`,
   );
 }
 
@@ -81,6 +82,6 @@ const signedOut = (gateway: string, why: string, cause?: unknown) =>
   new CliError(
     exitCodes.failed,
     `Your sign-in to ${gateway} has ended: ${why}.`,
-    `Run \`sallyport login --gateway ${gateway}\`.`,
+    `Run \`sallyport login --gateway ${shellWord(gateway)}\`.`,
     cause,
   );

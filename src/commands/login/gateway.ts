@@ -3,6 +3,7 @@ import { allowInsecureRequests, Configuration, genericGrantRequest, None, type S
 import { z } from 'zod';
 import { CliError, exitCodes, type Io } from '../cli.ts';
 import { type ConfigOption, configOf } from '../config-option.ts';
+import { shellWord } from '../text.ts';
 import type { Credentials } from './credentials.ts';
 import { type Party, problemOf, unreachable } from './problems.ts';
 
@@ -161,7 +162,7 @@ function gatewayOf(url: string, json: unknown, clockAheadMs: number | undefined)
     throw new CliError(
       exitCodes.usage,
       `The gateway at ${url} calls itself ${metadata.issuer}.`,
-      `If you trust that address, use it: --gateway ${metadata.issuer} (or whoever runs it corrects publicUrl).`,
+      `If you trust that address, use it: --gateway ${shellWord(metadata.issuer)} (or whoever runs it corrects publicUrl).`,
     );
   for (const name of ['token_endpoint', 'authorization_endpoint', 'revocation_endpoint', 'jwks_uri'] as const) {
     const endpoint = metadata[name];

@@ -15,6 +15,7 @@ import {
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { CliError, exitCodes } from '../cli.ts';
+import { shellWord } from '../text.ts';
 
 /**
  * `$XDG_CONFIG_HOME/sallyport`, else `~/.config/sallyport`; on Windows `%APPDATA%\sallyport`. A relative XDG_CONFIG_HOME is
@@ -26,8 +27,11 @@ export function configFolder(env: NodeJS.ProcessEnv, platform: NodeJS.Platform =
   return join(isAbsolute(base) ? base : join(env['HOME'] || homedir(), '.config'), 'sallyport');
 }
 
-/** Reads a file that nobody else may read; undefined where there is none. Throws CliError. */
-export function readPrivate(path: string): string | undefined {
+/**
+ * Reads a file that nobody else may read; undefined where there is none. Throws CliError.
+ * @param options `exposed`: also one that others may read, to take back what is in it
+ */
+export function readPrivate(path: string, { exposed = false } = {}): string | undefined {
   let file: number;
   try {
     file = openSync(path, 'r');
@@ -42,25 +46,29 @@ export function readPrivate(path: string): string | undefined {
     );
   }
   try {
-    if (process.platform !== 'win32') checkOwner(path, fstatSync(file));
+    if (process.platform !== 'win32') checkOwner(path, fstatSync(file), exposed);
     return readFileSync(file, 'utf8');
   } finally {
     closeSync(file);
   }
 }
 
-function checkOwner(path: string, { mode, uid }: { readonly mode: number; readonly uid: number }): void {
+function checkOwner(
+  path: string,
+  { mode, uid }: { readonly mode: number; readonly uid: number },
+  exposed: boolean,
+): void {
   if (uid !== process.getuid?.())
     throw new CliError(
       exitCodes.failed,
       `${path} belongs to another user.`,
       'Remove it, or be the user whose file it is.',
     );
-  if ((mode & 0o077) !== 0)
+  if ((mode & 0o077) !== 0 && !exposed)
     throw new CliError(
       exitCodes.failed,
       `${path} may be read or written by others (mode ${(mode & 0o777).toString(8)}), so it is not used.`,
-      `If nobody has seen it: chmod 600 ${path}. Else run \`sallyport logout\`, remove the file, and sign in again.`,
+      `If nobody has seen it: chmod 600 ${shellWord(path)}. Else \`sallyport logout\` takes it back and removes it.`,
     );
 }
 
@@ -78,7 +86,11 @@ export function makePrivateFolder(folder: string): void {
     throw notWritable(folder, error);
   }
   if (process.platform !== 'win32' && (statSync(folder).mode & 0o022) !== 0)
-    throw new CliError(exitCodes.failed, `Others may write into ${folder}.`, `Take that away: chmod 700 ${folder}`);
+    throw new CliError(
+      exitCodes.failed,
+      `Others may write into ${folder}.`,
+      `Take that away: chmod 700 ${shellWord(folder)}`,
+    );
 }
 
 /** Replaces a file in one step: another process sees the old text or the new one. Mode 0600. Throws CliError. */
@@ -95,6 +107,15 @@ export function writePrivate(path: string, text: string): void {
     renameSync(draft, path);
   } catch (error) {
     rmSync(draft, { force: true });
+    throw notWritable(dirname(path), error);
+  }
+}
+
+/** Removes a file, whatever is in it. Throws CliError. */
+export function removePrivate(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
     throw notWritable(dirname(path), error);
   }
 }

@@ -15,7 +15,7 @@ export interface Answer {
 export interface Redirect {
   /** What the provider is told as `redirect_uri`. */
   readonly uri: string;
-  /** The first answer of a provider; whatever comes after it is told that it is too late. */
+  /** The first answer with the `state` of this sign-in. What has another is refused, and waited on; what comes later, too. */
   readonly answer: Promise<Answer>;
   close(): Promise<void>;
 }
@@ -24,9 +24,10 @@ const hosts = new Set(['127.0.0.1', 'localhost']);
 
 /**
  * Listens on 127.0.0.1. Throws CliError where `uri` is not on this machine, or its port is taken.
+ * @param state what an answer to this sign-in has (RFC 6749, section 10.12)
  * @param uri port 0, or none, takes any free one
  */
-export async function listenForRedirect(uri = 'http://127.0.0.1/callback'): Promise<Redirect> {
+export async function listenForRedirect(state: string, uri = 'http://127.0.0.1/callback'): Promise<Redirect> {
   const wanted = URL.parse(uri);
   if (wanted === null || wanted.protocol !== 'http:' || !hosts.has(wanted.hostname) || wanted.search || wanted.hash)
     throw new CliError(
@@ -42,6 +43,9 @@ export async function listenForRedirect(uri = 'http://127.0.0.1/callback'): Prom
     if (request.headers.host !== new URL(redirect).host)
       return void response.writeHead(421, { connection: 'close' }).end();
     const show = (ending: Ending) => send(response, ending);
+    // Any program, and any page, can send something here: that must not end the sign-in.
+    const states = url.searchParams.getAll('state');
+    if (states.length !== 1 || states[0] !== state) return void show(foreign);
     if (isAnswered) return void show(tooLate);
     isAnswered = true;
     resolve({ url, show });
@@ -71,6 +75,11 @@ export async function listenForRedirect(uri = 'http://127.0.0.1/callback'): Prom
   };
 }
 
+const foreign: Ending = {
+  ok: false,
+  title: 'Not this sign-in',
+  text: 'This is the end of another sign-in, an old one perhaps. Use the page that `sallyport login` opened, or the address that it printed.',
+};
 const tooLate: Ending = { ok: false, title: 'Too late', text: 'This sign-in has been answered already.' };
 
 /** The whole URL of a request to the redirect URI that answers a sign-in, `state` being what every answer has. */

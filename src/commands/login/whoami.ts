@@ -33,13 +33,33 @@ export async function askWhoami(gateway: Party, token: string): Promise<Whoami> 
   }
   const parsed = whoamiSchema.safeParse(body);
   if (response.ok && parsed.success) return parsed.data;
-  const described = z.object({ error_description: z.string() }).safeParse(body);
-  throw new CliError(
+  throw refusedBy(gateway, response.status, body);
+}
+
+const refusalSchema = z.object({
+  error: z.object({ code: z.string() }).catch({ code: '' }),
+  error_description: z.string().catch(''),
+});
+
+function refusedBy({ url }: Party, status: number, body: unknown): CliError {
+  const { error, error_description: why } = refusalSchema.catch(noReason).parse(body);
+  const code = error.code || `status ${status}`;
+  const sentence = why === '' ? '.' : `: ${why}`;
+  if (status === 401)
+    return new CliError(
+      exitCodes.failed,
+      `The gateway refuses this token (${code})${sentence}`,
+      'Run `sallyport login`.',
+    );
+  return new CliError(
     exitCodes.failed,
-    `The gateway does not know the holder of this token (${described.success ? described.data.error_description : response.status}).`,
-    response.status === 401 ? 'Run `sallyport login`.' : 'Check that gateway and sallyport are of the same version.',
+    `The gateway does not say whose token it is (${code})${sentence}`,
+    status === 503
+      ? 'Try again; if it stays, tell whoever runs the gateway.'
+      : `Check that ${url} is a gateway of this version.`,
   );
 }
+const noReason = { error: { code: '' }, error_description: '' };
 
 /** The answer for people. */
 export const whoamiText = (who: Whoami, gateway: string, more: readonly (readonly [string, string])[]): string =>

@@ -147,13 +147,21 @@ describe('inspect-token', () => {
     gateway.lifetimeSeconds = -5;
     await fetch(`${gateway.url}/oauth/token`, { method: 'POST', body: form });
     const old = await inspect(['--gateway', gateway.url, gateway.issued.at(-1) ?? '']);
-    expect([old.code, old.stdout]).toEqual([1, expect.stringMatching(/FAIL +dates +It has expired/)]);
+    expect([old.code, old.stdout]).toEqual([
+      1,
+      expect.stringMatching(
+        /FAIL +dates +It has expired[\s\S]*The gateway refuses it: token_expired \(docs\/errors\.md\)/,
+      ),
+    ]);
     const forged = await inspect([
       '--gateway',
       gateway.url,
       await signed({ iss: gateway.url, sub: 'x' }, { typ: 'at+jwt' }),
     ]);
-    expect([forged.code, forged.stdout]).toEqual([1, expect.stringMatching(/FAIL +signature/)]);
+    expect([forged.code, forged.stdout]).toEqual([
+      1,
+      expect.stringMatching(/FAIL +signature[\s\S]*The gateway refuses it: token_invalid \(/),
+    ]);
   });
 
   it('says that it cannot check when the gateway is down, or did not issue it', async () => {

@@ -37,10 +37,33 @@ describe('sallyport revoke', () => {
     [['--token-id', '9fJb2mQm3dUu0yJc5v1kXw'], { tokenId: '9fJb2mQm3dUu0yJc5v1kXw' }],
     [['--subject', 'corp/jane@example.com'], { provider: 'corp', subject: 'jane@example.com' }],
     [['--subject', 'mesh/spiffe://a/ns/b'], { provider: 'mesh', subject: 'spiffe://a/ns/b' }],
-  ])('%j takes that back, and says who did', async (args, what) => {
+  ])('%j takes that back, says who did, and that it is not looked up', async (args, what) => {
     const { code, stderr, stdout } = await cli(...args);
     expect([code, stderr, revoker.revoked]).toEqual([0, '', [[what, 'ann']]]);
-    expect(stdout).toContain('taken back');
+    expect(stdout).toMatch(/taken back: refused from now on[\s\S]* is not checked: /);
+  });
+
+  it('of a subject says, like its help, that the sign-in at the provider goes on', async () => {
+    for (const args of [['--subject', 'corp/jane'], ['--help']])
+      expect((await cli(...args)).stdout).toMatch(/ends no sign-in at the identity provider[\s\S]*refresh token/);
+    expect((await cli('--subject', 'mesh/spiffe://a/b')).stdout).not.toContain('sign-in');
+  });
+
+  it('writes a subject without what would command a terminal', async () => {
+    expect((await cli('--subject', 'corp/\u001b[2Jx')).stdout).toContain('corp/\\x1b[2Jx');
+  });
+
+  it.each([
+    'x',
+    '',
+    '9fJb2mQm3dUu0yJc5v1kX',
+    '9fJb2mQm3dUu0yJc5v1kXww',
+    '9fJb2mQm3dUu0yJc5v1kX+',
+    '9fJb2mQm3dUu0yJc5v1kX\n',
+  ])('takes back no token with the id %j, which none has', async (id) => {
+    const { code, stderr, stdout } = await cli('--token-id', id);
+    expect([code, stdout, revoker.revoked]).toEqual([2, '', []]);
+    expect(stderr).toContain('22 characters of base64url');
   });
 
   it.each([
@@ -77,8 +100,10 @@ describe('POST /v1/revocations', () => {
     '[]',
     '{"tokenId":""}',
     '{"tokenId":"a b"}',
+    '{"tokenId":"9fJb2mQm3dUu0yJc5v1kX"}',
+    '{"tokenId":"9fJb2mQm3dUu0yJc5v1kX\\n"}',
     '{"provider":"corp"}',
-    '{"tokenId":"a","provider":"b","subject":"c"}',
+    '{"tokenId":"9fJb2mQm3dUu0yJc5v1kXw","provider":"b","subject":"c"}',
     'x',
   ])('refuses %s', async (body) => {
     const app = createAdminApp(new MemoryArchive([]), revoker);
@@ -89,7 +114,9 @@ describe('POST /v1/revocations', () => {
 
   it('of somebody unnamed is refused', async () => {
     const app = createAdminApp(new MemoryArchive([]), revoker);
-    expect((await app.request('/v1/revocations', { method: 'POST', body: '{"tokenId":"a"}' })).status).toBe(400);
+    expect(
+      (await app.request('/v1/revocations', { method: 'POST', body: '{"tokenId":"9fJb2mQm3dUu0yJc5v1kXw"}' })).status,
+    ).toBe(400);
     expect(revoker.revoked).toEqual([]);
   });
 });

@@ -108,11 +108,28 @@ describe('login in the browser', () => {
     return { url: back.href, status: response.status, headers: response.headers, text: await response.text() };
   };
 
-  it('takes no answer with another state', async () => {
-    const { code, stderr, page } = await login(answerWith({ code: 'x', state: '<b>other</b>' }));
-    expect([code, page?.status]).toEqual([1, 400]);
-    expect(stderr).toMatch(/not for this sign-in \(its `state` is another\)[\s\S]*Nothing was stored/);
-    expect(page?.text).not.toContain('other');
+  it('takes no answer with another state, and waits on for its own', async () => {
+    const refused: unknown[] = [];
+    const { code, stdout, page } = await login(async (url) => {
+      const state = new URL(url).searchParams.get('state') ?? '';
+      const back = new URL(url).searchParams.get('redirect_uri') ?? '';
+      for (const query of [
+        'state=x',
+        'state=',
+        'code=x&state=%3Cb%3Eforeign%3C/b%3E',
+        'error=access_denied&state=x',
+        `state=x&state=${state}&code=x`,
+        `state=${state}&state=x&code=x`,
+        `state=${state}x&code=x`,
+      ]) {
+        const response = await fetch(`${back}?${query}`);
+        const text = await response.text();
+        refused.push([response.status, text.includes('another sign-in'), text.includes('foreign')]);
+      }
+      return signInAs(url, 'jane');
+    });
+    expect(refused).toEqual(Array(7).fill([400, true, false]));
+    expect([code, page?.status, stdout.includes('demo/jane')]).toEqual([0, 200, true]);
   });
 
   it('takes no answer of another issuer (RFC 9207)', async () => {

@@ -1,13 +1,22 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { demoToken, tokenCommand } from '../../../../src/commands/token.ts';
-import { signInAs } from '../../../support/login/browser.ts';
+import { Browser, signInAs } from '../../../support/login/browser.ts';
 import { run } from '../run.ts';
 import { cli, credentialsFile, env, expire, folder, gateway, home, kept, login, provider, root } from './harness.ts';
+
+/** Whether the provider still takes a refresh token; it is used up then. */
+async function isRenewed(refreshToken: string): Promise<boolean> {
+  const form = { grant_type: 'refresh_token', refresh_token: refreshToken, client_id: 'sallyport-cli' };
+  const answer = await fetch(`${provider.url}/token`, { method: 'POST', body: new URLSearchParams(form) });
+  const { error } = (await answer.json()) as { error?: string };
+  expect([undefined, 'invalid_grant']).toContain(error);
+  return error === undefined;
+}
 
 describe('what is kept', () => {
   it('is not used while others may read it', async () => {
@@ -16,6 +25,38 @@ describe('what is kept', () => {
     const { code, stdout, stderr } = await cli('token');
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(/may be read or written by others \(mode 644\)[\s\S]*chmod 600/);
+  });
+
+  it('is taken back and removed by logout when others may have read it', async () => {
+    await login((url) => signInAs(url, 'jane'));
+    const { token, refreshToken } = kept();
+    chmodSync(credentialsFile(), 0o644);
+    const { code, stdout } = await cli('logout');
+    expect([code, stdout]).toEqual([0, `Signed out of ${gateway.url}.\n${credentialsFile()} is removed.\n`]);
+    expect([gateway.revoked, existsSync(credentialsFile()), await isRenewed(refreshToken)]).toEqual([
+      [token],
+      false,
+      false,
+    ]);
+  });
+
+  it.each(['', '{"version":2}', 'null', '{"version":1,"gateways":{"x":{}}}'])(
+    'is removed by logout when it is %j, which says that nothing could be taken back',
+    async (text) => {
+      mkdirSync(join(home, 'sallyport'), { recursive: true, mode: 0o700 });
+      writeFileSync(credentialsFile(), text, { mode: 0o600 });
+      const { code, stderr } = await cli('logout');
+      expect([code, existsSync(credentialsFile())]).toEqual([1, false]);
+      expect(stderr).toMatch(/not taken back everywhere:\n.* is not what `sallyport login` writes\. It is removed\./);
+      expect((await cli('logout')).stdout).toContain('You were not signed in');
+    },
+  );
+
+  it('is refused before the sign-in where it is damaged', async () => {
+    mkdirSync(join(home, 'sallyport'), { recursive: true, mode: 0o700 });
+    writeFileSync(credentialsFile(), '{', { mode: 0o600 });
+    const { code, stderr, page } = await login((url) => signInAs(url, 'jane'));
+    expect([code, page, stderr.includes('`sallyport logout` removes it')]).toEqual([1, undefined, true]);
   });
 
   it('is not used when it is not what login wrote', async () => {
@@ -30,6 +71,18 @@ describe('what is kept', () => {
     chmodSync(join(home, 'sallyport'), 0o777);
     const { code, stderr } = await login((url) => signInAs(url, 'jane'));
     expect([code, stderr]).toEqual([1, expect.stringContaining('chmod 700')]);
+  });
+
+  it('is named in a command that a shell reads as one word', async () => {
+    const env = { XDG_CONFIG_HOME: join(home, "it's a; folder"), SALLYPORT_GATEWAY: gateway.url };
+    const file = join(env.XDG_CONFIG_HOME, 'sallyport', 'credentials.json');
+    mkdirSync(join(env.XDG_CONFIG_HOME, 'sallyport'), { recursive: true, mode: 0o700 });
+    writeFileSync(file, '{}');
+    chmodSync(file, 0o644);
+    const { stderr } = await run([tokenCommand], ['token'], { env });
+    const command = /chmod 600 .*?(?=\. Else)/.exec(stderr)?.[0] ?? '';
+    expect(spawnSync('/bin/sh', ['-c', command]).status).toBe(0);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
   it('is refused before the sign-in where nothing can be kept', async () => {
@@ -164,6 +217,35 @@ describe('token', () => {
   });
 });
 
+describe('a second login', () => {
+  it('takes back what the first one left, also in the same session of the browser, and works itself', async () => {
+    const browser = new Browser();
+    await login(async (url) => browser.submit(await browser.open(url), { person: 'jane' }));
+    const { token, refreshToken } = kept();
+    expect((await login((url) => browser.open(url))).code).toBe(0);
+    expect([gateway.revoked, kept().token]).toEqual([[token], gateway.issued[1]]);
+    expect(await isRenewed(refreshToken)).toBe(false);
+    expire();
+    expect((await cli('token')).stdout).toBe(`${gateway.issued[2]}\n`);
+  });
+
+  it('that is cancelled leaves the token, and then says that one must sign in', async () => {
+    await login((url) => signInAs(url, 'jane'));
+    expect((await login((url) => signInAs(url, ''))).code).toBe(1);
+    expect([gateway.revoked, (await cli('token')).code]).toEqual([[], 0]);
+    expire();
+    expect(await cli('token')).toMatchObject({ code: 1, stderr: expect.stringContaining('Run `sallyport login') });
+  });
+
+  it('succeeds where the first cannot be taken back, and says so', async () => {
+    await login((url) => signInAs(url, 'jane'));
+    gateway.metadata = { revocation_endpoint: `${gateway.url}/nobody` };
+    const { code, stderr } = await login((url) => signInAs(url, 'sam'));
+    expect([code, stderr.includes('could not be ended everywhere: ')]).toEqual([0, true]);
+    expect(kept().token).toBe(gateway.issued[1]);
+  });
+});
+
 describe('whoami and logout', () => {
   it('whoami says who the gateway takes one for, also as JSON', async () => {
     await login((url) => signInAs(url, 'sam'));
@@ -178,13 +260,7 @@ describe('whoami and logout', () => {
     expect([code, stdout]).toEqual([0, `Signed out of ${gateway.url}.\n`]);
     expect(gateway.revoked).toEqual([token]);
     expect(kept()).toBeUndefined();
-    const form = new URLSearchParams({
-      grant_type: 'refresh_token',
-      refresh_token: refreshToken,
-      client_id: 'sallyport-cli',
-    });
-    const again = await fetch(`${provider.url}/token`, { method: 'POST', body: form });
-    expect(await again.json()).toMatchObject({ error: 'invalid_grant' });
+    expect(await isRenewed(refreshToken)).toBe(false);
     expect((await cli('logout')).stdout).toContain('You were not signed in');
   });
 
