@@ -16,11 +16,13 @@ import { freshToken } from '../../src/commands/login/fresh.ts';
 import { loginCommand } from '../../src/commands/login.ts';
 import { logoutCommand } from '../../src/commands/logout.ts';
 import { startProxy } from '../../src/commands/proxy/server.ts';
+import { revokeCommand } from '../../src/commands/revoke.ts';
 import { tokenCommand } from '../../src/commands/token.ts';
 import { whoamiCommand } from '../../src/commands/whoami.ts';
 import { Browser, enterCode, signInAs } from '../support/login/browser.ts';
 import { startSamlIdp } from '../support/saml-idp.ts';
-import { freePort, type Stack, startStack } from './support/stack.ts';
+import { run } from '../unit/commands/run.ts';
+import { eventually, freePort, type Stack, startStack } from './support/stack.ts';
 
 let stack: Stack;
 let model: DemoServer;
@@ -28,6 +30,13 @@ let gateway: string;
 const home = mkdtempSync(join(tmpdir(), 'sallyport-cli-login-'));
 const file = join(home, 'sallyport', 'credentials.json');
 const kept = () => JSON.parse(readFileSync(file, 'utf8')).gateways[gateway];
+
+/** The kept token looks as if it had expired. */
+function expire(): void {
+  const credentials = JSON.parse(readFileSync(file, 'utf8'));
+  credentials.gateways[gateway].expiresAtMs = Date.now();
+  writeFileSync(file, JSON.stringify(credentials));
+}
 
 beforeAll(async () => {
   model = await startDemoModel({ port: 0, credential: 'model-secret' });
@@ -106,9 +115,7 @@ describe('sallyport login', () => {
     await cli(['login']);
     const seen = new Set<string>();
     for (let round = 0; round < 3; round++) {
-      const credentials = JSON.parse(readFileSync(file, 'utf8'));
-      credentials.gateways[gateway].expiresAtMs = Date.now();
-      writeFileSync(file, JSON.stringify(credentials));
+      expire();
       const { code, stdout } = await cli(['token']);
       expect([code, await ask(stdout.trim())]).toEqual([0, 200]);
       seen.add(stdout).add(kept().refreshToken);
@@ -184,6 +191,50 @@ describe('sallyport proxy', () => {
     const stranger = new OpenAI({ baseURL: `${proxy.url}/v1`, apiKey: 'sk-other', maxRetries: 0 });
     await expect(stranger.chat.completions.create(question)).rejects.toMatchObject({ status: 401, code: 'key_wrong' });
     await proxy.close();
+  });
+});
+
+describe('sallyport revoke --subject, of somebody who can renew at the provider', () => {
+  const revoke = () => run([revokeCommand], ['revoke', '--config', stack.config.file, '--subject', 'demo/sam']);
+
+  test('refuses what they hold; their renewal brings a token that is taken, which it says', async () => {
+    await cli(['login'], { open: (url) => signInAs(url, 'sam') });
+    const { token } = kept();
+    const upstream = await stack.token('sam');
+    expect([await ask(token), await ask(upstream)]).toEqual([200, 200]);
+    expect(await revoke()).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(
+        /Whoever can still renew there \(a refresh token[\s\S]*gets new tokens without a password/,
+      ),
+    });
+    expect([await ask(token), await ask(upstream)]).toEqual([401, 401]);
+    expect(await cli(['whoami'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(
+        /The gateway refuses this token \(token_revoked\): .*\n {2}→ Run `sallyport login`/,
+      ),
+    });
+    // It does not ask the gateway, as its help says.
+    expect(await cli(['token'])).toMatchObject({ code: 0, stdout: `${token}\n` });
+    // Nobody signs in. A token of the second in which it was said is from before, in whole seconds, and is still refused.
+    const renewed = await eventually(async () => {
+      expire();
+      const { code, stdout } = await cli(['token']);
+      return code === 0 ? stdout.trim() : undefined;
+    }, 'the renewal brings a token of the next second');
+    expect([await ask(renewed), await ask(token)]).toEqual([200, 401]);
+  });
+
+  test('keeps them out once the renewal is ended at the provider, too', async () => {
+    const { refreshToken } = kept();
+    const form = new URLSearchParams({ token: refreshToken, client_id: 'sallyport-cli' });
+    const issuer = stack.config.identity.providers[0]?.issuer;
+    expect((await fetch(`${issuer}/token/revocation`, { method: 'POST', body: form })).status).toBe(200);
+    expect((await revoke()).code).toBe(0);
+    expire();
+    expect(await cli(['token'])).toMatchObject({ code: 1, stderr: expect.stringContaining('renews it no more') });
+    await cli(['login']);
   });
 });
 

@@ -1,13 +1,12 @@
 /** The snippets of docs/identity.md, run as they stand there: a token expires between two requests, and the second brings a new one. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { text } from 'node:stream/consumers';
+import { text as readAll } from 'node:stream/consumers';
 import Anthropic from '@anthropic-ai/sdk';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -20,11 +19,11 @@ import { signInAs } from '../support/login/browser.ts';
 import { startTestGateway, type TestGateway } from '../support/login/gateway.ts';
 import { startTestModels, type TestModels } from '../support/login/models.ts';
 import { run } from '../unit/commands/run.ts';
-import { blocks, root } from '../unit/docs/markdown.ts';
+import { blocks } from '../unit/docs/markdown.ts';
+import { drivers, furnish, pythonPath, snippet, snippetEnv, startSnippet } from './support/snippets.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-snippets-'));
 const credentialsFile = join(folder, 'sallyport', 'credentials.json');
-const pythonPath = process.env['SALLYPORT_TEST_PYTHONPATH'];
 let provider: DemoServer;
 let gateway: TestGateway;
 let models: TestModels;
@@ -36,12 +35,7 @@ beforeAll(async () => {
   gateway = await startTestGateway([
     { name: 'demo', kind: 'oidc', issuer: provider.url, client_id: 'sallyport-cli', scopes },
   ]);
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-  mkdirSync(join(folder, 'bin'));
-  const command = join(folder, 'bin', 'sallyport');
-  writeFileSync(command, `#!/bin/sh\nexec "${process.execPath}" "${join(root, 'src', 'main.ts')}" "$@"\n`);
-  chmodSync(command, 0o755);
+  furnish(folder);
   const signedIn = await run([loginCommand((url) => signInAs(url, 'jane'))], ['login'], { env: env() });
   expect([signedIn.code, signedIn.stderr]).toEqual([0, expect.any(String)]);
 });
@@ -59,13 +53,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const env = () => ({
-  PATH: `${join(folder, 'bin')}:${process.env['PATH']}`,
-  XDG_CONFIG_HOME: folder,
-  SALLYPORT_GATEWAY: gateway.url,
-  HOME: folder,
-  ...(pythonPath === undefined ? {} : { PYTHONPATH: pythonPath }),
-});
+const env = () => snippetEnv(folder, gateway.url);
 
 /** The kept token has expired: here, and for the models. */
 function expire(): void {
@@ -78,63 +66,18 @@ function expire(): void {
   );
 }
 
-function snippet(name: string): string {
-  const found = blocks('docs/identity.md').find(({ text }) => /^(?:\/\/|#) (\S+)\n/.exec(text)?.[1] === name);
-  if (found === undefined) throw new Error(`docs/identity.md has no ${name}`);
-  return found.text.replaceAll('https://models.example.com', models.url);
-}
-
-/** Starts a snippet with `driver` below it, which makes a request for each line it reads and prints how it went. */
-function start(name: string, driver: string, change = (text: string) => text): () => Promise<string> {
-  const file = join(folder, name);
-  writeFileSync(file, `${change(snippet(name))}\n${driver}`);
-  const program = name.endsWith('.py') ? 'python3' : process.execPath;
-  const child = spawn(program, [file], { cwd: folder, env: env(), stdio: ['pipe', 'pipe', 'inherit'] });
+const text = (name: string) => snippet(name, models.url);
+function start(name: string, driver: string, change = (content: string) => content): () => Promise<string> {
+  const { child, ask } = startSnippet(folder, name, change(text(name)), driver, env());
   app = child;
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  return async () => {
-    child.stdin.write('ask\n');
-    return (await lines.next()).value ?? 'it ended';
-  };
+  return ask;
 }
-
-/** Each line of input moves the clock of the snippet two minutes on. */
-const tsDriver = (call: string) => `
-const { createInterface } = await import('node:readline');
-const realNow = Date.now;
-let laterMs = 0;
-Date.now = () => realNow() + laterMs;
-for await (const _ of createInterface({ input: process.stdin })) {
-  console.log(await ${call}.then(() => 'ok', (error) => String(error)));
-  laterMs += 120_000;
-}
-`;
-
-const pythonDriver = (call: string) => `
-import sys
-real_time, later = time.time, 0
-time.time = lambda: real_time() + later
-for _ in sys.stdin:
-    try:
-        ${call}
-        print("ok", flush=True)
-    except Exception as error:
-        print(repr(error), flush=True)
-    later += 120
-`;
-
-const chat = "client.chat.completions.create({ model: 'demo', messages: [{ role: 'user', content: 'Hi' }] })";
-const messages =
-  "client.messages.create({ model: 'demo', max_tokens: 5, messages: [{ role: 'user', content: 'Hi' }] })";
-const pythonChat = 'client.chat.completions.create(model="demo", messages=[{"role": "user", "content": "Hi"}])';
-const pythonMessages =
-  'client.messages.create(model="demo", max_tokens=5, messages=[{"role": "user", "content": "Hi"}])';
 
 const apps = [
-  ['openai-app.ts', tsDriver(chat)],
-  ['anthropic-app.ts', tsDriver(messages)],
-  ['openai_app.py', pythonDriver(pythonChat)],
-  ['anthropic_app.py', pythonDriver(pythonMessages)],
+  ['openai-app.ts', drivers.openaiTs],
+  ['anthropic-app.ts', drivers.anthropicTs],
+  ['openai_app.py', drivers.openaiPython],
+  ['anthropic_app.py', drivers.anthropicPython],
 ] as const;
 
 describe('a snippet of docs/identity.md', () => {
@@ -157,9 +100,9 @@ describe('a snippet of docs/identity.md', () => {
 
   test('in-cluster-app.ts reads the token file for each request', async () => {
     const file = join(folder, 'service-token');
-    const moved = (text: string) => text.replace('/var/run/secrets/sallyport/token', file);
+    const moved = (content: string) => content.replace('/var/run/secrets/sallyport/token', file);
     gateway.issued.push('first', 'second');
-    const ask = start('in-cluster-app.ts', tsDriver(chat), moved);
+    const ask = start('in-cluster-app.ts', drivers.openaiTs, moved);
     for (const token of ['first', 'second']) {
       writeFileSync(file, `${token}\n`);
       expect([await ask(), models.seen.at(-1)]).toEqual(['ok', `authorization: Bearer ${token}`]);
@@ -182,7 +125,7 @@ describe('a snippet of docs/identity.md', () => {
     );
     const script = line?.text.replace('https://models.example.com', models.url) ?? '';
     const child = spawn('/bin/sh', ['-c', script], { env: env(), stdio: ['ignore', 'pipe', 'inherit'] });
-    expect(JSON.parse(await text(child.stdout))).toMatchObject({ object: 'list' });
+    expect(JSON.parse(await readAll(child.stdout))).toMatchObject({ object: 'list' });
   });
 
   test('the Anthropic SDK is served by the local proxy with a fixed key', async () => {
@@ -207,7 +150,7 @@ describe('a snippet of docs/identity.md', () => {
       response.end(JSON.stringify({ value: 'job-token' }));
     }).listen(0, '127.0.0.1');
     await once(github, 'listening');
-    const workflow = parse(snippet('workflow.yaml')) as { jobs: { ask: { steps: { run: string }[] } } };
+    const workflow = parse(text('workflow.yaml')) as { jobs: { ask: { steps: { run: string }[] } } };
     gateway.issued.push('job-token');
     const child = spawn('/bin/sh', ['-c', workflow.jobs.ask.steps[0]?.run ?? ''], {
       env: {

@@ -218,11 +218,12 @@ describe('token', () => {
 });
 
 describe('a second login', () => {
-  it('takes back what the first one left, also in the same session of the browser, and works itself', async () => {
+  it('takes back what the first one left, also of the same person in the same browser, and works itself', async () => {
     const browser = new Browser();
-    await login(async (url) => browser.submit(await browser.open(url), { person: 'jane' }));
+    const visit = async (url: string) => browser.submit(await browser.open(url), { person: 'jane' });
+    await login(visit);
     const { token, refreshToken } = kept();
-    expect((await login((url) => browser.open(url))).code).toBe(0);
+    expect((await login(visit)).code).toBe(0);
     expect([gateway.revoked, kept().token]).toEqual([[token], gateway.issued[1]]);
     expect(await isRenewed(refreshToken)).toBe(false);
     expire();
