@@ -9,9 +9,11 @@ const sourceSchema = z.strictObject({
   clientId: z.string(),
   resource: z.string().optional(),
   tokenEndpoint: z.string(),
+  /** What was asked for. */
+  scopes: z.array(z.string()),
 });
 
-/** Who gave a refresh token, and to whom: it is sent nowhere else, whatever the gateway says later. */
+/** Who gave the provider's tokens, and for what: a refresh token is sent nowhere else, whatever the gateway says later. */
 export type Source = z.output<typeof sourceSchema>;
 
 const entrySchema = z.strictObject({
@@ -19,7 +21,7 @@ const entrySchema = z.strictObject({
   provider: z.string(),
   /** The provider's refresh token; none where it gives none, and with SAML. */
   refreshToken: z.string().optional(),
-  /** Goes with `refreshToken`. */
+  /** None with SAML. */
   source: sourceSchema.optional(),
   /** The gateway's own token. */
   token: z.string(),

@@ -59,25 +59,53 @@ export interface Gateway extends Party {
   readonly modelsUrl: string | undefined;
 }
 
+/** The gateway that is meant, and by whom. */
+export interface ChosenGateway {
+  readonly url: string;
+  /** Where the user did not say it: what did, for people. */
+  readonly namedBy: string | undefined;
+  /** Whether the user named it: an option, the environment. What lies in the current folder may be anybody's. */
+  readonly isNamed: boolean;
+}
+
 /**
  * Which gateway is meant: `--gateway`, `--config`, `$SALLYPORT_GATEWAY`, `publicUrl` of a sallyport.yaml here, the one of the
  * last sign-in. Throws CliError.
  */
-export function gatewayUrl(
-  options: ConfigOption & { readonly gateway?: string },
-  io: Io,
-  credentials: Pick<Credentials, 'read'>,
-): string {
+export function chooseGateway(options: GatewayOptions, io: Io, credentials: Pick<Credentials, 'read'>): ChosenGateway {
   const named = options.gateway ?? (options.config === undefined ? io.env['SALLYPORT_GATEWAY'] : undefined);
-  if (named) return checked(named);
-  if (options.config !== undefined || existsSync(io.env['SALLYPORT_CONFIG'] ?? 'sallyport.yaml'))
-    return checked(configOf(options, io).publicUrl);
+  if (named) return { url: checked(named), namedBy: undefined, isNamed: true };
+  const file = options.config ?? io.env['SALLYPORT_CONFIG'];
+  if (options.config !== undefined || existsSync(file ?? 'sallyport.yaml')) {
+    const namedBy = `publicUrl in ${file ?? 'sallyport.yaml of this folder'}`;
+    return { url: checked(configOf(options, io).publicUrl), namedBy, isNamed: file !== undefined };
+  }
   const { last } = credentials.read();
-  if (last !== undefined) return last;
+  if (last !== undefined) return { url: last, namedBy: 'the last sign-in', isNamed: false };
   throw new CliError(
     exitCodes.usage,
     'No gateway is named, and you have not signed in to one yet.',
     'Name it: --gateway https://…, or set SALLYPORT_GATEWAY.',
+  );
+}
+
+type GatewayOptions = ConfigOption & { readonly gateway?: string };
+
+/** As `chooseGateway`, for what the user has signed in to. */
+export const gatewayUrl = (options: GatewayOptions, io: Io, credentials: Pick<Credentials, 'read'>): string =>
+  chooseGateway(options, io, credentials).url;
+
+/**
+ * As `chooseGateway`, for what sends a token: a gateway that nobody but a file in this folder names must be one that the user has
+ * signed in to. Throws CliError.
+ */
+export function trustedGateway(options: GatewayOptions, io: Io, credentials: Pick<Credentials, 'read'>): string {
+  const { url, namedBy, isNamed } = chooseGateway(options, io, credentials);
+  if (isNamed || credentials.read().gateways[url] !== undefined) return url;
+  throw new CliError(
+    exitCodes.failed,
+    `You are not signed in to ${url}, which ${namedBy} names.`,
+    'If that is the gateway you mean, run `sallyport login` here; or name another with --gateway.',
   );
 }
 

@@ -52,21 +52,29 @@ export async function connectProvider(login: LoginProvider): Promise<OidcProvide
   }
 }
 
-/** What is kept beside a refresh token of this provider. */
+/** What is kept beside the tokens of this provider. */
 export function sourceOf({ login, oauth }: OidcProvider): Source {
   const { issuer, token_endpoint: tokenEndpoint = '' } = oauth.serverMetadata();
-  const { client_id: clientId = '', resource } = login;
-  return { issuer: login.issuer ?? issuer, clientId, tokenEndpoint, ...(resource === undefined ? {} : { resource }) };
+  const { client_id: clientId = '', resource, scopes } = login;
+  return {
+    issuer: login.issuer ?? issuer,
+    clientId,
+    tokenEndpoint,
+    scopes,
+    ...(resource === undefined ? {} : { resource }),
+  };
 }
+
+/** Whether a gateway still names the provider, client and resource that it named at the sign-in. */
+export const isSource = ({ issuer, clientId, resource }: Source, login: LoginProvider): boolean =>
+  issuer === login.issuer && clientId === login.client_id && resource === login.resource;
 
 /**
  * Connects the provider that gave the refresh token of a sign-in. Whoever can change what the gateway says must not get at it:
  * another issuer, client, resource or token endpoint is refused before anything is sent there. Throws CliError.
  */
 export async function connectSource(login: LoginProvider, { source }: Pick<Entry, 'source'>): Promise<OidcProvider> {
-  const isSame =
-    source?.issuer === login.issuer && source?.clientId === login.client_id && source?.resource === login.resource;
-  if (source === undefined || !isSame) throw otherProvider(login);
+  if (source === undefined || !isSource(source, login)) throw otherProvider(login);
   const provider = await connectProvider(login);
   if (provider.oauth.serverMetadata().token_endpoint !== source.tokenEndpoint) throw otherProvider(login);
   return provider;

@@ -38,7 +38,8 @@ async function entryOf(gateway: Gateway, provider: OidcProvider, answer: TokenEn
   return {
     provider: provider.login.name,
     ...issued,
-    ...(refreshToken === undefined ? {} : { refreshToken, source: sourceOf(provider) }),
+    source: sourceOf(provider),
+    ...(refreshToken === undefined ? {} : { refreshToken }),
   };
 }
 
