@@ -56,7 +56,7 @@ export const proxyCommand: AddCommand = ({ command, io, action }) => {
         const signals = takeSignals(io);
         try {
           const proxy = await startProxy({ port: options.port, key, modelsUrl, token, say });
-          io.stdout.write(screen(proxy.url, key, modelsUrl));
+          io.stdout.write(escapeControls(screen(proxy.url, key, modelsUrl), { keepNewlines: true }));
           await signals.stopped;
           await drained(proxy, io);
           return 0;

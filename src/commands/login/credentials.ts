@@ -78,7 +78,12 @@ export function openCredentials(folder: string): Credentials {
       '`sallyport logout` removes it; then sign in again. Another version of sallyport may have written it.',
     );
   };
-  const store = (file: CredentialsFile) => writePrivate(path, `${JSON.stringify(file, null, 2)}\n`);
+  const store = (file: CredentialsFile) => {
+    const text = `${JSON.stringify(file, null, 2)}\n`;
+    // What cannot be read again would cost the user every sign-in, not just this one.
+    if (parsed(text) === undefined) throw new TypeError('a sign-in that cannot be kept');
+    writePrivate(path, text);
+  };
   const write: Write = {
     save(gateway, entry, isNew = false) {
       const { last = gateway, gateways } = read();

