@@ -28,7 +28,7 @@ export const inspectTokenCommand: AddCommand = ({ command, io, action }) => {
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
-      '\nThe token is sent nowhere, with one exception: where the configuration has `groups.source: userinfo` for its provider,\nit goes to the userinfo endpoint of that provider, once its signature holds.\n',
+      '\nThe token is sent nowhere, with one exception: where the configuration has `groups.source: userinfo`\nfor its provider, it goes to the userinfo endpoint of that provider, once its signature holds.',
     )
     .addHelpText(
       'after',

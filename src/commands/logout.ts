@@ -12,7 +12,7 @@ export const logoutCommand: AddCommand = ({ command, io, action }) => {
     .option('-g, --gateway <url>', 'publicUrl of the gateway (default: as for login)')
     .addHelpText(
       'after',
-      '\nWhere what is kept cannot be used any more (others may read it, or it is damaged), every sign-in in it is ended, and\nthe file removed.\n',
+      '\nWhere what is kept cannot be used any more (others may read it, or it is damaged), every sign-in in it\nis ended, and the file removed.',
     )
     .addHelpText('after', examples('sallyport logout', 'sallyport logout --gateway https://sallyport.example.com'))
     .action(

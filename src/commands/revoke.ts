@@ -19,7 +19,7 @@ export const revokeCommand: AddCommand = ({ command, io, action }) => {
       '--subject <provider/subject>',
       'refuse all tokens and assertions of this caller from before now; those from after it are taken',
     )
-    .addHelpText('after', `\n${renewal}\n`)
+    .addHelpText('after', `\n${renewal}`)
     .addHelpText(
       'after',
       examples(
@@ -37,9 +37,10 @@ export const revokeCommand: AddCommand = ({ command, io, action }) => {
     );
 };
 
-const renewal = `This ends no sign-in at the identity provider. Whoever can still renew there (a refresh token that \`sallyport login\` or another
-client keeps, a session of the browser) gets new tokens without a password, and those are taken. End that at the provider, too;
-to keep somebody out, disable them there or take their groups.`;
+const renewal = `This ends no sign-in at the identity provider. Whoever can still renew there (a refresh token that
+\`sallyport login\` or another client keeps, a session of the browser) gets new tokens without a
+password, and those are taken. End that at the provider, too; to keep somebody out, disable them
+there or take their groups.`;
 
 /** What is so from now on. The gateway keeps no list of what it issued, nor of whom a provider knows: a typo looks the same. */
 function said(what: Revocation): string {
@@ -47,7 +48,7 @@ function said(what: Revocation): string {
     return `The token ${what.tokenId} is taken back: refused from now on.
 Whether it was ever issued is not checked: compare credential.tokenId on the record.`;
   const who = `${what.provider}/${what.subject}`;
-  const unchecked = 'Whether there is such a caller is not checked: compare `sallyport sessions list`.';
+  const unchecked = 'Whether there is such a caller is not checked: compare `sallyport sessions show ID`.';
   if (what.provider === meshProvider)
     return `The peer ${who} is taken back: refused from now on, also with a new certificate.\n${unchecked}`;
   return `Tokens and assertions of ${who} from before now are taken back: refused from now on.\n${unchecked}\n\n${renewal}`;

@@ -34,7 +34,7 @@ export const tokenCommand: AddCommand = ({ command, io, action }) => {
     .option('--as <who>', `a token of the demo's provider, for one of ${known.join(', ')}`, oneOf(...known))
     .addHelpText(
       'after',
-      '\nThe gateway is asked only for a new token: one that it has taken back meanwhile is still printed until it expires.\n`sallyport whoami` says whether it is taken.\n',
+      '\nThe gateway is asked only for a new token: one that it has taken back meanwhile is still printed until\nit expires. `sallyport whoami` says whether the gateway accepts it.',
     )
     .addHelpText(
       'after',

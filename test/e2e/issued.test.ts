@@ -69,6 +69,16 @@ describe('a token that the gateway issued', () => {
   });
 });
 
+test.each([
+  ['--subject', 'demoo/jane', 'No identity provider of this name is configured'],
+  ['--token-id', 'x', '22 characters of base64url'],
+])('`sallyport revoke %s %s` takes nothing back', async (option, value, words) => {
+  const before = (await stack.journal()).length;
+  const { code, stdout, stderr } = await run([revokeCommand], ['revoke', '--config', stack.config.file, option, value]);
+  expect([code, stdout, stderr]).toEqual([2, '', expect.stringContaining(words)]);
+  expect((await stack.journal()).length).toBe(before);
+});
+
 test('/readyz tells of the providers’ keys and of the control state', async () => {
   await call(await stack.token('sam'));
   const response = await fetch(`${stack.gateway.addresses['internal']}/readyz`);

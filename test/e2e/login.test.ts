@@ -205,7 +205,7 @@ describe('sallyport revoke --subject, of somebody who can renew at the provider'
     expect(await revoke()).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(
-        /Whoever can still renew there \(a refresh token[\s\S]*gets new tokens without a password/,
+        /Whoever can still renew there \(a refresh token[\s\S]*gets new tokens without a\spassword/,
       ),
     });
     expect([await ask(token), await ask(upstream)]).toEqual([401, 401]);
