@@ -1,8 +1,9 @@
 import { createInterface } from 'node:readline';
 import { type AddCommand, CliError, examples, exitCodes, type Io } from './cli.ts';
 import { aborting, type OpenBrowser } from './login/browser.ts';
+import { askConsent } from './login/consent.ts';
 import { type Credentials, openCredentials } from './login/credentials.ts';
-import { type Gateway, gatewayUrl, type LoginProvider, readGateway } from './login/gateway.ts';
+import { chooseGateway, type Gateway, type LoginProvider, readGateway } from './login/gateway.ts';
 import { interruptible } from './login/interruptible.ts';
 import { configFolder } from './login/private-file.ts';
 import { signIn } from './login/sign-in.ts';
@@ -16,6 +17,7 @@ interface Options {
   readonly device?: boolean;
   readonly browser: boolean;
   readonly redirectUri?: string;
+  readonly yes?: boolean;
 }
 
 /** Longest that a sign-in is waited for, milliseconds. */
@@ -39,6 +41,7 @@ export const loginCommand =
         '--redirect-uri <uri>',
         'for providers that compare it to the letter, such as http://localhost:8400/callback',
       )
+      .option('-y, --yes', 'sign in without asking, also to a gateway that is new here')
       .addHelpText(
         'after',
         examples('sallyport login --gateway https://sallyport.example.com', 'sallyport login --device'),
@@ -48,10 +51,13 @@ export const loginCommand =
           const credentials = openCredentials(configFolder(io.env));
           // Before the user goes to any trouble: what cannot be kept is of no use.
           credentials.ensureWritable();
-          const gateway = await readGateway(gatewayUrl(options, io, credentials));
+          const chosen = chooseGateway(options, io, credentials);
+          const gateway = await readGateway(chosen.url);
           const say = (text: string) => void io.stderr.write(`${escapeControls(text, { keepNewlines: true })}\n`);
           const entry = await interruptible(timeoutMs, async (signal) => {
             const login = await choose(gateway, options.provider, io, signal);
+            const before = credentials.read().gateways[gateway.url];
+            await askConsent({ chosen, login, before, isYes: options.yes ?? false }, io, signal);
             await endRenewal(gateway, credentials, say, signal);
             return signIn(gateway, login, {
               device: options.device ?? false,

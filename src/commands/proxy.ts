@@ -4,7 +4,7 @@ import { type AddCommand, CliError, examples, exitCodes, type Io, wholeNumber } 
 import { takeSignals } from './lifetime.ts';
 import { openCredentials } from './login/credentials.ts';
 import { freshToken } from './login/fresh.ts';
-import { gatewayUrl, isSafe, readGateway } from './login/gateway.ts';
+import { isSafe, readGateway, trustedGateway } from './login/gateway.ts';
 import { configFolder } from './login/private-file.ts';
 import { localKey } from './proxy/key.ts';
 import { type RunningProxy, startProxy } from './proxy/server.ts';
@@ -32,7 +32,7 @@ export const proxyCommand: AddCommand = ({ command, io, action }) => {
       action(async (options: Options) => {
         const folder = configFolder(io.env);
         const credentials = openCredentials(folder);
-        const gateway = await readGateway(gatewayUrl(options, io, credentials));
+        const gateway = await readGateway(trustedGateway(options, io, credentials));
         const modelsUrl = gateway.modelsUrl ?? '';
         if (!isSafe(modelsUrl))
           throw new CliError(
@@ -56,7 +56,7 @@ export const proxyCommand: AddCommand = ({ command, io, action }) => {
         const signals = takeSignals(io);
         try {
           const proxy = await startProxy({ port: options.port, key, modelsUrl, token, say });
-          io.stdout.write(screen(proxy.url, key, modelsUrl));
+          io.stdout.write(escapeControls(screen(proxy.url, key, modelsUrl), { keepNewlines: true }));
           await signals.stopped;
           await drained(proxy, io);
           return 0;

@@ -6,7 +6,7 @@ import { demoSecret, identities, peopleClient, personGrant } from './demo/people
 import { readRunning } from './demo/running.ts';
 import { openCredentials } from './login/credentials.ts';
 import { freshToken } from './login/fresh.ts';
-import { exchange, gatewayUrl, readGateway } from './login/gateway.ts';
+import { chooseGateway, exchange, readGateway, trustedGateway } from './login/gateway.ts';
 import { configFolder } from './login/private-file.ts';
 
 interface Options extends ConfigOption {
@@ -57,9 +57,18 @@ export const tokenCommand: AddCommand = ({ command, io, action }) => {
 
 async function gatewayToken(options: Options, io: Program['io']): Promise<string> {
   const credentials = openCredentials(configFolder(io.env));
-  const url = gatewayUrl(options, io, credentials);
-  if (options.subjectTokenFile === undefined)
-    return (await freshToken({ credentials, gateway: url, minValidityMs: options.minValidity })).token;
+  if (options.subjectTokenFile === undefined) {
+    const gateway = trustedGateway(options, io, credentials);
+    return (await freshToken({ credentials, gateway, minValidityMs: options.minValidity })).token;
+  }
+  const { url, namedBy, isNamed } = chooseGateway(options, io, credentials);
+  // It gets the token in the file, and nobody has looked at it.
+  if (!isNamed)
+    throw new CliError(
+      exitCodes.usage,
+      `No gateway is named that may have the token in ${options.subjectTokenFile} (${namedBy} says ${url}).`,
+      'Name it: --gateway https://…, or set SALLYPORT_GATEWAY.',
+    );
   const subject = readToken(options.subjectTokenFile);
   return (await exchange(await readGateway(url), { token: subject, type: 'jwt' })).token;
 }

@@ -1,7 +1,7 @@
 import { type AddCommand, examples } from './cli.ts';
 import { openCredentials } from './login/credentials.ts';
 import { freshToken } from './login/fresh.ts';
-import { gatewayUrl } from './login/gateway.ts';
+import { trustedGateway } from './login/gateway.ts';
 import { configFolder } from './login/private-file.ts';
 import { askWhoami, span, whoamiText } from './login/whoami.ts';
 
@@ -19,7 +19,7 @@ export const whoamiCommand: AddCommand = ({ command, io, action }) => {
     .action(
       action(async (options: { readonly gateway?: string; readonly json?: boolean }) => {
         const credentials = openCredentials(configFolder(io.env));
-        const url = gatewayUrl(options, io, credentials);
+        const url = trustedGateway(options, io, credentials);
         const entry = await freshToken({ credentials, gateway: url, minValidityMs });
         const who = await askWhoami({ name: 'The gateway', url }, entry.token);
         const good = `good for ${span(entry.expiresAtMs - Date.now())}`;

@@ -4,11 +4,25 @@ import { CliError, exitCodes } from '../cli.ts';
 import { LockTimeout, withFileLock } from './file-lock.ts';
 import { makePrivateFolder, readPrivate, removePrivate, writePrivate } from './private-file.ts';
 
+const sourceSchema = z.strictObject({
+  issuer: z.string(),
+  clientId: z.string(),
+  resource: z.string().optional(),
+  tokenEndpoint: z.string(),
+  /** What was asked for. */
+  scopes: z.array(z.string()),
+});
+
+/** Who gave the provider's tokens, and for what: a refresh token is sent nowhere else, whatever the gateway says later. */
+export type Source = z.output<typeof sourceSchema>;
+
 const entrySchema = z.strictObject({
   /** Name of the provider at the gateway. */
   provider: z.string(),
   /** The provider's refresh token; none where it gives none, and with SAML. */
   refreshToken: z.string().optional(),
+  /** None with SAML. */
+  source: sourceSchema.optional(),
   /** The gateway's own token. */
   token: z.string(),
   obtainedAtMs: z.number(),
@@ -64,7 +78,12 @@ export function openCredentials(folder: string): Credentials {
       '`sallyport logout` removes it; then sign in again. Another version of sallyport may have written it.',
     );
   };
-  const store = (file: CredentialsFile) => writePrivate(path, `${JSON.stringify(file, null, 2)}\n`);
+  const store = (file: CredentialsFile) => {
+    const text = `${JSON.stringify(file, null, 2)}\n`;
+    // What cannot be read again would cost the user every sign-in, not just this one.
+    if (parsed(text) === undefined) throw new TypeError('a sign-in that cannot be kept');
+    writePrivate(path, text);
+  };
   const write: Write = {
     save(gateway, entry, isNew = false) {
       const { last = gateway, gateways } = read();

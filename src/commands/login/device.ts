@@ -1,7 +1,11 @@
 import { initiateDeviceAuthorization, pollDeviceAuthorizationGrant, type TokenEndpointResponse } from 'openid-client';
 import { CliError, exitCodes } from '../cli.ts';
+import { escapeControls } from '../text.ts';
 import { problemOf } from './problems.ts';
 import type { OidcProvider } from './provider.ts';
+
+/** Longest that a code is waited for, whatever the provider says: a timer takes no more than 24 days. */
+const maxSeconds = 3600;
 
 /**
  * Signs in with a browser elsewhere (RFC 8628): shows a code, and asks the provider until it has been entered, as often as
@@ -22,12 +26,12 @@ export async function signInByDevice(
   try {
     const started = await initiateDeviceAuthorization(provider.oauth, parameters);
     say('On any device, open');
-    say(`\n  ${started.verification_uri}\n`);
-    say(`and enter the code  ${started.user_code}`);
+    say(`\n  ${escapeControls(started.verification_uri)}\n`);
+    say(`and enter the code  ${escapeControls(started.user_code)}`);
     if (started.verification_uri_complete !== undefined)
-      say(`\nor open  ${started.verification_uri_complete}\nand compare the code.`);
+      say(`\nor open  ${escapeControls(started.verification_uri_complete)}\nand compare the code.`);
     say(`\nWaiting for the sign-in, ${Math.ceil(started.expires_in / 60)} min at most (Ctrl-C to stop).`);
-    const expired = AbortSignal.timeout(started.expires_in * 1000);
+    const expired = AbortSignal.timeout(Math.min(started.expires_in, maxSeconds) * 1000);
     return await pollDeviceAuthorizationGrant(provider.oauth, started, provider.audience, {
       signal: AbortSignal.any([signal, expired]),
     });

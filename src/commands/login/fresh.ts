@@ -3,7 +3,7 @@ import { CliError, exitCodes } from '../cli.ts';
 import { shellWord } from '../text.ts';
 import type { Credentials, Entry, Write } from './credentials.ts';
 import { exchange, readGateway } from './gateway.ts';
-import { connectProvider, refresh } from './provider.ts';
+import { connectSource, refresh } from './provider.ts';
 
 export interface FreshOptions {
   readonly credentials: Credentials;
@@ -62,7 +62,7 @@ async function renew(entry: Entry, { gateway: url }: FreshOptions, write: Write)
   const gateway = await readGateway(url);
   const login = gateway.providers.find(({ name }) => name === entry.provider);
   if (login === undefined) throw signedOut(url, `the gateway has no provider ${entry.provider} any more`);
-  const provider = await connectProvider(login);
+  const provider = await connectSource(login, entry);
   const tokens = await refresh(provider, refreshToken).catch((error: unknown) => {
     throw isRefused(error) ? signedOut(url, `${provider.name} renews it no more`, error) : error;
   });

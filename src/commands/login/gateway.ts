@@ -1,16 +1,25 @@
 import { existsSync } from 'node:fs';
-import { allowInsecureRequests, Configuration, genericGrantRequest, None, type ServerMetadata } from 'openid-client';
+import {
+  allowInsecureRequests,
+  Configuration,
+  customFetch,
+  genericGrantRequest,
+  None,
+  type ServerMetadata,
+} from 'openid-client';
 import { z } from 'zod';
 import { CliError, exitCodes, type Io } from '../cli.ts';
 import { type ConfigOption, configOf } from '../config-option.ts';
-import { shellWord } from '../text.ts';
+import { escapeControls, shellWord } from '../text.ts';
+import { boundedFetch } from './bounded-fetch.ts';
 import type { Credentials } from './credentials.ts';
 import { type Party, problemOf, unreachable } from './problems.ts';
 
 /** OAuth client that this CLI is at the gateway: public, no secret. */
 const gatewayClient = 'sallyport-cli';
 const timeoutMs = 10_000;
-const maxBytes = 256 * 1024;
+/** Longest that a token of a gateway is good, seconds (`identity.tokens.lifetime`). */
+const maxLifetimeSeconds = 3600;
 
 const isLoopback = (url: URL) => ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
 
@@ -20,17 +29,20 @@ export const isSafe = (text: string): boolean => {
   return url !== null && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url)));
 };
 
+/** Messages and questions show it: it must not move the cursor, hide text, or add a line. */
+const printable = z.string().refine((text) => escapeControls(text) === text, 'has control characters');
+
 const safeUrl = z.string().refine(isSafe, 'is no https URL');
 
 const providerSchema = z.object({
-  name: z.string().min(1),
+  name: printable.min(1),
   kind: z.enum(['oidc', 'saml']),
-  issuer: z.string().optional(),
-  client_id: z.string().optional(),
+  issuer: printable.optional(),
+  client_id: printable.optional(),
   client_secret: z.string().optional(),
-  scopes: z.array(z.string()).default([]),
+  scopes: z.array(printable).default([]),
   flow: z.enum(['browser', 'device']).default('browser'),
-  resource: z.string().optional(),
+  resource: printable.optional(),
   exchange: z.enum(['access_token', 'id_token']).default('access_token'),
 });
 
@@ -39,7 +51,7 @@ export type LoginProvider = z.output<typeof providerSchema>;
 
 /** RFC 8414, section 2, and what is ours. Other members are left alone. */
 const metadataSchema = z.looseObject({
-  issuer: z.string(),
+  issuer: printable,
   token_endpoint: safeUrl,
   authorization_endpoint: safeUrl.optional(),
   revocation_endpoint: safeUrl.optional(),
@@ -59,25 +71,53 @@ export interface Gateway extends Party {
   readonly modelsUrl: string | undefined;
 }
 
+/** The gateway that is meant, and by whom. */
+export interface ChosenGateway {
+  readonly url: string;
+  /** Where the user did not say it: what did, for people. */
+  readonly namedBy: string | undefined;
+  /** Whether the user named it: an option, the environment. What lies in the current folder may be anybody's. */
+  readonly isNamed: boolean;
+}
+
 /**
  * Which gateway is meant: `--gateway`, `--config`, `$SALLYPORT_GATEWAY`, `publicUrl` of a sallyport.yaml here, the one of the
  * last sign-in. Throws CliError.
  */
-export function gatewayUrl(
-  options: ConfigOption & { readonly gateway?: string },
-  io: Io,
-  credentials: Pick<Credentials, 'read'>,
-): string {
+export function chooseGateway(options: GatewayOptions, io: Io, credentials: Pick<Credentials, 'read'>): ChosenGateway {
   const named = options.gateway ?? (options.config === undefined ? io.env['SALLYPORT_GATEWAY'] : undefined);
-  if (named) return checked(named);
-  if (options.config !== undefined || existsSync(io.env['SALLYPORT_CONFIG'] ?? 'sallyport.yaml'))
-    return checked(configOf(options, io).publicUrl);
+  if (named) return { url: checked(named), namedBy: undefined, isNamed: true };
+  const file = options.config ?? io.env['SALLYPORT_CONFIG'];
+  if (options.config !== undefined || existsSync(file ?? 'sallyport.yaml')) {
+    const namedBy = `publicUrl in ${file ?? 'sallyport.yaml of this folder'}`;
+    return { url: checked(configOf(options, io).publicUrl), namedBy, isNamed: file !== undefined };
+  }
   const { last } = credentials.read();
-  if (last !== undefined) return last;
+  if (last !== undefined) return { url: last, namedBy: 'the last sign-in', isNamed: false };
   throw new CliError(
     exitCodes.usage,
     'No gateway is named, and you have not signed in to one yet.',
     'Name it: --gateway https://…, or set SALLYPORT_GATEWAY.',
+  );
+}
+
+type GatewayOptions = ConfigOption & { readonly gateway?: string };
+
+/** As `chooseGateway`, for what the user has signed in to. */
+export const gatewayUrl = (options: GatewayOptions, io: Io, credentials: Pick<Credentials, 'read'>): string =>
+  chooseGateway(options, io, credentials).url;
+
+/**
+ * As `chooseGateway`, for what sends a token: a gateway that nobody but a file in this folder names must be one that the user has
+ * signed in to. Throws CliError.
+ */
+export function trustedGateway(options: GatewayOptions, io: Io, credentials: Pick<Credentials, 'read'>): string {
+  const { url, namedBy, isNamed } = chooseGateway(options, io, credentials);
+  if (isNamed || credentials.read().gateways[url] !== undefined) return url;
+  throw new CliError(
+    exitCodes.failed,
+    `You are not signed in to ${url}, which ${namedBy} names.`,
+    'If that is the gateway you mean, run `sallyport login` here; or name another with --gateway.',
   );
 }
 
@@ -112,12 +152,12 @@ export async function readGateway(url: string): Promise<Gateway> {
 
 async function readJson(place: string, party: Party) {
   try {
-    const response = await fetch(place, {
+    const response = await boundedFetch(place, {
       headers: { accept: 'application/json' },
       redirect: 'manual',
       signal: AbortSignal.timeout(timeoutMs),
     });
-    const text = await readText(response);
+    const text = await response.text();
     const date = Date.parse(response.headers.get('date') ?? '');
     const json = response.status === 200 ? parse(text) : undefined;
     return json === undefined ? undefined : { json, clockAheadMs: Number.isNaN(date) ? undefined : date - Date.now() };
@@ -125,17 +165,6 @@ async function readJson(place: string, party: Party) {
     if (error instanceof CliError) throw error;
     throw unreachable(party, error);
   }
-}
-
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) return '';
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function parse(text: string): unknown {
@@ -179,13 +208,14 @@ function gatewayOf(url: string, json: unknown, clockAheadMs: number | undefined)
     clockAheadMs,
     oauth: configuration(metadata as ServerMetadata),
     providers: metadata.sallyport_providers,
-    modelsUrl: metadata.sallyport_models_url?.replace(/\/+$/, ''),
+    modelsUrl: URL.parse(metadata.sallyport_models_url ?? '')?.href.replace(/\/+$/, ''),
   };
 }
 
 function configuration(metadata: ServerMetadata): Configuration {
   const oauth = new Configuration(metadata, gatewayClient, undefined, None());
   oauth.timeout = timeoutMs / 1000;
+  oauth[customFetch] = boundedFetch;
   // Endpoints are https, or http on the loopback: checked above.
   allowInsecureRequests(oauth);
   return oauth;
@@ -225,11 +255,19 @@ export function gatewayToken(
   answer: { readonly access_token: string; readonly expires_in?: number | undefined },
 ): GatewayToken {
   const obtainedAtMs = Date.now();
-  if (answer.expires_in === undefined)
+  const { access_token: token, expires_in: seconds = 0 } = answer;
+  if (!(seconds > 0 && seconds <= maxLifetimeSeconds))
     throw new CliError(
       exitCodes.failed,
-      'The gateway gave a token and did not say how long it is good.',
+      'The gateway gave a token and did not say how long it is good, or no time that can be.',
       `Is ${gateway.url} a sallyport gateway of this version?`,
     );
-  return { token: answer.access_token, obtainedAtMs, expiresAtMs: obtainedAtMs + answer.expires_in * 1000 };
+  // RFC 6750, section 2.1. It is printed, and sent in a header.
+  if (!/^[\w.~+/-]+=*$/.test(token))
+    throw new CliError(
+      exitCodes.failed,
+      'The gateway gave a token with characters that no token has.',
+      `Is ${gateway.url} a sallyport gateway of this version?`,
+    );
+  return { token, obtainedAtMs, expiresAtMs: obtainedAtMs + seconds * 1000 };
 }

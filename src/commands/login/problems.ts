@@ -1,6 +1,7 @@
 /** What goes wrong with OAuth, told to somebody who has not read its RFCs. */
 import { AuthorizationResponseError, ClientError, ResponseBodyError } from 'openid-client';
 import { CliError, exitCodes } from '../cli.ts';
+import { escapeControls } from '../text.ts';
 
 /** Who failed to answer, or answered no. */
 export interface Party {
@@ -59,7 +60,7 @@ function codeOf(error: Error): string | undefined {
 }
 
 /** openid-client says what in the cause. */
-const detailOf = (error: Error) => (error.cause instanceof Error ? error.cause : error).message;
+const detailOf = (error: Error) => escapeControls((error.cause instanceof Error ? error.cause : error).message);
 
 const remedies: Readonly<Record<string, string>> = {
   access_denied: 'Run it again and say yes, or ask whoever runs the provider whether you may.',
@@ -75,12 +76,12 @@ const remedies: Readonly<Record<string, string>> = {
 };
 
 function refused(error: ResponseBodyError | AuthorizationResponseError, party: Party): CliError {
-  const why = (error.error_description ?? '').slice(0, 300).replace(/\.$/, '');
+  const why = escapeControls((error.error_description ?? '').slice(0, 300)).replace(/\.$/, '');
   const denied = error.error === 'access_denied';
   const what = denied ? 'did not let you in' : 'said no';
   return new CliError(
     exitCodes.failed,
-    `${party.name} ${what} (${error.error}${why === '' ? '' : `: ${why}`}).${clockNote(party)}`,
+    `${party.name} ${what} (${escapeControls(error.error.slice(0, 100))}${why === '' ? '' : `: ${why}`}).${clockNote(party)}`,
     remedies[error.error] ?? 'Try again; if it stays, tell whoever runs the gateway.',
     error,
   );

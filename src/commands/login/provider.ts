@@ -2,6 +2,7 @@ import {
   allowInsecureRequests,
   ClientSecretPost,
   type Configuration,
+  customFetch,
   discovery,
   enableNonRepudiationChecks,
   None,
@@ -10,6 +11,8 @@ import {
   tokenRevocation,
 } from 'openid-client';
 import { CliError, exitCodes } from '../cli.ts';
+import { boundedFetch } from './bounded-fetch.ts';
+import type { Entry, Source } from './credentials.ts';
 import { isSafe, type LoginProvider } from './gateway.ts';
 import { type Party, problemOf } from './problems.ts';
 
@@ -42,6 +45,7 @@ export async function connectProvider(login: LoginProvider): Promise<OidcProvide
       clientSecret === undefined ? None() : ClientSecretPost(clientSecret),
       {
         timeout: timeoutSeconds,
+        [customFetch]: boundedFetch,
         execute: [enableNonRepudiationChecks, ...(issuer.startsWith('http:') ? [allowInsecureRequests] : [])],
       },
     );
@@ -50,6 +54,41 @@ export async function connectProvider(login: LoginProvider): Promise<OidcProvide
     throw problemOf(error, party);
   }
 }
+
+/** What is kept beside the tokens of this provider. */
+export function sourceOf({ login, oauth }: OidcProvider): Source {
+  const { issuer, token_endpoint: tokenEndpoint = '' } = oauth.serverMetadata();
+  const { client_id: clientId = '', resource, scopes } = login;
+  return {
+    issuer: login.issuer ?? issuer,
+    clientId,
+    tokenEndpoint,
+    scopes,
+    ...(resource === undefined ? {} : { resource }),
+  };
+}
+
+/** Whether a gateway still names the provider, client and resource that it named at the sign-in. */
+export const isSource = ({ issuer, clientId, resource }: Source, login: LoginProvider): boolean =>
+  issuer === login.issuer && clientId === login.client_id && resource === login.resource;
+
+/**
+ * Connects the provider that gave the refresh token of a sign-in. Whoever can change what the gateway says must not get at it:
+ * another issuer, client, resource or token endpoint is refused before anything is sent there. Throws CliError.
+ */
+export async function connectSource(login: LoginProvider, { source }: Pick<Entry, 'source'>): Promise<OidcProvider> {
+  if (source === undefined || !isSource(source, login)) throw otherProvider(login);
+  const provider = await connectProvider(login);
+  if (provider.oauth.serverMetadata().token_endpoint !== source.tokenEndpoint) throw otherProvider(login);
+  return provider;
+}
+
+const otherProvider = ({ name, issuer }: LoginProvider) =>
+  new CliError(
+    exitCodes.failed,
+    `The gateway now names another identity provider, client, resource or token endpoint for ${name} (${issuer ?? 'no issuer'}) than you signed in with: the refresh token is not sent there.`,
+    'If that change is right (ask whoever runs the gateway), sign in again with `sallyport login`.',
+  );
 
 /** RFC 8707, section 2: `resource` is an absolute URI; what is none can only be meant for `audience`. */
 function audienceOf(resource: string | undefined): Record<string, string> {

@@ -1,6 +1,6 @@
 /** The loopback address that ends a sign-in in the browser (RFC 8252, section 7.3). */
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CliError, exitCodes } from '../cli.ts';
 import { type Ending, pageOf } from './page.ts';
@@ -20,24 +20,35 @@ export interface Redirect {
   close(): Promise<void>;
 }
 
-const hosts = new Set(['127.0.0.1', 'localhost']);
+/** A browser takes either address for `localhost`: at the other one, somebody else could wait for the code. */
+const addresses: Readonly<Record<string, readonly string[]>> = {
+  '127.0.0.1': ['127.0.0.1'],
+  '[::1]': ['::1'],
+  localhost: ['127.0.0.1', '::1'],
+};
 
 /**
- * Listens on 127.0.0.1. Throws CliError where `uri` is not on this machine, or its port is taken.
+ * Listens on the loopback. Throws CliError where `uri` is not on this machine, or its port is taken.
  * @param state what an answer to this sign-in has (RFC 6749, section 10.12)
  * @param uri port 0, or none, takes any free one
  */
 export async function listenForRedirect(state: string, uri = 'http://127.0.0.1/callback'): Promise<Redirect> {
   const wanted = URL.parse(uri);
-  if (wanted === null || wanted.protocol !== 'http:' || !hosts.has(wanted.hostname) || wanted.search || wanted.hash)
+  if (
+    wanted === null ||
+    wanted.protocol !== 'http:' ||
+    !Object.hasOwn(addresses, wanted.hostname) ||
+    wanted.search ||
+    wanted.hash
+  )
     throw new CliError(
       exitCodes.usage,
       `${uri} is no address on this machine.`,
-      'It must be http://127.0.0.1 or http://localhost, with or without port and path.',
+      'It must be http://127.0.0.1, http://[::1] or http://localhost, with or without port and path.',
     );
   const { promise: answer, resolve } = Promise.withResolvers<Answer>();
   let isAnswered = false;
-  const server = createServer((request, response) => {
+  const handle: RequestListener = (request, response) => {
     const url = answeredUrl(request, redirect);
     if (url === undefined) return void response.writeHead(404, { connection: 'close' }).end();
     if (request.headers.host !== new URL(redirect).host)
@@ -49,30 +60,52 @@ export async function listenForRedirect(state: string, uri = 'http://127.0.0.1/c
     if (isAnswered) return void show(tooLate);
     isAnswered = true;
     resolve({ url, show });
-  });
-  server.listen(Number(wanted.port), '127.0.0.1');
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    throw new CliError(
-      exitCodes.failed,
-      `Port ${wanted.port}, where the browser was to answer, cannot be used (${(error as NodeJS.ErrnoException).code}).`,
-      'Stop what uses it, or leave --redirect-uri out: then any free port will do.',
-      error,
-    );
-  }
-  wanted.port = String((server.address() as AddressInfo).port);
+  };
+  const servers = await listenAt(wanted, handle);
+  wanted.port = String(portOf(servers));
   const redirect = wanted.href;
   return {
     uri: redirect,
     answer,
-    async close() {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
+    close: () => closeAll(servers),
   };
+}
+
+const portOf = ([server]: readonly Server[]): number => (server?.address() as AddressInfo | undefined)?.port ?? 0;
+
+/** One server for each address of the host, all on one port. Throws CliError. */
+async function listenAt({ hostname, port }: URL, handle: RequestListener): Promise<Server[]> {
+  const servers: Server[] = [];
+  for (const address of addresses[hostname] ?? []) {
+    const wanted = servers.length > 0 ? portOf(servers) : Number(port);
+    const server = createServer(handle).listen(wanted, address);
+    try {
+      await once(server, 'listening');
+      servers.push(server);
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      // A machine without IPv6: nobody can wait there.
+      if (servers.length > 0 && ['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(code)) continue;
+      await closeAll(servers);
+      throw new CliError(
+        exitCodes.failed,
+        `Port ${wanted}, where the browser was to answer, cannot be used at ${address} (${code}).`,
+        'Stop what uses it, or leave --redirect-uri out: then any free port will do.',
+        error,
+      );
+    }
+  }
+  return servers;
+}
+
+async function closeAll(servers: readonly Server[]): Promise<void> {
+  const closing = servers.map(async (server) => {
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  });
+  await Promise.all(closing);
 }
 
 const foreign: Ending = {

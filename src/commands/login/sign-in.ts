@@ -4,7 +4,7 @@ import { type OpenBrowser, signInByBrowser } from './browser.ts';
 import type { Entry } from './credentials.ts';
 import { signInByDevice } from './device.ts';
 import { exchange, type Gateway, gatewayToken, type LoginProvider } from './gateway.ts';
-import { connectProvider, type OidcProvider, providerTokens } from './provider.ts';
+import { connectProvider, type OidcProvider, providerTokens, sourceOf } from './provider.ts';
 
 export interface SignInOptions {
   readonly device: boolean;
@@ -35,7 +35,12 @@ export async function signIn(gateway: Gateway, login: LoginProvider, options: Si
 async function entryOf(gateway: Gateway, provider: OidcProvider, answer: TokenEndpointResponse): Promise<Entry> {
   const { subject, refreshToken } = providerTokens(provider, answer);
   const issued = await exchange(gateway, subject);
-  return { provider: provider.login.name, ...issued, ...(refreshToken === undefined ? {} : { refreshToken }) };
+  return {
+    provider: provider.login.name,
+    ...issued,
+    source: sourceOf(provider),
+    ...(refreshToken === undefined ? {} : { refreshToken }),
+  };
 }
 
 /** The gateway itself is the service provider: its own authorization endpoint leads to the IdP and back. */

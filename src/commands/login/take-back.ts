@@ -4,7 +4,7 @@ import { CliError } from '../cli.ts';
 import type { Entry } from './credentials.ts';
 import { type Gateway, readGateway } from './gateway.ts';
 import { problemOf } from './problems.ts';
-import { connectProvider, revokeRefreshToken } from './provider.ts';
+import { connectSource, revokeRefreshToken } from './provider.ts';
 
 /** @returns what could not be taken back, a sentence each */
 export async function takeBack(url: string, entry: Entry): Promise<string[]> {
@@ -25,11 +25,12 @@ export async function revokeToken(gateway: Gateway, token: string): Promise<stri
 }
 
 /** Takes back the refresh token of a sign-in, where it has one and the provider can, as `takeBack`. */
-export async function revokeRenewal(gateway: Gateway, { provider: name, refreshToken }: Entry): Promise<string[]> {
-  const login = gateway.providers.find((provider) => provider.name === name);
+export async function revokeRenewal(gateway: Gateway, entry: Entry): Promise<string[]> {
+  const { refreshToken } = entry;
+  const login = gateway.providers.find(({ name }) => name === entry.provider);
   if (refreshToken === undefined || login === undefined) return [];
   try {
-    await revokeRefreshToken(await connectProvider(login), refreshToken);
+    await revokeRefreshToken(await connectSource(login, entry), refreshToken);
     return [];
   } catch (error) {
     return [sentence(error)];

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { CliError, exitCodes } from '../cli.ts';
-import { facts } from '../text.ts';
+import { escapeControls, facts } from '../text.ts';
+import { boundedFetch } from './bounded-fetch.ts';
 import { type Party, unreachable } from './problems.ts';
 
 const timeoutMs = 10_000;
@@ -22,7 +23,7 @@ export async function askWhoami(gateway: Party, token: string): Promise<Whoami> 
   let response: Response;
   let body: unknown;
   try {
-    response = await fetch(`${gateway.url}/oauth/whoami`, {
+    response = await boundedFetch(`${gateway.url}/oauth/whoami`, {
       headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
       redirect: 'manual',
       signal: AbortSignal.timeout(timeoutMs),
@@ -43,8 +44,8 @@ const refusalSchema = z.object({
 
 function refusedBy({ url }: Party, status: number, body: unknown): CliError {
   const { error, error_description: why } = refusalSchema.catch(noReason).parse(body);
-  const code = error.code || `status ${status}`;
-  const sentence = why === '' ? '.' : `: ${why}`;
+  const code = escapeControls(error.code.slice(0, 100)) || `status ${status}`;
+  const sentence = why === '' ? '.' : `: ${escapeControls(why.slice(0, 300))}`;
   if (status === 401)
     return new CliError(
       exitCodes.failed,

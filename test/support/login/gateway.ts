@@ -13,6 +13,10 @@ export interface TestGateway {
   lifetimeSeconds: number;
   /** How far its clock is ahead of the real one. */
   clockAheadMs: number;
+  /** Members of the answers to exchanges, instead of the truth. */
+  answer: Record<string, unknown>;
+  /** Members of the answers of whoami. */
+  who: Record<string, unknown>;
   /** What it says at the next requests, instead of the truth. */
   metadata: Record<string, unknown>;
   /** Answer to every exchange while it is set. */
@@ -39,6 +43,8 @@ export async function startTestGateway(
     lifetimeSeconds: 900,
     clockAheadMs: 0,
     metadata: {},
+    answer: {},
+    who: {},
     refusal: undefined,
     exchanged: [],
     issued: [],
@@ -106,7 +112,7 @@ export async function startTestGateway(
     gateway.exchanged.push({ type, subject: String(claims.sub), token: subject });
     const { sub, email, groups } = claims as Record<string, unknown>;
     const answer = await issue({ sub, email, groups, provider: 'demo' });
-    return c.json({ ...answer, issued_token_type: 'urn:ietf:params:oauth:token-type:access_token' });
+    return c.json({ ...answer, issued_token_type: 'urn:ietf:params:oauth:token-type:access_token', ...gateway.answer });
   });
   app.post('/oauth/revoke', async (c) => {
     gateway.revoked.push(new URLSearchParams(await c.req.text()).get('token') ?? '');
@@ -117,7 +123,7 @@ export async function startTestGateway(
     try {
       const { payload } = await jwtVerify(token, publicKey, { issuer: url(), audience: url() });
       const { sub, email, groups = [], provider } = payload as Record<string, unknown>;
-      return c.json({ provider, subject: sub, kind: 'person', email, groups, team: 'ml' });
+      return c.json({ provider, subject: sub, kind: 'person', email, groups, team: 'ml', ...gateway.who });
     } catch {
       return c.json(refuse('invalid_token', 'The token has expired.'), 401);
     }

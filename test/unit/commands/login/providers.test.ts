@@ -119,6 +119,7 @@ describe('which gateway and provider', () => {
       stderr: {
         write: (text: string) => {
           asked += text;
+          if (text.startsWith('Go on?')) stdin.write('y\n');
           if (text.startsWith('1-2: ')) stdin.write(asked.split('1-2: ').length === 2 ? '7\n' : '2\n');
         },
       },
