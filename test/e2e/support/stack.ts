@@ -31,6 +31,8 @@ export const envoyBinary = (): string => {
 export interface StackOptions {
   /** Sections of sallyport.yaml over those that the stack needs. */
   readonly config?: object;
+  /** More of the stack's own provider. */
+  readonly provider?: object;
   /** Providers beside the stack's own, and the rest of the section `identity`. */
   readonly providers?: readonly object[];
   readonly identity?: object;
@@ -136,7 +138,10 @@ export function writeConfig(dir: string, issuer: string, modelPort: number, opti
     listen: { grpc: 'unix:gate.sock', public: '127.0.0.1:0', internal: '127.0.0.1:0' },
     identity: {
       providers: [
-        { name: 'demo', issuer, audience: 'sallyport', algorithms: ['ES256'], login: { clientId: 'sallyport-cli' } },
+        {
+          ...{ name: 'demo', issuer, audience: 'sallyport', algorithms: ['ES256'] },
+          ...{ login: { clientId: 'sallyport-cli' }, ...options.provider },
+        },
         ...(options.providers ?? []),
       ],
       ...options.identity,
