@@ -22,11 +22,15 @@ export function internalParts(config: Config, record: RecordParts, parts: Parts)
     },
     keys: () => {
       const all = parts.identity.identifier.keys();
-      const bad = all.filter(({ usable }) => !usable);
-      const named = bad.map(({ provider, problem }) => `${provider}: ${problem === '' ? 'not fetched yet' : problem}`);
+      const bad = all.filter(({ usable, problem }) => !usable && problem !== '');
+      // Keys are fetched when the first token comes.
+      const unasked = all.filter(({ usable, problem }) => !usable && problem === '').length;
       return bad.length === 0
-        ? { ready: true, detail: `of ${all.length} provider(s)` }
-        : { ready: false, reason: named.join('; ') };
+        ? {
+            ready: true,
+            detail: `of ${all.length} provider(s)${unasked === 0 ? '' : `, ${unasked} not asked for yet`}`,
+          }
+        : { ready: false, reason: bad.map(({ provider, problem }) => `${provider}: ${problem}`).join('; ') };
     },
     saml: () => {
       const { saml, samlProblems } = parts.identity;
