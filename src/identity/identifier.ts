@@ -105,8 +105,8 @@ function createPayloads(
   { now }: Pick<OidcParts, 'now'>,
   providers: ReadonlyMap<unknown, OidcProvider>,
 ): {
-  identify(metadata: NonNullable<Proof['jwtAuthn']>): Identification | Promise<Identification> | undefined;
-  disagree(metadata: NonNullable<Proof['jwtAuthn']>, token: Caller['claims']): IdentityRefusal | undefined;
+  identify(metadata: Metadata): Identification | Promise<Identification> | undefined;
+  disagree(metadata: Metadata, token: Caller['claims']): IdentityRefusal | undefined;
 } {
   const named = config.providers.filter(({ name }) => config.jwtAuthn.providers.includes(name));
   const issuers = new Set<unknown>(named.map(({ issuer }) => issuer));

@@ -5,11 +5,9 @@
 import http2 from 'node:http2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Stack, startStack } from '../e2e/support/stack.ts';
-import { type Attempts, attempts, EVERY_REFUSAL } from './support/attempts.ts';
+import { AT_THE_MODEL, type Attempts, attempts, BODY, EVERY_REFUSAL } from './support/attempts.ts';
 import { KNOWN } from './support/identity-headers.ts';
 import { rawRequest } from './support/raw.ts';
-
-const BODY = '{"model":"demo","messages":[{"role":"user","content":"hi"}]}';
 
 const names = Object.values(KNOWN).flat();
 
@@ -30,20 +28,6 @@ beforeAll(async () => {
   attempt = attempts(stack);
 });
 afterAll(() => stack.close());
-
-/** All that a model gets of a call that carries nothing of the SDK's. */
-const AT_THE_MODEL = {
-  host: 'llm.example.com',
-  'content-type': 'application/json',
-  'content-length': String(BODY.length),
-  'x-forwarded-proto': 'http',
-  'x-envoy-external-address': '127.0.0.1',
-  'x-request-id': expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f-]{27}$/),
-  'x-sallyport-upstream': 'model_demo_1',
-  'x-sallyport-session': expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f-]{27}$/),
-  'x-sallyport-caller': 'demo/sam',
-  authorization: 'Bearer model-secret',
-};
 
 const titled = (name: string): string => name.replaceAll(/(^|-)([a-z])/g, (letter) => letter.toUpperCase());
 const call = (...headers: readonly string[]): Buffer => rawRequest(token, { body: BODY, headers });

@@ -2,10 +2,8 @@
 import http2 from 'node:http2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Stack, startStack } from '../e2e/support/stack.ts';
-import { type Attempts, attempts, EVERY_REFUSAL, type Refusal } from './support/attempts.ts';
+import { AT_THE_MODEL, type Attempts, attempts, BODY, EVERY_REFUSAL, type Refusal } from './support/attempts.ts';
 import { type RawRequest, rawRequest, sendRaw } from './support/raw.ts';
-
-const BODY = '{"model":"demo","messages":[{"role":"user","content":"hi"}]}';
 
 let stack: Stack;
 let token: string;
@@ -72,20 +70,6 @@ const SPOOFED = [
   'If-None-Match: "x"',
   'X-A: folded\r\n X-Sallyport-Team: root',
 ];
-
-/** All that a model gets of a call that carries nothing of the SDK's. */
-const AT_THE_MODEL = {
-  host: 'llm.example.com',
-  'content-type': 'application/json',
-  'content-length': String(BODY.length),
-  'x-forwarded-proto': 'http',
-  'x-envoy-external-address': '127.0.0.1',
-  'x-request-id': expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f-]{27}$/),
-  'x-sallyport-upstream': 'model_demo_1',
-  'x-sallyport-session': expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f-]{27}$/),
-  'x-sallyport-caller': 'demo/sam',
-  authorization: 'Bearer model-secret',
-};
 
 describe('headers that say who the caller is', () => {
   test('do not reach the model, in whatever case, however often: it gets ours alone', async () => {

@@ -1,10 +1,10 @@
 /** Envoy Gateway: identities that the gate takes from Envoy, by the fields of its own API. */
+import { JWT_AUTHN } from '../wire.ts';
 import { finding, type Known, type Report } from './finding.ts';
-import { takenFrom } from './identities.ts';
+import { expiredCertificate, takenFrom, untrustedCertificate } from './identities.ts';
 import type { Gates } from './order.ts';
 import type { Place } from './place.ts';
 
-const JWT = 'envoy.filters.http.jwt_authn';
 const AUTHZ = 'envoy.filters.http.ext_authz';
 
 export function checkGatewayIdentities(
@@ -22,24 +22,9 @@ function checkMode(policy: Place, report: Report): void {
   const validation = policy.get('spec', 'tls', 'clientValidation');
   const mode = validation.get('mode');
   if (['Request', 'RequireAny'].includes(mode.text))
-    report(
-      finding(mode, {
-        rule: 'identity.accept_untrusted',
-        severity: 'opens',
-        shouldBe: 'VerifyIfGiven or RequireAndVerify',
-        why: 'A certificate that anybody made for himself then names a peer; the gate cannot see that nobody verified it.',
-      }),
-    );
+    report(finding(mode, { ...untrustedCertificate, shouldBe: 'VerifyIfGiven or RequireAndVerify' }));
   const expired = validation.get('allowExpiredCertificate');
-  if (expired.isTrue)
-    report(
-      finding(expired, {
-        rule: 'identity.allow_expired_certificate',
-        severity: 'opens',
-        shouldBe: 'false',
-        why: 'A peer’s certificate is good for ever, also one that was taken from it.',
-      }),
-    );
+  if (expired.isTrue) report(finding(expired, expiredCertificate));
 }
 
 /** By default Envoy Gateway puts ext_authz before jwt_authn (internal/xds/translator/httpfilters.go). */
@@ -47,8 +32,8 @@ function checkFilterOrder(proxies: readonly Place[], gates: Gates, report: Repor
   const order = proxies.flatMap((proxy) => proxy.get('spec', 'filterOrder').items());
   const moved = order.some(
     (entry) =>
-      (entry.get('name').text === JWT && entry.get('before').text === AUTHZ) ||
-      (entry.get('name').text === AUTHZ && entry.get('after').text === JWT),
+      (entry.get('name').text === JWT_AUTHN && entry.get('before').text === AUTHZ) ||
+      (entry.get('name').text === AUTHZ && entry.get('after').text === JWT_AUTHN),
   );
   const place = proxies[0]?.get('spec', 'filterOrder') ?? gates.authz[0]?.place;
   if (moved || place === undefined) return;
@@ -58,7 +43,7 @@ function checkFilterOrder(proxies: readonly Place[], gates: Gates, report: Repor
       {
         rule: 'identity.jwt_authn_order',
         severity: 'breaks',
-        shouldBe: `{name: ${JWT}, before: ${AUTHZ}}`,
+        shouldBe: `{name: ${JWT_AUTHN}, before: ${AUTHZ}}`,
         why: 'By default ext_authz comes first: the gate gets nothing of what jwt_authn verifies.',
       },
       'the default order',

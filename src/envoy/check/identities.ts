@@ -159,25 +159,23 @@ function checkProviders(
       );
 }
 
+/** What a client certificate must not be, under whatever name the field goes. */
+export const untrustedCertificate = {
+  rule: 'identity.accept_untrusted',
+  severity: 'opens',
+  why: 'A certificate that anybody made for himself then names a peer; the gate cannot see that nobody verified it.',
+} as const;
+export const expiredCertificate = {
+  rule: 'identity.allow_expired_certificate',
+  severity: 'opens',
+  shouldBe: 'false',
+  why: 'A peer’s certificate is good for ever, also one that was taken from it.',
+} as const;
+
 function checkCertificates(place: Place, report: Report): void {
   for (const verification of named(place, 'trust_chain_verification'))
     if (verification.oneOf(['VERIFY_TRUST_CHAIN', 'ACCEPT_UNTRUSTED']) === 'ACCEPT_UNTRUSTED')
-      report(
-        finding(verification, {
-          rule: 'identity.accept_untrusted',
-          severity: 'opens',
-          shouldBe: 'VERIFY_TRUST_CHAIN',
-          why: 'A certificate that anybody made for himself then names a peer; the gate cannot see that nobody verified it.',
-        }),
-      );
+      report(finding(verification, { ...untrustedCertificate, shouldBe: 'VERIFY_TRUST_CHAIN' }));
   for (const expired of named(place, 'allow_expired_certificate'))
-    if (expired.isTrue)
-      report(
-        finding(expired, {
-          rule: 'identity.allow_expired_certificate',
-          severity: 'opens',
-          shouldBe: 'false',
-          why: 'A peer’s certificate is good for ever, also one that was taken from it.',
-        }),
-      );
+    if (expired.isTrue) report(finding(expired, expiredCertificate));
 }

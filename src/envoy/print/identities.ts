@@ -1,5 +1,7 @@
 /** What is needed beside the filters where Envoy verifies callers for the gate: mTLS peers, tokens (jwt_authn). */
+
 import type { Json } from '../bootstrap.ts';
+import { JWT_AUTHN } from '../wire.ts';
 import { dnsLabel, resource, serviceOf } from './kubernetes.ts';
 import type { PrintModel, PrintOptions } from './options.ts';
 import type { CommentedDocument, Note } from './yaml.ts';
@@ -110,7 +112,7 @@ and RequireAny: with them Envoy takes certificates that it could not verify.`,
 /** Envoy Gateway: fields of the EnvoyProxy. Its default order has ext_authz first. */
 export function gatewayFilterOrder({ verifiedByEnvoy }: PrintOptions): { readonly [key: string]: Json } {
   if (!verifiedByEnvoy?.jwtAuthn) return {};
-  return { filterOrder: [{ name: 'envoy.filters.http.jwt_authn', before: 'envoy.filters.http.ext_authz' }] };
+  return { filterOrder: [{ name: JWT_AUTHN, before: 'envoy.filters.http.ext_authz' }] };
 }
 
 export const gatewayFilterOrderNote: Note = [

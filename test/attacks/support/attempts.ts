@@ -4,6 +4,23 @@ import { eventually, type Stack } from '../../e2e/support/stack.ts';
 import type { Arrived } from '../../e2e/support/upstream.ts';
 import { type RawAnswer, sendRaw } from './raw.ts';
 
+/** What every attempt asks, where nothing else is said. */
+export const BODY = '{"model":"demo","messages":[{"role":"user","content":"hi"}]}';
+
+/** All that a model gets of a call with BODY that carries nothing of the SDK's. */
+export const AT_THE_MODEL = {
+  host: 'llm.example.com',
+  'content-type': 'application/json',
+  'content-length': String(BODY.length),
+  'x-forwarded-proto': 'http',
+  'x-envoy-external-address': '127.0.0.1',
+  'x-request-id': expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f-]{27}$/),
+  'x-sallyport-upstream': 'model_demo_1',
+  'x-sallyport-session': expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f-]{27}$/),
+  'x-sallyport-caller': 'demo/sam',
+  authorization: 'Bearer model-secret',
+};
+
 export interface Refusal {
   /** 0: Envoy closes the connection, since its own answer to a broken request can no longer be sent. */
   readonly status: number;
