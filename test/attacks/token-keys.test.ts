@@ -11,6 +11,7 @@ import {
   identifierOf,
   json,
   makeKey,
+  outcomeOf,
   type SigningKey,
   TestProvider,
   tokenOf,
@@ -37,10 +38,8 @@ function identifierWith(overrides: Record<string, unknown> = {}): Identifier {
   return identifierOf(configFor(provider, overrides), now);
 }
 
-async function outcome(identifier: Identifier, parts: { key?: SigningKey; sub?: string } = {}): Promise<string> {
-  const claims = { sub: parts.sub ?? 'jane', exp: nowMs / 1000 + 600, iat: nowMs / 1000 };
-  const answer = await identifier.identify(bearer(await tokenOf(provider, { key: parts.key ?? key, claims })));
-  return answer.ok ? 'ok' : answer.reason;
+function outcome(identifier: Identifier, parts: { key?: SigningKey; sub?: string } = {}): Promise<string> {
+  return outcomeOf(identifier, provider, { key, ...parts, nowMs });
 }
 
 describe('signing keys (JWKS)', () => {

@@ -1,6 +1,16 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Identifier } from '../../../src/identity/caller.ts';
-import { bearer, configFor, epoch, identifierOf, makeKey, type SigningKey, TestProvider, tokenOf } from './provider.ts';
+import {
+  bearer,
+  configFor,
+  epoch,
+  identifierOf,
+  makeKey,
+  outcomeOf,
+  type SigningKey,
+  TestProvider,
+  tokenOf,
+} from './provider.ts';
 
 let key: SigningKey;
 let other: SigningKey;
@@ -23,10 +33,8 @@ function identifierWith(overrides: Record<string, unknown> = {}): Identifier {
   return identifierOf(configFor(provider, overrides), now);
 }
 
-async function outcome(identifier: Identifier, parts: { key?: SigningKey; sub?: string } = {}): Promise<string> {
-  const claims = { sub: parts.sub ?? 'jane', exp: nowMs / 1000 + 600, iat: nowMs / 1000 };
-  const answer = await identifier.identify(bearer(await tokenOf(provider, { key: parts.key ?? key, claims })));
-  return answer.ok ? 'ok' : answer.reason;
+function outcome(identifier: Identifier, parts: { key?: SigningKey; sub?: string } = {}): Promise<string> {
+  return outcomeOf(identifier, provider, { key, ...parts, nowMs });
 }
 
 describe('signing keys (JWKS)', () => {

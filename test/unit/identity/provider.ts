@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
-import type { Caller, Identification, Proof } from '../../../src/identity/caller.ts';
+import type { Caller, Identification, Identifier, Proof } from '../../../src/identity/caller.ts';
 import { type IdentityConfig, identitySection, type ProviderConfig } from '../../../src/identity/config.ts';
 import { createGroupsReader } from '../../../src/identity/groups/reader.ts';
 import { createIdentifier, type IdentifierParts, type TokenIdentifier } from '../../../src/identity/identifier.ts';
@@ -109,6 +109,17 @@ export async function tokenOf(provider: TestProvider, parts: TokenParts): Promis
   const header = { alg: parts.key.alg, kid: parts.key.kid, typ: 'at+jwt', ...parts.header };
   const claims = { ...goodClaims(provider), ...parts.claims };
   return new SignJWT(claims).setProtectedHeader(header as { alg: string }).sign(parts.key.privateKey);
+}
+
+/** Sends a token that is issued now; `ok`, or why it was refused. */
+export async function outcomeOf(
+  identifier: Identifier,
+  provider: TestProvider,
+  parts: { readonly key: SigningKey; readonly nowMs: number; readonly sub?: string },
+): Promise<string> {
+  const claims = { sub: parts.sub ?? 'jane', exp: parts.nowMs / 1000 + 600, iat: parts.nowMs / 1000 };
+  const answer = await identifier.identify(bearer(await tokenOf(provider, { key: parts.key, claims })));
+  return answer.ok ? 'ok' : answer.reason;
 }
 
 export function encode(value: unknown): string {
