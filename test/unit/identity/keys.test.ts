@@ -1,16 +1,6 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Identifier } from '../../../src/identity/caller.ts';
-import {
-  bearer,
-  configFor,
-  epoch,
-  identifierOf,
-  makeKey,
-  outcomeOf,
-  type SigningKey,
-  TestProvider,
-  tokenOf,
-} from './provider.ts';
+import { configFor, epoch, identifierOf, makeKey, outcomeOf, type SigningKey, TestProvider } from './provider.ts';
 
 let key: SigningKey;
 let other: SigningKey;
