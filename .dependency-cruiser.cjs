@@ -1,7 +1,7 @@
 // The import table of docs/architecture.md. `from` may import `to`; everything else between our modules is an error.
 // Stages meet as values in checkpoint.ts; type-only imports are allowed where the table says "types of".
 const stages =
-  'identity|exchange|policy|limits|approval|detect|mask|record|store|models|state|console|observe|envoy|commands';
+  'identity|exchange|policy|limits|approval|guard|detect|mask|record|store|models|state|console|observe|envoy|commands';
 const only = (from, allowed, types = []) => {
   const self = from.replace(/\\/g, '');
   const rules = [
@@ -43,6 +43,7 @@ module.exports = {
     ...only('state', []),
     ...only('observe', []),
     ...only('policy', ['detect'], ['identity', 'exchange', 'models']),
+    ...only('guard', ['detect']),
     ...only('limits', ['state'], ['policy']),
     ...only('approval', ['state'], ['policy']),
     ...only(

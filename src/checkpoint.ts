@@ -111,12 +111,15 @@ async function call(stages: Stages, passage: Passage, caller: Caller, leave: () 
     caller,
     request: facts.value,
     findings: found.findings,
+    filters: new Map(),
+    guards: new Map(),
     model,
     http: {
       method: request.method,
       host: request.host,
       path: pathOf(request.path),
       clientAddress: request.clientAddress,
+      headers: new Map(),
     },
     nowMs: passage.startedMs,
   });
@@ -132,6 +135,7 @@ async function call(stages: Stages, passage: Passage, caller: Caller, leave: () 
   if (recorded instanceof Promise) await recorded;
   recorder.event(decisionEvent(passage, decision, stages.nowMs()));
   if (decision.verdict === 'deny') return denied(stages, passage, decision, cited);
+  if (decision.verdict === 'requireApproval') throw new Error('approvals are not built yet');
   const plan: Plan = {
     session,
     format: facts.value.format,
@@ -142,6 +146,10 @@ async function call(stages: Stages, passage: Passage, caller: Caller, leave: () 
     issuedAtMs: stages.nowMs(),
     revision: decision.revision,
     request: cited,
+    reservations: [],
+    limitHeaders: [],
+    tokens: facts.value.tokens,
+    opaque: false,
   };
   await recorder.durable();
   stages.dispatched(plan);
@@ -178,13 +186,22 @@ async function listModels(stages: Stages, passage: Passage, caller: Caller): Pro
   const models = stages.route.models().filter((model) => policy.admits(caller, model, passage.startedMs));
   const { recorder } = stages;
   const asked = {
+    audio: 0,
+    checked: true,
+    choices: 0,
+    files: 0,
+    filters: {},
     findings: {},
     format: 'openai-chat',
+    guards: {},
+    images: 0,
+    maxTokens: undefined,
     model: '',
     modelVersion: '',
     operation: 'list_models',
     stream: false,
     tokens: 0,
+    toolCall: '',
     tools: [],
   };
   const cited = { leaf: recorder.event(requestEvent(passage, caller, asked)), writer: recorder.writer };

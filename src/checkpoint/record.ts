@@ -27,6 +27,7 @@ export function endEvent(
     masked: {},
     outputTokens: undefined,
     request: cited,
+    rules: [],
     session: passage.session,
     status: outcome.status,
     type: 'end',
@@ -34,25 +35,31 @@ export function endEvent(
 }
 
 /** What was asked for; `findings` by detector. */
-type Asked = Pick<
-  RequestEvent,
-  'findings' | 'format' | 'model' | 'modelVersion' | 'operation' | 'stream' | 'tokens' | 'tools'
->;
+type Asked = Omit<RequestEvent, 'at' | 'bytes' | 'caller' | 'http' | 'session' | 'type'>;
 
 export function requestEvent(passage: Passage, caller: Caller, asked: Asked): RequestEvent {
   return {
     at: passage.startedMs,
+    audio: asked.audio,
     bytes: passage.request.body.length,
     caller: sessionCaller(caller),
+    checked: asked.checked,
+    choices: asked.choices,
+    files: asked.files,
+    filters: asked.filters,
     findings: asked.findings,
     format: asked.format,
+    guards: asked.guards,
     http: passage.http,
+    images: asked.images,
+    maxTokens: asked.maxTokens,
     model: asked.model,
     modelVersion: asked.modelVersion,
     operation: asked.operation,
     session: passage.session,
     stream: asked.stream,
     tokens: asked.tokens,
+    toolCall: asked.toolCall,
     tools: asked.tools,
     type: 'request',
   };
@@ -65,13 +72,22 @@ export function askedOfModel(
   findings: ReadonlyMap<string, number>,
 ): Asked {
   return {
+    audio: facts.audio,
+    checked: true,
+    choices: facts.choices,
+    files: facts.files,
+    filters: {},
     findings: Object.fromEntries(findings),
     format: facts.format,
+    guards: {},
+    images: facts.images,
+    maxTokens: facts.maxTokens,
     model: model.name,
     modelVersion: model.version,
     operation: facts.operation,
     stream: facts.stream,
     tokens: facts.tokens,
+    toolCall: stages.maskText(facts.toolCall?.name.slice(0, 256) ?? ''),
     tools: facts.tools.map((tool) => stages.maskText(tool.name.slice(0, 256))),
   };
 }
@@ -79,8 +95,11 @@ export function askedOfModel(
 export function decisionEvent(passage: Passage, decision: Decision, nowMs: number) {
   return {
     at: nowMs,
+    commit: '',
     gateUs: Math.round(performance.now() * 1000 - passage.startedUs),
-    maskResponse: decision.verdict === 'allow' ? decision.maskResponse : [],
+    limits: [],
+    maskRequest: decision.verdict === 'deny' ? [] : decision.maskRequest,
+    maskResponse: decision.verdict === 'deny' ? [] : decision.maskResponse,
     message: decision.verdict === 'deny' ? decision.message : '',
     revision: decision.revision,
     rules: decision.rules,
@@ -91,8 +110,8 @@ export function decisionEvent(passage: Passage, decision: Decision, nowMs: numbe
 }
 
 export function sessionCaller(caller: Caller): SessionCaller {
-  const { email, groups, groupsProblem, kind, proof, provider, subject, team } = caller;
-  return { email, groups, groupsProblem, kind, proof, provider, subject, team };
+  const { email, groups, groupsProblem, issuer, kind, proof, provider, subject, team } = caller;
+  return { email, groups, groupsProblem, issuer, kind, proof, provider, subject, team };
 }
 
 /** The path without its query: a query may carry what must not be kept. */

@@ -1,8 +1,9 @@
 /** What the request gate works on and with: the request, the stages as values, the plan and the answer. */
 import type { ErrorCode } from '../exchange/errors.ts';
-import type { Reading, RequestFacts } from '../exchange/facts.ts';
+import type { FormatId, Reading, RequestFacts } from '../exchange/facts.ts';
 import type { Caller, Identification, Proof } from '../identity/caller.ts';
 import type { CredentialSearch } from '../identity/credential.ts';
+import type { Reservation } from '../limits/limiter.ts';
 import type { Model } from '../models/model.ts';
 import type { PolicySet } from '../policy/decision.ts';
 import type { EndEvent, HttpFacts, Recorder } from '../record/events.ts';
@@ -47,6 +48,14 @@ export interface Plan {
   readonly issuedAtMs: number;
   readonly revision: string;
   readonly request: { readonly writer: string; readonly leaf: number };
+  /** What the session has reserved, to be settled at its end. */
+  readonly reservations: readonly Reservation[];
+  /** `ratelimit` and SDKs' headers of the limits that were charged, set on the answer. */
+  readonly limitHeaders: readonly Header[];
+  /** Estimated tokens of the request: what a session is charged whose model reports no usage. */
+  readonly tokens: number;
+  /** Content types that cannot be masked pass as they are, where the plan masks nothing: the model entry admits `opaque`. */
+  readonly opaque: boolean;
 }
 
 export type Answer =
@@ -121,6 +130,8 @@ export interface RouteStage {
 
 export type RefuseStage = (refusal: {
   readonly code: ErrorCode;
+  /** In whose shape; OpenAI's where it is not known. */
+  readonly format?: FormatId;
   readonly message?: string;
   readonly session: string;
 }) => { readonly status: number; readonly headers: readonly Header[]; readonly body: string };

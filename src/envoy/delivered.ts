@@ -62,6 +62,7 @@ export class Delivered {
       how,
       code,
       status,
+      rules: [],
       found: Object.fromEntries(record === undefined ? masked : addCounts(masked, record.findings)),
       masked: Object.fromEntries(masked),
       inputTokens: usage?.inputTokens,

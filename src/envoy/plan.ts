@@ -55,13 +55,22 @@ export function openPlan(sealed: string | undefined, { keys }: PlanKeys, stream:
   const given = Buffer.from(sealed.slice(dot + 1), 'base64url');
   if (given.length !== 32) return { ok: false, why: 'malformed' };
   if (!keys.some((key) => timingSafeEqual(mac(key, text), given))) return { ok: false, why: 'forged' };
-  const { v, ...plan } = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Plan & { v: number };
+  const { v, ...sent } = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Plan & { v: number };
   if (v !== VERSION) return { ok: false, why: 'version' };
+  const plan = { ...ABSENT, ...sent };
   if (Math.abs(stream.nowMs - plan.issuedAtMs) > PLAN_FRESH_MS) return { ok: false, why: 'stale' };
   if (stream.requestId !== plan.requestId) return { ok: false, why: 'other_request' };
   if (stream.cluster !== plan.cluster) return { ok: false, why: 'other_cluster' };
   return { ok: true, plan };
 }
+
+/** What a replica of the version before does not send. */
+const ABSENT: Pick<Plan, 'reservations' | 'limitHeaders' | 'tokens' | 'opaque'> = {
+  reservations: [],
+  limitHeaders: [],
+  tokens: 0,
+  opaque: false,
+};
 
 /** Sessions whose plan has been used; a second stream with the same plan is a replay. Bounded by the freshness window. */
 export class UsedPlans {

@@ -2,7 +2,6 @@
  * Every refusal that a caller can get from the gateway: one table. docs/errors.md is generated from it. Statuses follow
  * the design; bodies have the shape that the caller's own SDK expects.
  */
-import type { FormatId } from './facts.ts';
 
 /** Who can make the error go away. */
 export type Fixer = 'caller' | 'policy owner' | 'operator' | 'model owner' | 'nobody (it passes)';
@@ -21,6 +20,7 @@ export interface ErrorRow {
     | 'BadRequestError'
     | 'AuthenticationError'
     | 'PermissionDeniedError'
+    | 'RateLimitError'
     | 'InternalServerError'
     | 'APIError';
   /** Whether the same request may succeed later; sent as `x-should-retry`, which the SDKs obey. */
@@ -220,6 +220,27 @@ export const errors = {
     meaning: 'A rule could not be evaluated, and a rule that cannot be evaluated denies.',
     fix: 'The owner corrects the rule that the record names.',
   },
+  approval_required: {
+    ...forbidden,
+    fixer: 'policy owner',
+    meaning: 'A rule holds this request until a human approves it.',
+    fix: 'Talk to the approvers that the message names. Asking for an approval is not built yet: until then the request does not pass.',
+  },
+  rate_limit_exceeded: {
+    status: 429,
+    type: 'rate_limit_error',
+    sdk: 'RateLimitError',
+    retry: true,
+    fixer: 'nobody (it passes)',
+    meaning: 'A limit of requests or tokens is used up.',
+    fix: 'Wait for as long as `Retry-After` says, or talk to the owner of the rule that the message names.',
+  },
+  limits_unavailable: {
+    ...unavailable,
+    fixer: 'operator',
+    meaning: 'The counters of requests and tokens are out of reach, so it is not known whether a limit is used up.',
+    fix: 'Try again; the operator looks at the state store (Redis).',
+  },
   record_unavailable: {
     ...unavailable,
     fixer: 'operator',
@@ -281,26 +302,6 @@ export type ErrorCode = keyof typeof errors;
 /** The row of a code, as the common type. */
 export function errorRow(code: ErrorCode): ErrorRow {
   return errors[code];
-}
-
-/**
- * The body of a refusal as JSON text, in the shape of the caller's API: OpenAI's is
- * `{error: {message, type, param, code}}`. The session goes into the message as well: SDKs show the message first.
- */
-export function errorBody(
-  format: FormatId | undefined,
-  code: ErrorCode,
-  message: string,
-  session: string | undefined,
-): string {
-  switch (format) {
-    case 'openai-chat':
-    case undefined: {
-      const { type } = errors[code];
-      const suffix = session === undefined || session === '' ? '' : ` (session ${session})`;
-      return JSON.stringify({ error: { message: `${message}${suffix}`, type, param: null, code } });
-    }
-  }
 }
 
 /** Headers of a refusal, lower case. */

@@ -1,27 +1,67 @@
 /** What a request says, read once, strictly. The rules see it as `request`. */
-export type FormatId = 'openai-chat';
+import type { JsonValue } from './json.ts';
+
+/** Every model API that the gateway reads; `opaque` is whatever else a model entry admits, unread. */
+export type FormatId =
+  | 'openai-chat'
+  | 'openai-completions'
+  | 'openai-responses'
+  | 'openai-embeddings'
+  | 'anthropic-messages'
+  | 'gemini'
+  | 'ollama-chat'
+  | 'ollama-generate'
+  | 'tgi'
+  | 'bedrock-converse'
+  | 'mcp'
+  | 'opaque';
+
+/**
+ * What is asked for, in the words of OpenTelemetry's `gen_ai.operation.name` where it has one (semantic conventions for
+ * generative AI); `mcp` is any MCP message but `tools/call`.
+ */
+export type Operation =
+  | 'chat'
+  | 'text_completion'
+  | 'embeddings'
+  | 'count_tokens'
+  | 'execute_tool'
+  | 'mcp'
+  | 'opaque'
+  /** Answered by the gate; rules never see it. */
+  | 'list_models';
+
+/** A scalar parameter as the client wrote it. */
+export type ParameterValue = string | number | bigint | boolean;
 
 export interface RequestFacts {
   readonly format: FormatId;
-  readonly operation: 'chat';
-  /** The model field as the client wrote it. */
+  readonly operation: Operation;
+  /** The model as the client wrote it, in the body or in the path; empty where the format names none (`tgi`, `mcp`, `opaque`). */
   readonly model: string;
   readonly stream: boolean;
-  /** Number of choices asked for (`n`), 1 by default. */
+  /** Number of choices asked for (`n`, `candidateCount`, …), 1 by default. */
   readonly choices: number;
+  /** System and developer instructions, joined by newlines; empty: none. They are in `messages` too where the format has them there. */
+  readonly system: string;
   readonly messages: readonly { readonly role: string; readonly text: string }[];
   /**
-   * All text in order, joined by newlines: the messages first (tool results, refusals, names, tool-call arguments too),
-   * then every other string of the body that could carry words (tool descriptions, schemas, fields we do not know).
+   * All text in order, joined by newlines: the messages first (tool results, refusals, names, file names, tool-call
+   * arguments too), then every other string of the body that could carry words (tool descriptions, schemas, fields we do not know).
    */
   readonly text: string;
+  /** Tools on offer; a tool without a name of its own (a hosted one) is named by its type. */
   readonly tools: readonly { readonly name: string }[];
+  /** MCP `tools/call`; undefined for everything else. `server`: the model entry's name once it is known, else empty. */
+  readonly toolCall: { readonly name: string; readonly arguments: JsonValue } | undefined;
+  /** Image, audio (and video) parts; attached files. */
   readonly images: number;
-  /** Audio (and video) parts; attached files. */
-  readonly audio?: number;
-  readonly files?: number;
-  /** `max_completion_tokens` or `max_tokens`, where the client said one; the larger of two. */
+  readonly audio: number;
+  readonly files: number;
+  /** Most tokens that the answer may have, where the client said so; the larger of two. */
   readonly maxTokens: number | undefined;
+  /** Scalar parameters of generation by the names that the client used: `temperature`, `top_p`, `seed`, … */
+  readonly parameters: ReadonlyMap<string, ParameterValue>;
   /** Estimated prompt tokens (about 4 characters a token). */
   readonly tokens: number;
   /** Length of the body in bytes. */

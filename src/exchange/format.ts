@@ -1,4 +1,5 @@
-import type { FormatId, Reading, RequestFacts } from './facts.ts';
+import type { ErrorRow } from './errors.ts';
+import type { FormatId, Operation, Reading, RequestFacts } from './facts.ts';
 import type { JsonValue } from './json.ts';
 import type { Work } from './pace.ts';
 import type { RuleNode } from './text-rules.ts';
@@ -6,27 +7,46 @@ import type { RuleNode } from './text-rules.ts';
 /** A step of a channel's path: a member's name, or an item of an array. */
 export type PathStep = string | { readonly item: number; readonly indexed: boolean };
 
-/** One model API. One file a format, one row in formats.ts, one folder in test/fixtures. */
+/** What a method and path ask of a format. */
+export interface Endpoint {
+  readonly operation: Operation;
+  /** The model, where the path names it (Gemini, Bedrock), percent-decoded. */
+  readonly model?: string;
+  /** Whether the answer streams, where the path says so and the body does not. */
+  readonly stream?: boolean;
+}
+
+/** A refusal as the API's own SDK expects it. */
+export interface ErrorText {
+  readonly code: string;
+  readonly row: ErrorRow;
+  /** With the session at its end. */
+  readonly message: string;
+}
+
+/** One model API. One file (or a few by phase) a format, one row in formats.ts, one folder in test/fixtures. */
 export interface Format {
   readonly id: FormatId;
-  readonly operation: 'chat';
-  readonly method: 'POST';
-  /** Exact paths, after Envoy's normalization, without the query. */
-  readonly paths: readonly string[];
+  /** What a request's method and path (after Envoy's normalization, without its query) ask for; undefined: nothing of this API. */
+  endpoint(method: string, path: string): Endpoint | undefined;
   /** Reads the facts of a parsed body; wrong types are refused in the words of the API's own errors. `bytes`: the body's length. */
-  facts(body: JsonValue, bytes: number): Work<Reading<RequestFacts>>;
+  facts(body: JsonValue, bytes: number, endpoint: Endpoint): Work<Reading<RequestFacts>>;
   readonly requestText: RuleNode;
   /** Text of a response that is one JSON body. */
   readonly responseText: RuleNode;
   /** Text of one event of a streamed response. */
   readonly eventText: RuleNode;
-  /** Whether the data of an SSE event says that the stream is over. */
+  /** Whether the data of an SSE event (or a line of NDJSON) says that the stream is over. */
   isTerminal(data: string): boolean;
   /**
    * An event that carries what a channel still held, as JSON text. `header`: the scalar members of the channel's last
    * event (`"id":"…","object":"…"`), as they were written.
    */
   carrier(header: string, path: readonly PathStep[], text: string): string;
+  /** The body of a refusal, as JSON text. */
+  error(error: ErrorText): string;
+  /** Paths of `GET` that ask for the list of models, answered by the gate. Several APIs may have one path: see `formats.ts`. */
+  readonly modelListPaths: readonly string[];
   /** The answer to "which models are there", as JSON text. `names` are those that the caller may use. */
   modelList(names: readonly string[]): string;
 }

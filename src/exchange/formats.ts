@@ -1,5 +1,5 @@
 import type { Reading, RequestFacts } from './facts.ts';
-import type { Format } from './format.ts';
+import type { Endpoint, Format } from './format.ts';
 import { readingJson } from './json.ts';
 import { checkRequestMedia } from './media.ts';
 import { openaiChat } from './openai-chat.ts';
@@ -12,16 +12,25 @@ export function formatById(id: string): Format | undefined {
   return formats.find((format) => format.id === id);
 }
 
-/** The format that a request's method and path (without its query) mean; undefined: no format admits them. */
-export function formatOfRequest(method: string, path: string): Format | undefined {
-  return formats.find((format) => format.method === method && format.paths.includes(path));
+/** What a request asks of a model API. */
+export interface Asked {
+  readonly format: Format;
+  readonly endpoint: Endpoint;
+}
+
+/** What a request's method and path (without its query) ask for; undefined: no format admits them. */
+export function formatOfRequest(method: string, path: string): Asked | undefined {
+  for (const format of formats) {
+    const endpoint = format.endpoint(method, path);
+    if (endpoint !== undefined) return { format, endpoint };
+  }
+  return undefined;
 }
 
 /** Paths of `GET` that ask for the list of models, answered by the gate. */
-export const modelListPaths: ReadonlyMap<string, Format> = new Map([
-  ['/v1/models', openaiChat],
-  ['/models', openaiChat],
-]);
+export const modelListPaths: ReadonlyMap<string, Format> = new Map(
+  formats.flatMap((format) => format.modelListPaths.map((path) => [path, format] as const)),
+);
 
 export interface RequestMedia {
   readonly contentType: string | undefined;
@@ -33,18 +42,22 @@ export interface RequestMedia {
  * rejects with, Abandoned once `cancelled` says so.
  */
 export function readRequest(
-  format: Format,
+  asked: Asked,
   media: RequestMedia,
   body: Uint8Array,
   cancelled?: Cancelled,
 ): Reading<RequestFacts> | Promise<Reading<RequestFacts>> {
-  return paced(readingRequest(format, media, body), cancelled);
+  return paced(readingRequest(asked, media, body), cancelled);
 }
 
-function* readingRequest(format: Format, media: RequestMedia, body: Uint8Array): Work<Reading<RequestFacts>> {
+function* readingRequest(
+  { format, endpoint }: Asked,
+  media: RequestMedia,
+  body: Uint8Array,
+): Work<Reading<RequestFacts>> {
   const refusal = checkRequestMedia(media.contentType, media.contentEncoding);
   if (refusal !== undefined) return refusal;
   const json = yield* readingJson(body);
   if (!json.ok) return json;
-  return yield* format.facts(json.value, body.byteLength);
+  return yield* format.facts(json.value, body.byteLength, endpoint);
 }

@@ -1,6 +1,7 @@
 /** What an OpenAI chat request says. Refusals are worded as OpenAI words them. */
+import { Check, kindOf } from './check.ts';
 import type { Reading, RequestFacts } from './facts.ts';
-import { bareObject, isJsonObject, type JsonObject, type JsonValue } from './json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import { requestText } from './openai-chat-text.ts';
 import type { Work } from './pace.ts';
 import { Words } from './words.ts';
@@ -76,13 +77,19 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
       model,
       stream,
       choices,
+      system: messages
+        .filter(({ role }) => role === 'system' || role === 'developer')
+        .map((message) => message.text)
+        .join('\n'),
       messages,
       text,
       tools,
+      toolCall: undefined,
       images: counts.image,
       audio: counts.audio,
       files: counts.file,
       maxTokens: limits.length === 0 ? undefined : Math.max(...limits),
+      parameters: new Map(),
       tokens: Math.ceil(text.length / charactersPerToken),
       bytes,
     },
@@ -151,110 +158,4 @@ function* toolFacts(check: Check, body: JsonObject): Work<{ name: string }[]> {
 function functionName(check: Check, value: JsonObject, at: string): string {
   check.names(value, functionNames, at);
   return check.requiredText(value, 'name', at);
-}
-
-/** Reads fields, remembers the first complaint, and goes on with harmless defaults. */
-class Check {
-  problem: string | undefined;
-
-  complain(problem: string): undefined {
-    this.problem ??= problem;
-  }
-
-  /**
-   * Some servers match names without regard to case (Go's encoding/json does), or end them at a NUL, so a name that
-   * differs from one we read in nothing but case, width or what cannot be seen would be read by them and not by us.
-   */
-  names(object: JsonObject, known: ReadonlySet<string>, at: string): void {
-    for (const name of Object.keys(object)) {
-      if (known.has(name)) continue;
-      const text = name.split('\0', 1)[0]!;
-      if (text.length > 64) continue;
-      if (known.has(text.normalize('NFKC').toLowerCase().replace(UNSEEN, '')))
-        this.complain(
-          `Unrecognized request argument supplied${at && ` in '${at}'`}: a name that differs from a known one only in case or by unseen characters.`,
-        );
-    }
-  }
-
-  object(value: JsonValue | undefined, path: string): JsonObject {
-    if (isJsonObject(value)) return value;
-    this.wrongType(path, 'an object', value);
-    return bareObject();
-  }
-
-  requiredText(object: JsonObject, name: string, at = ''): string {
-    const value = this.optionalText(object, name, at);
-    if (value === undefined) this.complain(`Missing required parameter: '${join(at, name)}'.`);
-    return value ?? '';
-  }
-
-  optionalText(object: JsonObject, name: string, at = ''): string | undefined {
-    const value = object[name];
-    if (value === undefined || value === null) return undefined;
-    if (typeof value !== 'string') return this.wrongType(join(at, name), 'a string', value);
-    return value;
-  }
-
-  optionalBoolean(object: JsonObject, name: string): boolean | undefined {
-    const value = object[name];
-    if (value === undefined || value === null) return undefined;
-    if (typeof value !== 'boolean') return this.wrongType(name, 'a boolean', value);
-    return value;
-  }
-
-  optionalInteger(object: JsonObject, name: string, least: number, most = Number.MAX_SAFE_INTEGER): number | undefined {
-    const value = object[name];
-    if (value === undefined || value === null) return undefined;
-    if (typeof value !== 'bigint' && (typeof value !== 'number' || !Number.isInteger(value)))
-      return this.wrongType(name, 'an integer', value);
-    if (value < least || value > most) {
-      const [bound, word] = value < least ? [least, 'below minimum'] : [most, 'above maximum'];
-      this.complain(
-        `Invalid '${name}': integer ${word} value. Expected a value ${value < least ? '>=' : '<='} ${bound}, but got ${value} instead.`,
-      );
-      return undefined;
-    }
-    return Number(value);
-  }
-
-  requiredArray(object: JsonObject, name: string): readonly JsonValue[] {
-    const value = object[name];
-    if (value === undefined || value === null) this.complain(`Missing required parameter: '${name}'.`);
-    const items = this.optionalArray(object, name, '');
-    if (items.length === 0)
-      this.complain(
-        `Invalid '${name}': empty array. Expected an array with minimum length 1, but got an empty array instead.`,
-      );
-    return items;
-  }
-
-  optionalArray(object: JsonObject, name: string, at: string): readonly JsonValue[] {
-    const value = object[name];
-    if (value === undefined || value === null) return [];
-    if (Array.isArray(value)) return value;
-    this.wrongType(join(at, name), 'an array of objects', value);
-    return [];
-  }
-
-  private wrongType(path: string, expected: string, value: JsonValue | undefined): undefined {
-    this.complain(`Invalid type for '${path}': expected ${expected}, but got ${kindOf(value)} instead.`);
-  }
-}
-
-/** Control and format characters: zero width spaces and joiners, marks of direction, … */
-const UNSEEN = /[\p{Cc}\p{Cf}]/gu;
-
-function join(at: string, name: string): string {
-  return at === '' ? name : `${at}.${name}`;
-}
-
-function kindOf(value: JsonValue | undefined): string {
-  if (value === undefined) return 'nothing';
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'object') return 'an object';
-  if (typeof value === 'string') return 'a string';
-  if (typeof value === 'boolean') return 'a boolean';
-  return typeof value === 'bigint' || Number.isInteger(value) ? 'an integer' : 'a decimal';
 }

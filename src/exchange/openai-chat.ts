@@ -2,15 +2,16 @@
  * OpenAI chat completions (`POST /v1/chat/completions`), as OpenAI, vLLM, SGLang, llama.cpp and Ollama speak it.
  * Source: the OpenAI API reference, "Chat" and "Chat streaming".
  */
-import type { Format, PathStep } from './format.ts';
+import type { Endpoint, Format, PathStep } from './format.ts';
 import { chatFacts } from './openai-chat-request.ts';
 import { eventText, requestText, responseText } from './openai-chat-text.ts';
 
+const paths: ReadonlySet<string> = new Set(['/v1/chat/completions', '/chat/completions']);
+const endpoint: Endpoint = { operation: 'chat' };
+
 export const openaiChat: Format = {
   id: 'openai-chat',
-  operation: 'chat',
-  method: 'POST',
-  paths: ['/v1/chat/completions', '/chat/completions'],
+  endpoint: (method, path) => (method === 'POST' && paths.has(path) ? endpoint : undefined),
   facts: chatFacts,
   requestText,
   responseText,
@@ -18,6 +19,9 @@ export const openaiChat: Format = {
   // SDKs differ: OpenAI's compares the data itself, others trim it or look at its beginning only.
   isTerminal: (data) => data.trim() === '[DONE]',
   carrier,
+  // The session goes into the message as well: SDKs show the message first.
+  error: ({ code, row, message }) => JSON.stringify({ error: { message, type: row.type, param: null, code } }),
+  modelListPaths: ['/v1/models', '/models'],
   modelList: (names) =>
     JSON.stringify({
       object: 'list',

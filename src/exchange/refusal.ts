@@ -1,5 +1,7 @@
-import { type ErrorCode, errorBody, errorHeaders, errorRow } from './errors.ts';
+import { type ErrorCode, errorHeaders, errorRow } from './errors.ts';
 import type { FormatId } from './facts.ts';
+import { formatById } from './formats.ts';
+import { openaiChat } from './openai-chat.ts';
 
 /** A refusal as it is sent: status, headers, and a body in the shape of the caller's API. */
 export interface Refusal {
@@ -17,9 +19,12 @@ export function refusal(about: {
 }): Refusal {
   const { code, session, format } = about;
   const row = errorRow(code);
+  const said = about.message ?? `${row.meaning} ${row.fix}`;
+  const message = session === undefined || session === '' ? said : `${said} (session ${session})`;
+  const shape = (format === undefined ? undefined : formatById(format)) ?? openaiChat;
   return {
     status: row.status,
     headers: errorHeaders(code, session),
-    body: errorBody(format, code, about.message ?? `${row.meaning} ${row.fix}`, session),
+    body: shape.error({ code, row, message }),
   };
 }

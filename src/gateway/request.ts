@@ -65,7 +65,7 @@ export function requestStages(parts: RequestParts): Stages {
           path: pathOf(request.path),
           modelField,
           named: request.namedModel,
-          format: formatOfRequest(request.method, pathOf(request.path))?.id,
+          format: formatOfRequest(request.method, pathOf(request.path))?.format.id,
         });
         return match.ok ? match.model : undefined;
       },
@@ -73,13 +73,13 @@ export function requestStages(parts: RequestParts): Stages {
     },
     enter: (request) => largeBodies.enter(request.body.length, request.cancelled),
     read: (request) => {
-      const format = formatOfRequest(request.method, pathOf(request.path));
-      if (format === undefined) throw new Error('a path that was admitted has no format');
+      const asked = formatOfRequest(request.method, pathOf(request.path));
+      if (asked === undefined) throw new Error('a path that was admitted has no format');
       const media = {
         contentType: header(request, 'content-type'),
         contentEncoding: header(request, 'content-encoding'),
       };
-      return readRequest(format, media, request.body, request.cancelled);
+      return readRequest(asked, media, request.body, request.cancelled);
     },
     find: (request, facts) => bodies.request(facts.format, request.body, request.cancelled),
     maskText: (text) => bodies.text(text),

@@ -61,11 +61,16 @@ export function createPolicySet({ policies, budget, categories, revision }: Poli
       return { verdict: 'deny', rules: hits, by, message: denial.message, revision };
     }
     if (!allowed) return { verdict: 'deny', rules: hits, by: undefined, message: nothingAllows, revision };
-    return { verdict: 'allow', rules: hits, maskResponse: mask, revision };
+    return { verdict: 'allow', rules: hits, maskResponse: mask, maskRequest: [], limits: [], revision };
   };
 
   return {
     revision,
+    commit: undefined,
+    needs: () => ({ findings: true, filters: false, guards: [] }),
+    watchesResponses: () => false,
+    decideResponse: () => ({ rules: [], stop: undefined, mask: [] }),
+    decideLifecycle: () => ({ verdict: 'deny', rules: [], by: undefined, message: nothingAllows, revision }),
     decide,
     admits: (caller, model, nowMs) => decide(minimalRequest(caller, model, nowMs)).verdict === 'allow',
   };
@@ -111,7 +116,9 @@ function minimalRequest(caller: Caller, model: Model, nowMs: number): DecisionIn
     model,
     nowMs,
     findings: new Map(),
-    http: { method: 'POST', host: '', path: '/v1/chat/completions', clientAddress: '' },
+    filters: new Map(),
+    guards: new Map(),
+    http: { method: 'POST', host: '', path: '/v1/chat/completions', clientAddress: '', headers: new Map() },
     request: {
       format: 'openai-chat',
       operation: 'chat',
@@ -121,8 +128,13 @@ function minimalRequest(caller: Caller, model: Model, nowMs: number): DecisionIn
       messages: [{ role: 'user', text: '' }],
       text: '',
       tools: [],
+      system: '',
+      toolCall: undefined,
       images: 0,
+      audio: 0,
+      files: 0,
       maxTokens: undefined,
+      parameters: new Map(),
       tokens: 0,
       bytes: 0,
     },

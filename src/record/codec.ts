@@ -22,7 +22,18 @@ export const maxFrameBytes = 64 * 1024 * 1024;
 export const leafScheme = 1;
 
 export const frameType = { event: 1, content: 2, commit: 3, open: 4 } as const;
-const kinds = ['', 'request', 'decision', 'response', 'end', 'refused', 'admin', 'credential'] as const;
+const kinds = [
+  '',
+  'request',
+  'decision',
+  'response',
+  'end',
+  'refused',
+  'admin',
+  'credential',
+  'findings',
+  'policy',
+] as const;
 const kindCode = new Map<string, number>(kinds.map((kind, code) => [kind, code]));
 const eventHeaderBytes = 52;
 const contentHeaderBytes = 16;

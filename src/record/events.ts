@@ -1,6 +1,7 @@
 /** What goes on the record. Every event is metadata only; texts travel as content chunks beside it. */
 export interface SessionCaller {
   readonly provider: string;
+  readonly issuer: string;
   readonly subject: string;
   readonly email: string | undefined;
   readonly kind: 'person' | 'service' | 'peer';
@@ -45,24 +46,74 @@ export interface RequestEvent extends Base {
   readonly tokens: number;
   readonly bytes: number;
   readonly tools: readonly string[];
+  /** Name of the tool of an MCP `tools/call`, or empty. */
+  readonly toolCall: string;
+  /** Number of answers asked for; parts of the request that are not text. */
+  readonly choices: number;
+  readonly images: number;
+  readonly audio: number;
+  readonly files: number;
+  readonly maxTokens: number | undefined;
+  /** Whether `findings` and `filters` are here; if not, a `findings` event follows: no rule asked for them. */
+  readonly checked: boolean;
   /** Detector id → count in the request. */
   readonly findings: Readonly<Record<string, number>>;
+  /** Content filter → matches. */
+  readonly filters: Readonly<Record<string, number>>;
+  /** Guard → what it said; only those that a rule asked. */
+  readonly guards: Readonly<Record<string, GuardOutcome>>;
+}
+
+/** What an external classifier said; `code`: why it could not be asked, else empty. */
+export interface GuardOutcome {
+  readonly flagged: boolean;
+  readonly categories: readonly string[];
+  readonly code: string;
+}
+
+/** What the content checks found in a request whose rules did not ask for it: written after the answer to Envoy. */
+export interface FindingsEvent extends Base {
+  readonly type: 'findings';
+  readonly request: { readonly writer: string; readonly leaf: number };
+  readonly findings: Readonly<Record<string, number>>;
+  readonly filters: Readonly<Record<string, number>>;
+}
+
+/** A rule that matched, or failed (`error`). */
+export interface RuleOutcome {
+  readonly policy: string;
+  readonly rule: string;
+  readonly effect: string;
+  readonly mode: string;
+  readonly severity?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly error?: string;
+}
+
+export interface LimitOutcome {
+  readonly policy: string;
+  readonly rule: string;
+  readonly mode: string;
+  readonly unit: string;
+  readonly limit: number;
+  readonly remaining: number;
+  readonly windowMs: number;
+  readonly exceeded: boolean;
 }
 
 /** What the rules said. */
 export interface DecisionEvent extends Base {
   readonly type: 'decision';
-  readonly verdict: 'allow' | 'deny';
-  readonly rules: readonly {
-    readonly policy: string;
-    readonly rule: string;
-    readonly effect: string;
-    readonly mode: string;
-    readonly error?: string;
-  }[];
+  readonly verdict: 'allow' | 'deny' | 'requireApproval' | 'limit';
+  readonly rules: readonly RuleOutcome[];
   readonly maskResponse: readonly string[];
+  readonly maskRequest: readonly string[];
+  /** Where each limit stands after this request; dry runs too. */
+  readonly limits: readonly LimitOutcome[];
   readonly message: string;
   readonly revision: string;
+  /** Git commit of the rules, or empty. */
+  readonly commit: string;
   /** Microseconds spent in the request gate. */
   readonly gateUs: number;
 }
@@ -97,6 +148,8 @@ export interface EndEvent extends Base {
   readonly status: number;
   /** Why, in our own words, where the code alone does not say; empty otherwise. */
   readonly detail: string;
+  /** `on: response` rules that matched; empty where there are none. */
+  readonly rules: readonly RuleOutcome[];
   /** Detector id → count found in the response, whether or not it was masked. */
   readonly found: Readonly<Record<string, number>>;
   /** Detector id → count masked in what was delivered. */
@@ -120,6 +173,27 @@ export interface RefusedEvent extends Base {
   readonly http: HttpFacts;
   readonly caller: SessionCaller | undefined;
   readonly count: number;
+}
+
+/**
+ * Policies came into force, or were refused. The full text of every revision is on the record: `policy_revisions` reads it
+ * from here.
+ */
+export interface PolicyEvent extends Base {
+  readonly type: 'policy';
+  readonly action: 'loaded' | 'refused';
+  /** Content hash of the set, `sha256:…`; of what was refused, empty where it could not be read. */
+  readonly revision: string;
+  /** Git commit, or empty. */
+  readonly commit: string;
+  /** Where it came from: `folder`, `git`, `push`. */
+  readonly source: string;
+  /** OS user or caller who pushed it; empty otherwise. */
+  readonly by: string;
+  /** Path → text; empty where it was refused. */
+  readonly files: Readonly<Record<string, string>>;
+  /** `file:line:column: message`, where it was refused; a hundred at most. */
+  readonly problems: readonly string[];
 }
 
 /** A human looked at the record. */
@@ -175,12 +249,14 @@ export type CredentialEvent = GivenCredentialEvent | RefusedCredentialEvent;
 
 export type RecordEvent =
   | RequestEvent
+  | FindingsEvent
   | DecisionEvent
   | ResponseEvent
   | EndEvent
   | RefusedEvent
   | AdminEvent
-  | CredentialEvent;
+  | CredentialEvent
+  | PolicyEvent;
 
 /** A piece of text as it was delivered (masked with `record.detect`). */
 export interface ContentChunk {

@@ -74,6 +74,7 @@ export class OpenSessions {
       session: open.session,
       at: open.lastAt,
       request: { writer: open.writer ?? writer, leaf: open.leaf },
+      rules: [],
       how: 'unknown',
       code: '',
       status: 0,

@@ -62,6 +62,10 @@ const good = (check: CheckRequest, change: Partial<Plan> = {}): Plan => ({
   issuedAtMs: Date.now(),
   revision: 'sha256:0',
   request: { writer: 'w', leaf: 0 },
+  reservations: [],
+  limitHeaders: [],
+  tokens: 1,
+  opaque: false,
   ...change,
 });
 

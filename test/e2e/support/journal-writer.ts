@@ -15,6 +15,7 @@ async function stream(n: number): Promise<void> {
   const at = Date.now();
   const caller = {
     provider: 'demo',
+    issuer: 'https://idp.example.com',
     subject: 'jane',
     email: undefined,
     kind: 'person',
@@ -46,7 +47,16 @@ async function stream(n: number): Promise<void> {
     tokens: 1,
     bytes: 1,
     tools: [],
+    toolCall: '',
+    choices: 1,
+    images: 0,
+    audio: 0,
+    files: 0,
+    maxTokens: undefined,
+    checked: true,
     findings: {},
+    filters: {},
+    guards: {},
   });
   await journal.durable();
   console.log(`open ${leaf} ${session}`);
@@ -65,6 +75,7 @@ async function stream(n: number): Promise<void> {
     code: '',
     status: 200,
     detail: '',
+    rules: [],
     found: {},
     masked: {},
     inputTokens: 1,

@@ -39,7 +39,8 @@ function gate(places: LargeBodies) {
     identify: () => ({ ok: true, caller: { subject: 'jane', issuer: 'i', groups: [], claims: {} } }),
     route: { admit: () => 'call', pick: () => undefined },
     enter: (one: GateRequest) => places.enter(one.body.length, one.cancelled),
-    read: (one: GateRequest) => readRequest(openaiChat, media, one.body, one.cancelled),
+    read: (one: GateRequest) =>
+      readRequest({ format: openaiChat, endpoint: { operation: 'chat' } }, media, one.body, one.cancelled),
     refuse: (about: Parameters<typeof refusal>[0]) => refusal(about),
     failed: (_: string, error: unknown) => failures.push(error),
   } as unknown as Stages;

@@ -15,6 +15,10 @@ const plan: Plan = {
   issuedAtMs: 1_000_000,
   revision: 'sha256:0',
   request: { writer: 'w', leaf: 7 },
+  reservations: [],
+  limitHeaders: [],
+  tokens: 1,
+  opaque: false,
 };
 const stream = { nowMs: 1_000_000, requestId: 'r1', cluster: 'model_demo_1' };
 const sealed = sealPlan(plan, { keys: [key] });

@@ -34,6 +34,10 @@ const plan = (session: string): Plan => ({
   issuedAtMs: Date.now(),
   revision: 'sha256:0',
   request: { writer: 'w', leaf: 7 },
+  reservations: [],
+  limitHeaders: [],
+  tokens: 1,
+  opaque: false,
 });
 
 test('a yes that no stream takes up ends as not_dispatched after a minute, citing its request', () => {

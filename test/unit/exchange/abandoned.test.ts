@@ -18,7 +18,9 @@ function cancelledAfter(most: number) {
 describe('requests that nobody waits for', () => {
   it('are not read to their end', async () => {
     const { asked, cancelled } = cancelledAfter(1);
-    await expect(async () => readRequest(openaiChat, media, body, cancelled)).rejects.toBeInstanceOf(Abandoned);
+    await expect(async () =>
+      readRequest({ format: openaiChat, endpoint: { operation: 'chat' } }, media, body, cancelled),
+    ).rejects.toBeInstanceOf(Abandoned);
     expect(asked.times).toBe(2);
   });
 
@@ -32,7 +34,9 @@ describe('requests that nobody waits for', () => {
 
   it('are read and masked where somebody still waits', async () => {
     const small = Buffer.from(JSON.stringify({ model: 'demo', messages: [{ role: 'user', content: 'Hello.' }] }));
-    expect((await readRequest(openaiChat, media, small, () => false)).ok).toBe(true);
+    expect(
+      (await readRequest({ format: openaiChat, endpoint: { operation: 'chat' } }, media, small, () => false)).ok,
+    ).toBe(true);
     expect((await createBodies(['credit_card']).request('openai-chat', small, () => false)).masked).toEqual(small);
   });
 });

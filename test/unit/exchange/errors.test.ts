@@ -1,6 +1,7 @@
 import OpenAI, { APIError } from 'openai';
 import { describe, expect, it } from 'vitest';
-import { type ErrorCode, errorBody, errorHeaders, errorRow, errors } from '../../../src/exchange/errors.ts';
+import { type ErrorCode, errorHeaders, errorRow, errors } from '../../../src/exchange/errors.ts';
+import { refusal } from '../../../src/exchange/refusal.ts';
 
 const codes = Object.keys(errors) as ErrorCode[];
 
@@ -14,7 +15,7 @@ async function thrown(code: ErrorCode): Promise<{ error: unknown; calls: number 
     fetch: async () => {
       calls++;
       const headers = errorHeaders(code, 'session-1').filter(([name]) => name !== 'retry-after');
-      return new Response(errorBody('openai-chat', code, 'Because.', 'session-1'), {
+      return new Response(refusal({ format: 'openai-chat', code, message: 'Because.', session: 'session-1' }).body, {
         status: errors[code].status,
         headers: [...headers, ['retry-after-ms', '1']] as [string, string][],
       });
@@ -60,7 +61,7 @@ describe('the error table', () => {
   });
 
   it('keeps quotes and control characters of a message inside the JSON', () => {
-    const body = JSON.parse(errorBody(undefined, 'policy_denied', 'say "no"\n', undefined));
+    const body = JSON.parse(refusal({ code: 'policy_denied', message: 'say "no"\n', session: undefined }).body);
     expect(body).toEqual({
       error: { message: 'say "no"\n', type: 'permission_error', param: null, code: 'policy_denied' },
     });

@@ -6,7 +6,11 @@ const json = { contentType: 'application/json', contentEncoding: undefined };
 const hello = [{ role: 'user', content: 'hello' }];
 
 const read = async (body: unknown, media = json) =>
-  readRequest(openaiChat, media, Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)));
+  readRequest(
+    { format: openaiChat, endpoint: { operation: 'chat' } },
+    media,
+    Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
+  );
 
 async function facts(body: unknown) {
   const reading = await read(body);
@@ -59,13 +63,16 @@ describe('facts about an OpenAI chat request', () => {
       model: 'demo',
       stream: false,
       choices: 1,
+      system: '',
       messages: [{ role: 'user', text: 'hello' }],
       text: 'hello',
       tools: [],
+      toolCall: undefined,
       images: 0,
       audio: 0,
       files: 0,
       maxTokens: undefined,
+      parameters: new Map(),
       tokens: 2,
       bytes: JSON.stringify(body).length,
     });
@@ -315,8 +322,8 @@ describe('facts about an OpenAI chat request', () => {
   );
 
   it('is meant by POST to its paths only', () => {
-    expect(formatOfRequest('POST', '/v1/chat/completions')).toBe(openaiChat);
-    expect(formatOfRequest('POST', '/chat/completions')).toBe(openaiChat);
+    expect(formatOfRequest('POST', '/v1/chat/completions')?.format).toBe(openaiChat);
+    expect(formatOfRequest('POST', '/chat/completions')?.format).toBe(openaiChat);
     for (const [method, path] of [
       ['GET', '/v1/chat/completions'],
       ['post', '/v1/chat/completions'],

@@ -21,6 +21,8 @@ describe('a decision', () => {
       verdict: 'allow',
       rules: [{ policy: 'test', rule: 'all', effect: 'allow', mode: 'enforce' }],
       maskResponse: [],
+      maskRequest: [],
+      limits: [],
       revision: set.revision,
     });
   });
