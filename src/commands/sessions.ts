@@ -5,6 +5,8 @@ import { type ConfigOption, configOf, withConfig } from './config-option.ts';
 import { assembled, showSession } from './session-text.ts';
 import { type Column, table } from './text.ts';
 
+const verdicts = ['allow', 'deny', 'requireApproval', 'limit', 'refused'] as const;
+
 interface ListOptions extends ConfigOption {
   readonly limit: number;
   readonly who?: string;
@@ -34,7 +36,7 @@ function addList({ io, action }: Program, command: Program['command'], open: Ope
     .option('-n, --limit <count>', 'at most so many', wholeNumber(1, 1000), 20)
     .option('--who <subject>', 'of this caller (subject or e-mail)')
     .option('--model <name>', 'of this model')
-    .option('--verdict <verdict>', 'allow, deny or refused', oneOf('allow', 'deny', 'refused'))
+    .option('--verdict <verdict>', 'allow, deny, requireApproval, limit or refused', oneOf(...verdicts))
     .option('--since <age>', 'not older than this, such as 30m, 12h, 7d', ageMs)
     .option('--json', 'print JSON')
     .addHelpText(

@@ -8,7 +8,7 @@ const filterSchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1_000).default(20),
   who: z.string().min(1).max(512).optional(),
   model: z.string().min(1).max(256).optional(),
-  verdict: z.enum(['allow', 'deny', 'refused']).optional(),
+  verdict: z.enum(['allow', 'deny', 'requireApproval', 'limit', 'refused']).optional(),
   sinceMs: z.coerce.number().int().min(0).optional(),
 });
 

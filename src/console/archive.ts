@@ -13,13 +13,15 @@ export interface Archive {
   looked(look: Look): Promise<void>;
 }
 
+export type Verdict = 'allow' | 'deny' | 'requireApproval' | 'limit' | 'refused';
+
 export interface SessionFilter {
   /** At most so many, 1 to 1,000. */
   readonly limit: number;
   /** Subject or e-mail of the caller, exactly. */
   readonly who?: string;
   readonly model?: string;
-  readonly verdict?: 'allow' | 'deny' | 'refused';
+  readonly verdict?: Verdict;
   /** Epoch milliseconds: not older than this. */
   readonly sinceMs?: number;
 }
@@ -34,7 +36,7 @@ export interface SessionSummary {
   readonly email: string;
   readonly team: string;
   readonly model: string;
-  readonly verdict: 'allow' | 'deny' | 'refused';
+  readonly verdict: Verdict;
   /** How it ended (see EndEvent.how), empty while it is open. */
   readonly how: string;
   /** Row of the error table, where the caller got one of ours. */
@@ -70,15 +72,41 @@ export interface SessionDetail extends SessionSummary {
     readonly rule: string;
     readonly effect: string;
     readonly mode: string;
+    readonly severity?: string;
+    readonly labels?: Readonly<Record<string, string>>;
     readonly error?: string;
   }[];
+  /** Where each limit stood after the request; dry runs too. */
+  readonly limits: readonly {
+    readonly policy: string;
+    readonly rule: string;
+    readonly mode: string;
+    readonly unit: string;
+    readonly limit: number;
+    readonly remaining: number;
+    readonly windowMs: number;
+    readonly exceeded: boolean;
+  }[];
+  /** `on: response` rules that matched. */
+  readonly responseRules: SessionDetail['rules'];
+  /** Guard → what it said. */
+  readonly guards: Readonly<
+    Record<string, { readonly flagged: boolean; readonly categories: readonly string[]; readonly code: string }>
+  >;
   /** The message of the rule that the caller got. */
   readonly message: string;
   /** Why it was refused, in full: for whoever reads the record, not for the caller. */
   readonly detail: string;
   readonly revision: string;
+  /** Git commit of the policies, or empty. */
+  readonly commit: string;
+  readonly operation: string;
   /** Detector id → matches in the request. */
   readonly findings: Readonly<Record<string, number>>;
+  /** Content filter → matches in the request. */
+  readonly filters: Readonly<Record<string, number>>;
+  /** Name of the tool of an MCP `tools/call`, or empty. */
+  readonly toolCall: string;
   readonly tools: readonly string[];
   /** Microseconds in the request gate. */
   readonly gateUs: number | undefined;

@@ -227,9 +227,11 @@ function summary(row: SessionRow): SessionSummary {
 
 function detail(found: NonNullable<Awaited<ReturnType<typeof showSession>>>): SessionDetail {
   const { session: row, events } = found;
-  const decision = events.find(({ type }) => type === 'decision')?.event as
-    | { rules?: SessionDetail['rules'] }
-    | undefined;
+  const event = (wanted: string) =>
+    events.find(({ type }) => type === wanted)?.event as
+      | (Partial<Pick<SessionDetail, 'rules' | 'limits' | 'guards'>> & object)
+      | undefined;
+  const decision = event('decision');
   const text = ({ chunks, text: whole }: typeof found.request) => (chunks.length === 0 ? undefined : whole);
   return {
     ...summary(row),
@@ -249,10 +251,17 @@ function detail(found: NonNullable<Awaited<ReturnType<typeof showSession>>>): Se
       traceId: row.traceId,
     },
     rules: decision?.rules ?? [],
+    limits: decision?.limits ?? [],
+    responseRules: event('end')?.rules ?? [],
+    guards: event('request')?.guards ?? {},
     message: row.message,
     detail: row.detail,
     revision: row.policyRevision,
+    commit: row.policyCommit,
+    operation: row.operation,
     findings: row.findings,
+    filters: row.filters,
+    toolCall: row.toolCall,
     tools: row.tools,
     gateUs: row.gateUs === 0 ? undefined : row.gateUs,
     firstByteMs: row.firstByteMs ?? undefined,
