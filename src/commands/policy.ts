@@ -1,12 +1,17 @@
+import type { OpenArchive } from './admin-client.ts';
 import type { AddCommand } from './cli.ts';
+import { addBacktest } from './policy/backtest.ts';
 import { addDiff } from './policy/diff.ts';
 import { addEval } from './policy/eval.ts';
 import { addTest } from './policy/test.ts';
 
 /** `sallyport policy check|test|eval|backtest|diff|push`. */
-export const policyCommand: AddCommand = (program) => {
-  const policy = program.command.command('policy').description('check, try and push the policies');
-  addTest(policy, program);
-  addEval(policy, program);
-  addDiff(policy, program);
-};
+export const policyCommand =
+  (open?: OpenArchive): AddCommand =>
+  (program) => {
+    const policy = program.command.command('policy').description('check, try and push the policies');
+    addTest(policy, program);
+    addEval(policy, program);
+    addBacktest(policy, program, open);
+    addDiff(policy, program);
+  };

@@ -12,6 +12,13 @@ const filterSchema = z.strictObject({
   sinceMs: z.coerce.number().int().min(0).optional(),
 });
 
+const recordedSchema = z.strictObject({
+  sinceMs: z.coerce.number().int().min(0),
+  untilMs: z.coerce.number().int().min(0),
+  after: z.string().max(64).default(''),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+});
+
 /** The `jti` of a token that the gateway issued: 16 random bytes in base64url. */
 export const tokenIdPattern = /^[A-Za-z0-9_-]{22}$/;
 
@@ -94,6 +101,12 @@ export function createAdminApp(archive: Archive, revoker?: Revoker): Hono {
         session: action === 'explain' ? { ...session, request: undefined, response: undefined } : session,
       });
     });
+
+  app.get('/v1/recorded', async (c) => {
+    const filter = parse(recordedSchema, c.req.query());
+    await record({ action: 'backtest', reader: reader(c.req.header(readerHeader)), subject: JSON.stringify(filter) });
+    return c.json({ sessions: await archive.recorded(filter) });
+  });
 
   app.post('/v1/sql', async (c) => {
     const { query, write } = parse(sqlSchema, await c.req.json().catch(() => undefined));

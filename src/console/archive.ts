@@ -7,6 +7,8 @@ export interface Archive {
   sessions(filter: SessionFilter): Promise<readonly SessionSummary[]>;
   /** Undefined when there is no such session. */
   session(id: string): Promise<SessionDetail | undefined>;
+  /** A page of decided sessions, oldest first, for `policy backtest`: their events as recorded. */
+  recorded(filter: RecordedFilter): Promise<readonly RecordedSession[]>;
   /** The operator's own SQL, which only reads unless `write`. Throws QueryError for one that the engine refuses. */
   sql(query: string, options: { readonly write: boolean }): Promise<SqlResult>;
   /** Puts a look on the record, durably. A look that cannot be recorded does not take place. */
@@ -24,6 +26,27 @@ export interface SessionFilter {
   readonly verdict?: Verdict;
   /** Epoch milliseconds: not older than this. */
   readonly sinceMs?: number;
+}
+
+export interface RecordedFilter {
+  /** Epoch milliseconds, both included. */
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  /** The last session of the page before; empty: the first page. */
+  readonly after: string;
+  /** 1 to 500. */
+  readonly limit: number;
+}
+
+/** Events of one session as they are on the record. */
+export interface RecordedSession {
+  readonly session: string;
+  readonly request: Readonly<Record<string, unknown>>;
+  readonly decision: Readonly<Record<string, unknown>>;
+  readonly findings: Readonly<Record<string, unknown>> | undefined;
+  readonly end: Readonly<Record<string, unknown>> | undefined;
+  /** The request's body as recorded; undefined: not kept, or too long. */
+  readonly text: string | undefined;
 }
 
 /** One line of `sessions list`. */
@@ -124,7 +147,7 @@ export interface SqlResult {
 }
 
 export interface Look {
-  readonly action: 'list' | 'show' | 'explain' | 'sql';
+  readonly action: 'list' | 'show' | 'explain' | 'sql' | 'backtest';
   /** OS user who looks. */
   readonly reader: string;
   /** What was looked at: the session id, the filter, the query. */

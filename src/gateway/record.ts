@@ -17,6 +17,7 @@ import { Shipper } from '../record/shipper.ts';
 import { openStore } from '../store/open.ts';
 import { type Health, type Store, StoreError } from '../store/port.ts';
 import { listSessions, type SessionRow, showSession } from '../store/queries.ts';
+import { recordedSessions } from '../store/recorded.ts';
 import { newSession, nowMs } from './request.ts';
 
 export interface RecordParts {
@@ -177,6 +178,7 @@ function archiveOf(
       const found = await showSession(store, id, database);
       return found === undefined ? undefined : detail(found);
     },
+    recorded: (filter) => recordedSessions(store, filter, database),
     sql: async (query, { write }) => {
       const text = await store.sql(query, { format: 'JSONCompact', write }).catch((error: unknown) => {
         if (error instanceof StoreError && error.code === 'query_failed') throw new QueryError(error.message, error);

@@ -1,4 +1,4 @@
-import type { Archive, Look, SessionDetail, SessionFilter } from '../../../src/console/archive.ts';
+import type { Archive, Look, RecordedSession, SessionDetail, SessionFilter } from '../../../src/console/archive.ts';
 import { QueryError } from '../../../src/console/archive.ts';
 
 export const sessionId = '0198c2f4-1d2a-7c3b-8e4f-0123456789ab';
@@ -89,6 +89,17 @@ export class MemoryArchive implements Archive {
 
   async session(id: string): Promise<SessionDetail | undefined> {
     return this.#sessions.find(({ session }) => session === id);
+  }
+
+  async recorded(): Promise<readonly RecordedSession[]> {
+    return this.#sessions.map(({ session }) => ({
+      session,
+      request: {},
+      decision: {},
+      findings: undefined,
+      end: undefined,
+      text: undefined,
+    }));
   }
 
   async sql(query: string, { write }: { readonly write: boolean }) {
