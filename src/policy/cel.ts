@@ -3,7 +3,7 @@ import { type Budget, unitsOf } from './budget.ts';
 import { Patterns, registerStrings } from './functions/strings.ts';
 import { registerTime, Zones, zonedAccessors } from './functions/time.ts';
 import { didYouMean } from './problem.ts';
-import { fieldsOf, registerVariables, variableNames } from './variables.ts';
+import { fieldsOf, type RuleKind, registerVariables, variablesOf } from './variables.ts';
 
 /**
  * CEL, hardened. The library checks types and evaluates; around it, on the parsed tree:
@@ -76,11 +76,11 @@ export class CelCompiler {
     this.#variables = parts.variables;
   }
 
-  static create(budget: Budget, checkFinding: FindingNameCheck): CelCompiler {
+  static create(budget: Budget, checkFinding: FindingNameCheck, on: RuleKind = 'request'): CelCompiler {
     const env = new Environment({ limits });
     const patterns = new Patterns();
     const zones = new Zones();
-    registerVariables(env);
+    registerVariables(env, on);
     registerStrings(env, budget, patterns);
     registerTime(env, zones);
     return new CelCompiler({ env, budget, patterns, zones, checkFinding, variables: new Map() });
@@ -178,7 +178,7 @@ export class CelCompiler {
 
   #hint(error: CelError): string {
     const name = /^(?:Unknown variable|No such key): (\w+)/.exec(error.summary)?.[1];
-    if (error.code === 'unknown_variable' && name !== undefined) return didYouMean(name, variableNames);
+    if (error.code === 'unknown_variable' && name !== undefined) return didYouMean(name, variablesOf('request'));
     if (error.code === 'no_such_key' && name !== undefined) {
       const [owner] = (error.node?.args ?? []) as (Node | undefined)[];
       const type = owner?.checkedType?.name ?? '';

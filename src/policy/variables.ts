@@ -175,68 +175,146 @@ class ModelView {
   }
 }
 
-/** The types, as rules are checked against them: name in complaints → class and fields. One row a variable. */
-const types = {
-  Message: { ctor: MessageView, fields: { role: 'string', text: 'string' } },
-  Tool: { ctor: ToolView, fields: { name: 'string' } },
+/** A field as rules see it. docs/policy-reference.md is generated from these rows. */
+export interface FieldRow {
+  /** CEL's name of its type, or of one of ours below. */
+  readonly type: string;
+  /** One line of Markdown for the reference; empty where the name says it all. */
+  readonly doc: string;
+  /** May not be there: rules ask with `has` first. */
+  readonly optional?: true;
+}
+
+export interface TypeRow {
+  readonly ctor: new (...args: never[]) => object;
+  readonly fields: Readonly<Record<string, FieldRow>>;
+}
+
+/** The types, as rules are checked against them: name in complaints → class and fields. */
+export const types = {
+  Message: {
+    ctor: MessageView,
+    fields: { role: { type: 'string', doc: '' }, text: { type: 'string', doc: '' } },
+  },
+  Tool: {
+    ctor: ToolView,
+    fields: { name: { type: 'string', doc: 'a hosted tool without a name of its own: its type' } },
+  },
   Caller: {
     ctor: CallerView,
     fields: {
-      provider: 'string',
-      issuer: 'string',
-      subject: 'string',
-      kind: 'string',
-      proof: 'string',
-      email: 'string',
-      groups: 'list<string>',
-      groupsComplete: 'bool',
-      team: 'string',
-      claims: 'map<string, dyn>',
+      provider: {
+        type: 'string',
+        doc: 'name in `identity.providers` or `identity.saml`, or `mesh`; two providers with one `sub` are two people',
+      },
+      issuer: { type: 'string', doc: "the token's `iss`, SAML's `entityId`, trust domain of a peer" },
+      subject: {
+        type: 'string',
+        doc: "the token's `sub` (or the provider's `subjectClaim`), NameID of SAML, SPIFFE id of a peer",
+      },
+      kind: {
+        type: 'string',
+        doc: '`person`, `service`, or `peer`: a workload without a token, [by mTLS](identity.md#mesh-identities)',
+      },
+      proof: {
+        type: 'string',
+        doc: 'what was verified: `token` of a provider, `issued` by the gateway, `saml`, `peer`, `jwt_authn` (by Envoy)',
+      },
+      email: { type: 'string', optional: true, doc: '' },
+      groups: { type: 'list<string>', doc: '' },
+      groupsComplete: {
+        type: 'bool',
+        doc: '`false`: there may be more groups, and the provider says `groups: {required: false}`. A rule that denies by group says `"x" in caller.groups || !caller.groupsComplete`',
+      },
+      team: { type: 'string', optional: true, doc: 'from `identity.teams`' },
+      claims: { type: 'map<string, dyn>', doc: 'every verified claim' },
     },
   },
   Request: {
     ctor: RequestView,
     fields: {
-      format: 'string',
-      operation: 'string',
-      model: 'string',
-      stream: 'bool',
-      choices: 'int',
-      messages: 'list<Message>',
-      text: 'string',
-      tools: 'list<Tool>',
-      images: 'int',
-      maxTokens: 'int',
-      tokens: 'int',
-      bytes: 'int',
-      findings: 'map<string, int>',
+      format: { type: 'string', doc: 'the model API, for example `openai-chat`' },
+      operation: { type: 'string', doc: 'what is asked for, for example `chat`' },
+      model: { type: 'string', doc: 'as the caller wrote it' },
+      stream: { type: 'bool', doc: '' },
+      choices: { type: 'int', doc: '`n`, else 1' },
+      messages: { type: 'list<Message>', doc: '' },
+      text: { type: 'string', doc: 'all text of the request, tool results and descriptions too' },
+      tools: { type: 'list<Tool>', doc: '' },
+      images: { type: 'int', doc: '' },
+      maxTokens: { type: 'int', optional: true, doc: 'most tokens that the answer may have' },
+      tokens: { type: 'int', doc: 'estimate of the prompt, about four characters each' },
+      bytes: { type: 'int', doc: 'length of the body' },
+      findings: {
+        type: 'map<string, int>',
+        doc: 'detector or category → how often; what was not found has no key. Counts what `record.detect` names (by default all)',
+      },
     },
   },
-  Http: { ctor: HttpView, fields: { method: 'string', host: 'string', path: 'string', clientAddress: 'string' } },
+  Http: {
+    ctor: HttpView,
+    fields: {
+      method: { type: 'string', doc: '' },
+      host: { type: 'string', doc: '' },
+      path: { type: 'string', doc: 'without the query' },
+      clientAddress: { type: 'string', doc: '' },
+    },
+  },
   Model: {
     ctor: ModelView,
-    fields: { name: 'string', version: 'string', labels: 'map<string, string>', team: 'string' },
+    fields: {
+      name: { type: 'string', doc: 'name in models.yaml' },
+      version: { type: 'string', doc: '' },
+      labels: { type: 'map<string, string>', doc: '' },
+      team: { type: 'string', optional: true, doc: '' },
+    },
   },
-} as const;
+} as const satisfies Readonly<Record<string, TypeRow>>;
 
-const variables = {
-  caller: 'Caller',
-  request: 'Request',
-  http: 'Http',
-  model: 'Model',
-  now: 'google.protobuf.Timestamp',
-} as const;
+/** What a rule is about (`on`): each kind sees its own variables. */
+export type RuleKind = 'request' | 'response' | 'lifecycle';
 
-export function registerVariables(env: Environment): void {
-  for (const [name, { ctor, fields }] of Object.entries(types)) env.registerType(name, { ctor, fields });
-  for (const [name, type] of Object.entries(variables)) env.registerVariable(name, type);
+export interface VariableRow {
+  readonly type: string;
+  readonly doc: string;
+  /** Kinds of rules that see it. */
+  readonly on: readonly RuleKind[];
 }
 
-export const variableNames: readonly string[] = [...Object.keys(variables), 'variables'];
+/** The variables, one row each. */
+export const variables = {
+  caller: { type: 'Caller', doc: 'who asks, verified', on: ['request', 'response', 'lifecycle'] },
+  request: { type: 'Request', doc: 'what is asked', on: ['request', 'response'] },
+  http: { type: 'Http', doc: 'how it came', on: ['request', 'response'] },
+  model: { type: 'Model', doc: 'the entry of models.yaml that it is for', on: ['request', 'response', 'lifecycle'] },
+  now: { type: 'google.protobuf.Timestamp', doc: '', on: ['request', 'response', 'lifecycle'] },
+} as const satisfies Readonly<Record<string, VariableRow>>;
+
+const typeRows: Readonly<Record<string, TypeRow>> = types;
+const variableRows: Readonly<Record<string, VariableRow>> = variables;
+
+/** Declares every type, and the variables that rules of this kind see. */
+export function registerVariables(env: Environment, on: RuleKind): void {
+  for (const [name, { ctor, fields }] of Object.entries(typeRows)) {
+    const declared = Object.entries(fields).map(([field, row]) => [field, row.type] as const);
+    env.registerType(name, { ctor, fields: Object.fromEntries(declared) });
+  }
+  for (const [name, row] of Object.entries(variableRows)) if (row.on.includes(on)) env.registerVariable(name, row.type);
+}
+
+/** Kinds of rules that see a variable; empty for a name that is none. */
+export function kindsOf(variable: string): readonly RuleKind[] {
+  return Object.hasOwn(variableRows, variable) ? (variableRows[variable]?.on ?? []) : [];
+}
+
+/** Names of the variables that rules of this kind see. */
+export function variablesOf(on: RuleKind): readonly string[] {
+  return [...Object.keys(variableRows).filter((name) => kindsOf(name).includes(on)), 'variables'];
+}
 
 /** Field names of one of our types, for hints; empty for any other type. */
 export function fieldsOf(type: string): readonly string[] {
-  return type in types ? Object.keys(types[type as keyof typeof types].fields) : [];
+  return Object.hasOwn(typeRows, type) ? Object.keys(typeRows[type]?.fields ?? {}) : [];
 }
 
 /** Views that outlive a decision, because their sources do. */

@@ -6,7 +6,7 @@ import { CelCompiler } from '../../../src/policy/cel.ts';
 import type { DecisionInput, PolicySet } from '../../../src/policy/decision.ts';
 import { compilePolicies } from '../../../src/policy/load.ts';
 import { formatProblem } from '../../../src/policy/problem.ts';
-import { fieldsOf, variableNames } from '../../../src/policy/variables.ts';
+import { fieldsOf, variablesOf } from '../../../src/policy/variables.ts';
 import { caller, input, model, request } from '../policy/fixtures.ts';
 import { blocks, codes, table } from './markdown.ts';
 
@@ -134,7 +134,9 @@ describe('what a rule sees', () => {
 
   test('is all in the table', () => {
     const owners: Record<string, string> = { caller: 'Caller', request: 'Request', http: 'Http', model: 'Model' };
-    const all = variableNames.flatMap((name) => fieldsOf(owners[name] ?? '').map((field) => `${name}.${field}`));
+    const all = variablesOf('request').flatMap((name) =>
+      fieldsOf(owners[name] ?? '').map((field) => `${name}.${field}`),
+    );
     expect(rows.map(([expression]) => expression).toSorted()).toEqual([...all, 'now', 'variables.NAME'].toSorted());
   });
 
