@@ -23,25 +23,36 @@ export interface LoadOptions {
   /** What one evaluation may cost, see Budget. */
   readonly evaluationBudget: number;
   /** Git commit that the files come from. */
-  readonly commit?: string;
+  readonly commit?: string | undefined;
 }
 
 export type LoadedPolicies =
-  | { readonly ok: true; readonly set: PolicySet; readonly policies: readonly CompiledPolicy[] }
+  | { readonly ok: true; readonly set: PolicySet }
   | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** A set with what it was made of, for reviewPolicies. */
+export type CompiledPolicies =
+  | Extract<LoadedPolicies, { ok: false }>
+  | ({ readonly ok: true; readonly set: PolicySet } & Compiled);
+
+export interface Compiled {
+  readonly policies: readonly CompiledPolicy[];
+  /** What their expressions spend from. */
+  readonly budget: Budget;
+}
 
 const maxSetBytes = 16 * 1024 * 1024;
 const maxSetRules = 10_000;
 const sliceMs = 2;
 
 /** Reads and compiles the policies of a folder. All problems of all files are reported, not the first. */
-export async function loadPolicies(options: LoadOptions & { readonly dir: string }): Promise<LoadedPolicies> {
+export async function loadPolicies(options: LoadOptions & { readonly dir: string }): Promise<CompiledPolicies> {
   const read = await readPolicyFiles(options.dir);
   return read.ok ? compileInSlices(read.files, options) : { ok: false, problems: [read.problem] };
 }
 
 /** Compiles policies that were read before, in slices of 2 ms, so that requests are answered meanwhile. */
-export async function compileInSlices(files: readonly PolicyFile[], options: LoadOptions): Promise<LoadedPolicies> {
+export async function compileInSlices(files: readonly PolicyFile[], options: LoadOptions): Promise<CompiledPolicies> {
   const work = compile(files, options);
   for (;;) {
     const until = performance.now() + sliceMs;
@@ -54,7 +65,7 @@ export async function compileInSlices(files: readonly PolicyFile[], options: Loa
 }
 
 /** The same at once, for commands and tests: nobody waits for the event loop. */
-export function compilePolicies(files: readonly PolicyFile[], options: LoadOptions): LoadedPolicies {
+export function compilePolicies(files: readonly PolicyFile[], options: LoadOptions): CompiledPolicies {
   const work = compile(files, options);
   for (;;) {
     const step = work.next();
@@ -62,8 +73,8 @@ export function compilePolicies(files: readonly PolicyFile[], options: LoadOptio
   }
 }
 
-function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<LoadedPolicies> {
-  const whole = (message: string): LoadedPolicies => ({
+function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<CompiledPolicies> {
+  const whole = (message: string): CompiledPolicies => ({
     ok: false,
     problems: [{ file: '.', line: 1, column: 1, message }],
   });
@@ -98,6 +109,7 @@ function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<Lo
   return {
     ok: true,
     policies,
+    budget,
     set: createPolicySet({ policies, budget, categories, revision, commit: options.commit }),
   };
 }

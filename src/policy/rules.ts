@@ -49,6 +49,8 @@ export interface CompiledRule {
   readonly appliesTo: Scope;
   /** As it is written, and where. */
   readonly document: RuleDocument;
+  /** Its expressions. */
+  readonly texts: readonly string[];
   readonly place: (key: string) => Problem;
   /** `file:line:column` of the condition, for the record. */
   readonly where: string;
@@ -58,6 +60,7 @@ export interface CompiledPolicy {
   readonly name: string;
   readonly variables: VariablesClass;
   readonly rules: readonly CompiledRule[];
+  readonly source: LocatedPolicy;
 }
 
 export interface PolicyContext {
@@ -80,7 +83,7 @@ export function* compilePolicy(
   const kinds = [...new Set(spec.rules.flatMap(kindsOfRule))];
   const variables = yield* PolicyVariables.compile(source, kinds, context, problems);
   const rules: CompiledRule[] = [];
-  const policy: CompiledPolicy = { name: metadata.name, variables: variables.ctor, rules };
+  const policy: CompiledPolicy = { name: metadata.name, variables: variables.ctor, rules, source };
   const names = new Set<string>();
   for (const [index, rule] of spec.rules.entries()) {
     const path = ['spec', 'rules', index];
@@ -145,6 +148,7 @@ class RuleCompiler {
       reads: readsOf(this.#texts, spec.variables, context.guards),
       appliesTo: compileRuleScope(source, path, rule.models, file, context.models, problems),
       document: rule,
+      texts: this.#texts,
       place,
       where: `${source.file}:${line}:${column}`,
     };
@@ -247,4 +251,8 @@ function windowOf(window: {
   return window.requests === undefined
     ? { unit: 'tokens', amount: window.tokens ?? 0, windowMs }
     : { unit: 'requests', amount: window.requests, windowMs };
+}
+
+export function nameOf(rule: CompiledRule): string {
+  return `${rule.policy.name}/${rule.name}`;
 }
