@@ -33,7 +33,8 @@ export function compilePolicies(files: readonly PolicyFile[], options: LoadOptio
   const read = sorted.map(readPolicies);
   const problems = read.flatMap((file) => file.problems);
   const budget = new Budget(options.evaluationBudget);
-  const cel = CelCompiler.create(budget, (name) => problemWithFinding(name, options.resolveDetectors));
+  const finding = (name: string) => problemWithFinding(name, options.resolveDetectors);
+  const cel = CelCompiler.create({ budget, keys: { 'request.findings': finding } });
   const context = { ...options, cel, budget };
   const names = new Map<string, string>();
   const policies = read
