@@ -55,3 +55,12 @@ export function unitsOf(value: unknown): number {
   if (value instanceof Map || value instanceof Set) return value.size;
   return value instanceof Uint8Array ? value.length >> 9 : 0;
 }
+
+/** Units for looking at all of a value, elements of lists and maps too. */
+export function deepUnitsOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return unitsOf(value);
+  let units = unitsOf(value);
+  if (Array.isArray(value) || value instanceof Set) for (const item of value) units += deepUnitsOf(item);
+  else if (value instanceof Map) for (const item of value.values()) units += deepUnitsOf(item);
+  return units;
+}

@@ -5,12 +5,12 @@ import { Budget } from './budget.ts';
 import { CelCompiler } from './cel.ts';
 import type { PolicySet } from './decision.ts';
 import { type LocatedPolicy, type PolicyFile, readPolicies } from './document.ts';
+import type { RuleKind } from './fields.ts';
 import { readPolicyFiles } from './files.ts';
 import type { Compilers } from './policy-variables.ts';
-import type { Problem } from './problem.ts';
+import { didYouMean, type Problem } from './problem.ts';
 import { type CompiledPolicy, categoryNames, compilePolicy, type DetectorResolver } from './rules.ts';
 import { createPolicySet } from './set.ts';
-import type { RuleKind } from './variables.ts';
 import type { Sliced } from './yaml.ts';
 
 export interface LoadOptions {
@@ -92,7 +92,7 @@ function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<Co
   if (sources.reduce((sum, { document }) => sum + document.spec.rules.length, 0) > maxSetRules)
     return whole(`there are more than ${maxSetRules} rules`);
   const budget = new Budget(options.evaluationBudget);
-  const context = { ...options, guards: options.guards ?? [], budget, compilers: compilersOf(budget, options) };
+  const context = { ...options, budget, compilers: compilersOf(budget, options) };
   const names = new Map<string, string>();
   const policies: CompiledPolicy[] = [];
   for (const source of sources) {
@@ -114,8 +114,14 @@ function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<Co
   };
 }
 
-function compilersOf(budget: Budget, { resolveDetectors }: LoadOptions): Compilers {
-  const of = (kind: RuleKind) => CelCompiler.create(budget, (name) => problemWithFinding(name, resolveDetectors), kind);
+function compilersOf(budget: Budget, { resolveDetectors, filters = [], guards = [] }: LoadOptions): Compilers {
+  const finding = (name: string) => problemWithFinding(name, resolveDetectors);
+  const keys = {
+    'request.findings': finding,
+    'response.findings': finding,
+    'request.filters': (name: string) => problemWithFilter(name, filters),
+  };
+  const of = (on: RuleKind) => CelCompiler.create({ budget, on, guards, keys });
   return { request: of('request'), response: of('response'), lifecycle: of('lifecycle') };
 }
 
@@ -137,6 +143,11 @@ function problemWithFinding(name: string, resolve: DetectorResolver): string | u
   return resolved.ids.length === 1 && resolved.ids[0] === name
     ? undefined
     : `findings are counted by detector and by category; "${name}" is neither`;
+}
+
+function problemWithFilter(name: string, filters: readonly string[]): string | undefined {
+  if (filters.includes(name)) return undefined;
+  return `there is no content filter "${name}".${didYouMean(name, filters)}`;
 }
 
 function* revisionOf(files: readonly PolicyFile[]): Sliced<string> {

@@ -174,13 +174,9 @@ function conditionOf({ phase, action, document, policy }: CompiledRule): string 
   return JSON.stringify([phase, action.effect, when, /\bvariables\b/.test(when) ? policy.name : '']);
 }
 
-/** A variable whose name is in no other text of the policy; all are in use where one is looked up by a worked-out name. */
 function unusedVariables({ name, source, rules }: CompiledPolicy): Warning[] {
-  const { variables } = source.document.spec;
-  const texts = [...variables.map(({ expression }) => expression), ...rules.flatMap(({ texts: own }) => own)];
-  if (texts.some((text) => /\bvariables\b(?!\s*\.)/.test(text))) return [];
-  return variables.flatMap((variable, index) =>
-    texts.some((text) => new RegExp(`\\bvariables\\s*\\.\\s*${variable.name}\\b`).test(text))
+  return source.document.spec.variables.flatMap((variable, index) =>
+    rules.some(({ reads }) => reads.variables.has(variable.name))
       ? []
       : [
           {

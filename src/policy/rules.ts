@@ -6,12 +6,12 @@ import type { ApprovalDemand, LimitWindow, RuleHit } from './decision.ts';
 import { digestOf } from './digest.ts';
 import type { LocatedPolicy } from './document.ts';
 import { durationMs } from './duration.ts';
+import type { RuleKind } from './fields.ts';
 import { type Compilers, PolicyVariables, type VariablesClass } from './policy-variables.ts';
 import type { Problem } from './problem.ts';
-import { type Reads, readsOf } from './reads.ts';
+import { mayRead } from './reads.ts';
 import type { RuleDocument } from './schema.ts';
 import { compileRuleScope, compileScope, type Scope } from './scope.ts';
-import type { RuleKind } from './variables.ts';
 import type { Sliced } from './yaml.ts';
 
 /** Detector ids for detectors or categories by name, or what is wrong with a name. Built by the detect module. */
@@ -32,6 +32,17 @@ export type Action =
   | { readonly effect: 'limit'; readonly by: Program | undefined; readonly windows: readonly LimitWindow[] }
   | ({ readonly effect: 'requireApproval' } & Omit<ApprovalDemand, 'policy' | 'rule' | 'message'>);
 
+/** What a rule may look at, through its variables too. Never too little. */
+export interface RuleReads {
+  readonly findings: boolean;
+  readonly filters: boolean;
+  readonly guards: readonly string[];
+  /** Anything that is known only once there is a request. */
+  readonly request: boolean;
+  readonly toolCall: boolean;
+  readonly variables: ReadonlySet<string>;
+}
+
 export interface CompiledRule {
   readonly policy: CompiledPolicy;
   readonly name: string;
@@ -44,13 +55,10 @@ export interface CompiledRule {
   readonly message: string | Program | undefined;
   /** What goes on the record when it matches. */
   readonly hit: RuleHit;
-  /** Everything that it reads, its variables included. */
-  readonly reads: Reads;
+  readonly reads: RuleReads;
   readonly appliesTo: Scope;
   /** As it is written, and where. */
   readonly document: RuleDocument;
-  /** Its expressions. */
-  readonly texts: readonly string[];
   readonly place: (key: string) => Problem;
   /** `file:line:column` of the condition, for the record. */
   readonly where: string;
@@ -68,8 +76,6 @@ export interface PolicyContext {
   readonly budget: Budget;
   readonly resolveDetectors: DetectorResolver;
   readonly models: readonly Model[];
-  /** Names of every guard: what a rule reads whose guard is not written out. */
-  readonly guards: readonly string[];
 }
 
 /** Compiles a policy, a rule a slice; complaints go to `problems`. */
@@ -113,14 +119,14 @@ interface RuleSource {
 
 class RuleCompiler {
   readonly #from: RuleSource;
-  readonly #texts: string[] = [];
+  readonly #programs: Program[] = [];
 
   constructor(from: RuleSource) {
     this.#from = from;
   }
 
   compile(file: Scope): CompiledRule {
-    const { source, path, rule, policy, context, problems } = this.#from;
+    const { source, path, rule, policy, variables, context, problems } = this.#from;
     const { metadata, spec } = source.document;
     const { phase, when } = this.#when();
     const action = this.#action(phase);
@@ -145,10 +151,9 @@ class RuleCompiler {
         rule: rule.name,
         ...(rule.severity === undefined ? {} : { severity: rule.severity }),
       }),
-      reads: readsOf(this.#texts, spec.variables, context.guards),
+      reads: readsOfAll(this.#programs, variables.programs),
       appliesTo: compileRuleScope(source, path, rule.models, file, context.models, problems),
       document: rule,
-      texts: this.#texts,
       place,
       where: `${source.file}:${line}:${column}`,
     };
@@ -215,17 +220,39 @@ class RuleCompiler {
   #typed(key: string, text: string | undefined, expected: ExpectedType, phase: RuleKind): Program | undefined {
     if (text === undefined) return undefined;
     const { source, path, variables, problems } = this.#from;
-    this.#texts.push(text);
     const compiled = variables.compiler(phase).compile(text);
     if (!compiled.ok) {
       problems.push(source.problemInText([...path, key], compiled.offset, compiled.message));
       return undefined;
     }
     const { program } = compiled;
+    this.#programs.push(program);
     if (expected.test(program.type)) return program;
     problems.push(source.problem([...path, key], `${key} must be ${expected.name}, this is a ${program.type}`));
     return undefined;
   }
+}
+
+function readsOfAll(own: readonly Program[], variables: ReadonlyMap<string, Program>): RuleReads {
+  const names = new Set<string>();
+  const programs = [...own];
+  for (const { reads } of programs)
+    for (const name of reads.variables) {
+      const program = variables.get(name);
+      if (program === undefined || names.has(name)) continue;
+      names.add(name);
+      programs.push(program);
+    }
+  const has = (path: string) => programs.some(({ reads }) => mayRead(reads, path));
+  const guards = [...new Set(programs.flatMap(({ reads }) => [...reads.guards]))].sort();
+  return {
+    findings: has('request.findings'),
+    filters: has('request.filters'),
+    guards,
+    request: has('request') || has('http') || guards.length > 0,
+    toolCall: has('toolCall'),
+    variables: names,
+  };
 }
 
 interface ExpectedType {

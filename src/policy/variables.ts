@@ -3,6 +3,7 @@ import type { RequestFacts } from '../exchange/facts.ts';
 import type { Caller } from '../identity/caller.ts';
 import type { Model } from '../models/model.ts';
 import type { ChangeFacts, DecisionInput, ResponseFacts, ToolCallFacts } from './decision.ts';
+import { guardsVariable, type RuleKind, type TypeRow, type VariableRow } from './fields.ts';
 
 /**
  * What the rules see. Each view is a class whose getters convert a field when a rule reads it (ints to BigInt, objects to
@@ -281,21 +282,6 @@ class ModelView {
   }
 }
 
-/** A field as rules see it. docs/policy-reference.md is generated from these rows. */
-export interface FieldRow {
-  /** CEL's name of its type, or of one of ours below. */
-  readonly type: string;
-  /** One line of Markdown for the reference; empty where the name says it all. */
-  readonly doc: string;
-  /** May not be there: rules ask with `has` first. */
-  readonly optional?: true;
-}
-
-export interface TypeRow {
-  readonly ctor: new (...args: never[]) => object;
-  readonly fields: Readonly<Record<string, FieldRow>>;
-}
-
 /** The types, as rules are checked against them: name in complaints → class and fields. */
 export const types = {
   Message: {
@@ -429,16 +415,6 @@ export const types = {
   },
 } as const satisfies Readonly<Record<string, TypeRow>>;
 
-/** What a rule is about (`on`): each kind sees its own variables. */
-export type RuleKind = 'request' | 'response' | 'lifecycle';
-
-export interface VariableRow {
-  readonly type: string;
-  readonly doc: string;
-  /** Kinds of rules that see it. */
-  readonly on: readonly RuleKind[];
-}
-
 /** The variables, one row each. */
 export const variables = {
   caller: { type: 'Caller', doc: 'who asks, verified', on: ['request', 'response', 'lifecycle'] },
@@ -476,6 +452,9 @@ export function kindsOf(variable: string): readonly RuleKind[] {
 export function variablesOf(on: RuleKind): readonly string[] {
   return [...Object.keys(variableRows).filter((name) => kindsOf(name).includes(on)), 'variables'];
 }
+
+/** Names of all variables, whatever the kind of rule. */
+export const variableRoots: ReadonlySet<string> = new Set(Object.keys(variableRows));
 
 /** Field names of one of our types, for hints; empty for any other type. */
 export function fieldsOf(type: string): readonly string[] {
@@ -560,6 +539,10 @@ export class Activation {
     this.#views.models.set(model, view);
     this.#model = view;
     return view;
+  }
+  /** What `guard("name")` looks in, see functions/guards.ts. */
+  get [guardsVariable](): DecisionInput['guards'] {
+    return there(this.#situation.input).guards;
   }
   get now(): Date {
     this.#now ??= new Date(there(this.#situation.nowMs));

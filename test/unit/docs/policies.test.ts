@@ -121,7 +121,7 @@ describe('an error in a rule, as the page says', () => {
 });
 
 describe('what a rule sees', () => {
-  const cel = CelCompiler.create(new Budget(20_000), () => undefined);
+  const cel = CelCompiler.create({ budget: new Budget(20_000) });
   const rows = table(page, '## What a rule sees').map(
     ([expression = '', type = '']) => [codes(expression)[0]!, codes(type)[0]] as const,
   );
@@ -156,7 +156,7 @@ describe('expressions of the page', () => {
     .filter(({ language }) => language === 'cel')
     .flatMap(({ text }) => text.trim().split('\n'));
   test.each(expressions)('%s', (expression) => {
-    const compiled = CelCompiler.create(new Budget(20_000), () => undefined).compile(expression);
+    const compiled = CelCompiler.create({ budget: new Budget(20_000) }).compile(expression);
     expect(compiled).toMatchObject({ ok: true });
     expect(compiled.ok && compiled.program.run({})).toBe(true);
   });
