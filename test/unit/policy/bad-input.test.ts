@@ -74,7 +74,7 @@ describe('a policy file is refused in a few words', () => {
     const problems = problemsOf({ 'p.yaml': text });
     expect(problems[0]).toContain(expected);
     expect(problems[0]).toMatch(/^p\.yaml:\d+:\d+: ./);
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(performance.now() - started).toBeLessThan(15_000);
   });
 
   test('and a set whose files are too much together', () => {
@@ -106,7 +106,7 @@ test('a long file says where its problems are, as a short one does', () => {
   ]);
   const twice = problemsOf({ 'p.yaml': policy(lines.replace('name: r299', 'name: r0')) });
   expect(twice).toEqual([
-    'p.yaml:757:22: No such key: tokes. Did you mean "tokens"?',
+    "p.yaml:757:22: unknown variable 'request.tokes'; did you mean 'tokens'?",
     'p.yaml:903:13: there are two rules "r0"',
   ]);
 });
