@@ -175,7 +175,8 @@ export interface RuleInfo {
   readonly rule: string;
   readonly effect: Effect;
   readonly mode: 'enforce' | 'dryRun';
-  readonly on: readonly ('request' | 'response' | 'lifecycle')[];
+  /** When it is evaluated: a `mask` on responses that reads nothing of the response is decided with the request. */
+  readonly phase: 'request' | 'response' | 'lifecycle';
   /** As written; undefined: always. */
   readonly when: string | undefined;
   /** `file:line:column`. */

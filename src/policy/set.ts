@@ -1,7 +1,8 @@
 import type { Model } from '../models/model.ts';
 import type { Budget } from './budget.ts';
 import { decideLifecycle, decideRequest, decideResponse } from './decide.ts';
-import type { Needs, PolicySet } from './decision.ts';
+import type { Needs, PolicySet, RuleInfo } from './decision.ts';
+import { digestOf } from './digest.ts';
 import { Evaluation } from './evaluate.ts';
 import type { CompiledPolicy, CompiledRule } from './rules.ts';
 import type { Categories, Situation, ViewCache } from './variables.ts';
@@ -33,9 +34,11 @@ export function createPolicySet({ policies, budget, categories, revision, commit
     return known;
   };
 
+  const everyRule = policies.flatMap((policy) => policy.rules);
   return {
     revision,
     commit,
+    rules: (model) => everyRule.filter((rule) => model === undefined || rule.appliesTo(model)).map(infoOf),
     needs: (model) => inScope(model).needs,
     decide(input) {
       const { caller, model, nowMs } = input;
@@ -50,6 +53,20 @@ export function createPolicySet({ policies, budget, categories, revision, commit
     decideLifecycle: (change, model, caller, nowMs) =>
       decideLifecycle(inScope(model).lifecycle, evaluation({ caller, model, nowMs, change }), revision),
     admits: (caller, model, nowMs) => admits(inScope(model).request, evaluation({ caller, model, nowMs })),
+  };
+}
+
+function infoOf({ policy, name, phase, mode, hit, document, where }: CompiledRule): RuleInfo {
+  const { variables, models } = policy.source.document.spec;
+  return {
+    policy: policy.name,
+    rule: name,
+    effect: hit.effect,
+    mode,
+    phase,
+    when: document.when,
+    where,
+    digest: digestOf({ rule: document, mode, variables, models, hit }),
   };
 }
 

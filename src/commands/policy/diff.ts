@@ -13,7 +13,7 @@ interface DiffOptions extends ConfigOption {
 export interface RuleDifferences {
   readonly added: readonly RuleInfo[];
   readonly removed: readonly RuleInfo[];
-  /** `what`: names of what differs: `effect`, `mode`, `on`, `when`, or `settings` (anything else of the rule, its variables or its models). */
+  /** `what`: names of what differs: `effect`, `mode`, `phase`, `when`, or `settings` (anything else of the rule, its variables or its models). */
   readonly changed: readonly {
     readonly before: RuleInfo;
     readonly after: RuleInfo;
@@ -66,8 +66,7 @@ export function differencesOf(before: readonly RuleInfo[], after: readonly RuleI
 }
 
 function whatDiffers(before: RuleInfo, after: RuleInfo): string[] {
-  const what = (['effect', 'mode', 'when'] as const).filter((key) => before[key] !== after[key]) as string[];
-  if (before.on.join() !== after.on.join()) what.push('on');
+  const what = (['effect', 'mode', 'phase', 'when'] as const).filter((key) => before[key] !== after[key]);
   return what.length === 0 ? ['settings'] : what;
 }
 

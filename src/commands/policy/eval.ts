@@ -153,15 +153,15 @@ async function textOf(file: string, io: Io): Promise<string> {
 
 function partsOf(set: PolicySet, { model }: DecisionInput, hits: readonly RuleHit[]): RulePart[] {
   const byName = new Map(hits.map((hit) => [`${hit.policy}/${hit.rule}`, hit]));
-  return set.rules(model).map(({ policy, rule, effect, mode, when, where, on }) => {
+  return set.rules(model).map(({ policy, rule, effect, mode, when, where, phase }) => {
     const hit = byName.get(`${policy}/${rule}`);
     const part = { policy, rule, effect, mode, when, where };
     if (hit?.error !== undefined) return { ...part, outcome: 'failed', error: hit.error };
     if (hit !== undefined) return { ...part, outcome: 'matches' };
-    if (on.includes('request')) return { ...part, outcome: 'does not match' };
+    if (phase === 'request') return { ...part, outcome: 'does not match' };
     return {
       ...part,
-      outcome: on.includes('lifecycle') ? 'not asked: it is about changes' : 'not asked: it is about responses',
+      outcome: phase === 'lifecycle' ? 'not asked: it is about changes' : 'not asked: it is about responses',
     };
   });
 }

@@ -1,5 +1,5 @@
 /** The results of cases as a JUnit report (the format that Jenkins and GitLab read: testsuites, testsuite, testcase, failure). */
-import type { RunCase } from './test.ts';
+import type { RunCase } from './run-cases.ts';
 
 export function junit(results: readonly RunCase[]): string {
   const suites = Map.groupBy(results, ({ file }) => file);

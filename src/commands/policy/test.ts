@@ -1,24 +1,19 @@
 /** `sallyport policy test`: runs the cases that lie beside the policies. */
 import { writeFile } from 'node:fs/promises';
-import { type CaseResult, runCase } from '../../policy/cases/run.ts';
+import type { CaseResult } from '../../policy/cases/run.ts';
 import type { RuleInfo } from '../../policy/decision.ts';
 import { CliError, examples, exitCodes, type Io, type Program, wholeNumber } from '../cli.ts';
 import { type ConfigOption, withConfig } from '../config-option.ts';
 import { escapeControls } from '../text.ts';
 import { junit } from './junit.ts';
-import { caseWorld, goodSet, openWorkspace, readCases } from './workspace.ts';
+import { type RunCase, runCases } from './run-cases.ts';
+import { goodSet, openWorkspace } from './workspace.ts';
 
 interface TestOptions extends ConfigOption {
   readonly json?: boolean;
   readonly junit?: string;
   readonly only?: string;
   readonly minCoverage?: number;
-}
-
-/** A case that was run, and where it is written. */
-export interface RunCase extends CaseResult {
-  readonly file: string;
-  readonly ms: number;
 }
 
 /** Which rules the cases try. */
@@ -48,15 +43,7 @@ export function addTest(policy: Program['command'], { io, action }: Program): vo
 async function test(dir: string | undefined, options: TestOptions, io: Io): Promise<number> {
   const workspace = await openWorkspace(dir, options, io);
   const set = goodSet(workspace);
-  const world = caseWorld(workspace, set);
-  const results: RunCase[] = [];
-  for (const { file, content } of await readCases(workspace.dir))
-    for (const one of content.cases) {
-      if (options.only !== undefined && !`${file} ${one.name}`.includes(options.only)) continue;
-      const began = performance.now();
-      const result = await runCase(one, content.defaults, world);
-      results.push({ ...result, file, ms: performance.now() - began });
-    }
+  const results = await runCases(workspace, set, options.only);
   if (results.length === 0) throw new CliError(exitCodes.failed, ...nothingToRun(options));
   const coverage = coverageOf(set.rules(), results);
   if (options.junit !== undefined) await writeReport(options.junit, junit(results));

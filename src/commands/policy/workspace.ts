@@ -9,7 +9,7 @@ import type { Model } from '../../models/model.ts';
 import type { CaseWorld, ReadRequest } from '../../policy/cases/run.ts';
 import { type CaseRequest, type CasesFile, casesFile } from '../../policy/cases/schema.ts';
 import type { PolicySet } from '../../policy/decision.ts';
-import { type LoadedPolicies, loadPolicies } from '../../policy/load.ts';
+import { type CompiledPolicies, loadPolicies } from '../../policy/load.ts';
 import { formatProblem, type Problem } from '../../policy/problem.ts';
 import { readYaml } from '../../strict-yaml.ts';
 import { CliError, exitCodes, type Io } from '../cli.ts';
@@ -21,7 +21,7 @@ export interface Workspace {
   readonly models: readonly Model[];
   /** Folder of the policies, absolute. */
   readonly dir: string;
-  readonly loaded: LoadedPolicies;
+  readonly loaded: CompiledPolicies;
 }
 
 /** Loads the configuration, the models and the policies of `dir` (default: the configuration's). Throws CliError for the first two. */
