@@ -18,6 +18,18 @@ export class Budget {
     this.tripped = false;
   }
 
+  /** Runs something with a whole budget of its own; what is left of this one stays. */
+  apart<T>(run: () => T): T {
+    const [left, tripped] = [this.#left, this.tripped];
+    this.reset();
+    try {
+      return run();
+    } finally {
+      this.#left = left;
+      this.tripped = tripped;
+    }
+  }
+
   spend(units: number): void {
     this.#left -= units;
     if (this.#left < 0) this.trip();

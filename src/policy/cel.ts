@@ -9,7 +9,7 @@ import { callable, hasShape, isOurs, kindsOfFunction, registerFunctions } from '
 import { zonedAccessors } from './functions/time.ts';
 import { Zones } from './functions/zones.ts';
 import { nearest } from './problem.ts';
-import { type Reads, readsOf } from './reads.ts';
+import { type ProgramReads, readsOfProgram } from './program-reads.ts';
 import { registerVariables } from './variables.ts';
 
 /**
@@ -25,7 +25,7 @@ export interface Program {
   run(activation: object): unknown;
   /** CEL's name of the type that the check found. */
   readonly type: string;
-  readonly reads: Reads;
+  readonly reads: ProgramReads;
 }
 
 /** `offset`: where in the expression, in UTF-16 units. */
@@ -101,7 +101,7 @@ export class CelCompiler {
     const { env, options, variables } = this.#parts;
     const parsed = env.parse(expression);
     const nodes = nodesOf(parsed.ast);
-    const reads = readsOf(nodes, variables.keys());
+    const reads = readsOfProgram(nodes, variables.keys());
     for (const node of nodes) {
       const message = this.#problemWith(node);
       if (message !== undefined) return { ok: false, message, offset: node.start };

@@ -2,7 +2,7 @@ import type { Environment } from '@marcbachmann/cel-js';
 import type { RequestFacts } from '../exchange/facts.ts';
 import type { Caller } from '../identity/caller.ts';
 import type { Model } from '../models/model.ts';
-import type { DecisionInput } from './decision.ts';
+import type { ChangeFacts, DecisionInput, ResponseFacts, ToolCallFacts } from './decision.ts';
 import { guardsVariable, type RuleKind, type TypeRow, type VariableRow } from './fields.ts';
 
 /**
@@ -64,6 +64,21 @@ class ToolView {
   }
 }
 
+class ToolCallView {
+  readonly #call: ToolCallFacts;
+  #arguments: { readonly value: unknown } | undefined;
+  constructor(call: ToolCallFacts) {
+    this.#call = call;
+  }
+  get name(): string {
+    return this.#call.name;
+  }
+  get arguments(): unknown {
+    this.#arguments ??= { value: toCel(this.#call.arguments) };
+    return this.#arguments.value;
+  }
+}
+
 /** Category → its detector ids. */
 export type Categories = ReadonlyMap<string, readonly string[]>;
 
@@ -73,7 +88,10 @@ class RequestView {
   readonly #categories: Categories;
   #messages: readonly MessageView[] | undefined;
   #tools: readonly ToolView[] | undefined;
+  #toolCall: ToolCallView | undefined;
+  #parameters: ReadonlyMap<string, unknown> | undefined;
   #findings: ReadonlyMap<string, bigint> | undefined;
+  #filters: ReadonlyMap<string, bigint> | undefined;
   constructor(input: DecisionInput, categories: Categories) {
     this.#input = input;
     this.#facts = input.request;
@@ -105,8 +123,33 @@ class RequestView {
     this.#tools ??= this.#facts.tools.map((tool) => new ToolView(tool.name));
     return this.#tools;
   }
+  get system(): string {
+    return this.#facts.system;
+  }
+  get toolCall(): ToolCallView | undefined {
+    const { toolCall } = this.#facts;
+    if (toolCall !== undefined) this.#toolCall ??= new ToolCallView(toolCall);
+    return this.#toolCall;
+  }
   get images(): bigint {
     return BigInt(this.#facts.images);
+  }
+  get audio(): bigint {
+    return BigInt(this.#facts.audio);
+  }
+  get files(): bigint {
+    return BigInt(this.#facts.files);
+  }
+  get opaque(): boolean {
+    return this.#facts.format === 'opaque';
+  }
+  get parameters(): ReadonlyMap<string, unknown> {
+    this.#parameters ??= new Map([...this.#facts.parameters].map(([name, value]) => [name, toCel(value)]));
+    return this.#parameters;
+  }
+  get filters(): ReadonlyMap<string, bigint> {
+    this.#filters ??= countsOf(this.#input.filters);
+    return this.#filters;
   }
   get maxTokens(): bigint | undefined {
     return this.#facts.maxTokens === undefined ? undefined : BigInt(this.#facts.maxTokens);
@@ -123,10 +166,15 @@ class RequestView {
   }
 }
 
+function countsOf(found: ReadonlyMap<string, number>): Map<string, bigint> {
+  const counts = new Map<string, bigint>();
+  for (const [name, count] of found) if (count > 0) counts.set(name, BigInt(count));
+  return counts;
+}
+
 /** Detector id → count as found, and each category → the sum over its detectors; what was not found has no key. */
 function countFindings(found: ReadonlyMap<string, number>, categories: Categories): ReadonlyMap<string, bigint> {
-  const counts = new Map<string, bigint>();
-  for (const [detector, count] of found) if (count > 0) counts.set(detector, BigInt(count));
+  const counts = countsOf(found);
   if (counts.size === 0) return counts;
   for (const [category, detectors] of categories) {
     let sum = 0;
@@ -152,6 +200,64 @@ class HttpView {
   }
   get clientAddress(): string {
     return this.#http.clientAddress;
+  }
+  get headers(): ReadonlyMap<string, string> {
+    return this.#http.headers;
+  }
+}
+
+class ResponseView {
+  readonly #response: ResponseFacts;
+  readonly #categories: Categories;
+  #findings: ReadonlyMap<string, bigint> | undefined;
+  constructor(response: ResponseFacts, categories: Categories) {
+    this.#response = response;
+    this.#categories = categories;
+  }
+  get status(): bigint {
+    return BigInt(this.#response.status);
+  }
+  get contentType(): string {
+    return this.#response.contentType;
+  }
+  get findings(): ReadonlyMap<string, bigint> {
+    this.#findings ??= countFindings(this.#response.findings, this.#categories);
+    return this.#findings;
+  }
+  get outputTokens(): bigint | undefined {
+    const { outputTokens } = this.#response;
+    return outputTokens === undefined ? undefined : BigInt(outputTokens);
+  }
+  get bytes(): bigint {
+    return BigInt(this.#response.bytes);
+  }
+  get phase(): string {
+    return this.#response.phase;
+  }
+}
+
+class ChangeView {
+  readonly #change: ChangeFacts;
+  constructor(change: ChangeFacts) {
+    this.#change = change;
+  }
+  get kind(): string {
+    return this.#change.kind;
+  }
+  get model(): string {
+    return this.#change.model;
+  }
+  get fromVersion(): string | undefined {
+    return this.#change.fromVersion;
+  }
+  get toVersion(): string | undefined {
+    return this.#change.toVersion;
+  }
+  get fields(): readonly string[] {
+    return this.#change.fields;
+  }
+  get by(): string {
+    return this.#change.by;
   }
 }
 
@@ -227,13 +333,29 @@ export const types = {
       messages: { type: 'list<Message>', doc: '' },
       text: { type: 'string', doc: 'all text of the request, tool results and descriptions too' },
       tools: { type: 'list<Tool>', doc: '' },
-      images: { type: 'int', doc: '' },
+      system: { type: 'string', doc: 'system and developer instructions; empty: none' },
+      toolCall: { type: 'ToolCall', optional: true, doc: 'of an MCP `tools/call`' },
+      images: { type: 'int', doc: 'image parts' },
+      audio: { type: 'int', doc: 'audio and video parts' },
+      files: { type: 'int', doc: 'attached files' },
+      opaque: {
+        type: 'bool',
+        doc: 'a path or body that the gateway does not read; the model entry has to admit it too',
+      },
+      parameters: {
+        type: 'map<string, dyn>',
+        doc: 'scalar parameters as the caller names them: `"temperature" in request.parameters`',
+      },
       maxTokens: { type: 'int', optional: true, doc: 'most tokens that the answer may have' },
       tokens: { type: 'int', doc: 'estimate of the prompt, about four characters each' },
       bytes: { type: 'int', doc: 'length of the body' },
       findings: {
         type: 'map<string, int>',
         doc: 'detector or category → how often; what was not found has no key. Counts what `record.detect` names (by default all)',
+      },
+      filters: {
+        type: 'map<string, int>',
+        doc: 'content filter (`filters` in the config) → how often it matched; one that did not match has no key',
       },
     },
   },
@@ -244,6 +366,42 @@ export const types = {
       host: { type: 'string', doc: '' },
       path: { type: 'string', doc: 'without the query' },
       clientAddress: { type: 'string', doc: '' },
+      headers: {
+        type: 'map<string, string>',
+        doc: 'by lower-case name, duplicates joined by `, `; credentials and cookies are not among them',
+      },
+    },
+  },
+  ToolCall: {
+    ctor: ToolCallView,
+    fields: {
+      name: { type: 'string', doc: '' },
+      arguments: { type: 'dyn', doc: 'as JSON: `toolCall.arguments.path`' },
+    },
+  },
+  Response: {
+    ctor: ResponseView,
+    fields: {
+      status: { type: 'int', doc: 'HTTP status' },
+      contentType: { type: 'string', doc: '' },
+      findings: { type: 'map<string, int>', doc: 'as `request.findings`, of what was answered so far' },
+      outputTokens: { type: 'int', optional: true, doc: 'as the model reported them, so far' },
+      bytes: { type: 'int', doc: 'released so far' },
+      phase: {
+        type: 'string',
+        doc: 'why the rules run now: at the `headers`, at a new `finding`, at a complete `toolCall`, at the `end`',
+      },
+    },
+  },
+  Change: {
+    ctor: ChangeView,
+    fields: {
+      kind: { type: 'string', doc: '`register`, `version`, `config` or `retire`' },
+      model: { type: 'string', doc: '' },
+      fromVersion: { type: 'string', optional: true, doc: '' },
+      toVersion: { type: 'string', optional: true, doc: '' },
+      fields: { type: 'list<string>', doc: 'names of the settings that differ' },
+      by: { type: 'string', doc: 'who makes it' },
     },
   },
   Model: {
@@ -263,6 +421,13 @@ export const variables = {
   request: { type: 'Request', doc: 'what is asked', on: ['request', 'response'] },
   http: { type: 'Http', doc: 'how it came', on: ['request', 'response'] },
   model: { type: 'Model', doc: 'the entry of models.yaml that it is for', on: ['request', 'response', 'lifecycle'] },
+  response: { type: 'Response', doc: 'what the model answers', on: ['response'] },
+  toolCall: {
+    type: 'ToolCall',
+    doc: 'a complete tool call of the answer; a rule that reads it runs at each tool call only',
+    on: ['response'],
+  },
+  change: { type: 'Change', doc: 'what is to change of the model', on: ['lifecycle'] },
   now: { type: 'google.protobuf.Timestamp', doc: '', on: ['request', 'response', 'lifecycle'] },
 } as const satisfies Readonly<Record<string, VariableRow>>;
 
@@ -303,54 +468,90 @@ export interface ViewCache {
   readonly categories: Categories;
 }
 
+/** What one decision is about. Without `input` there is no request, or none yet. */
+export interface Situation {
+  readonly caller: Caller;
+  readonly model: Model;
+  readonly nowMs: number;
+  readonly input?: DecisionInput;
+  readonly response?: ResponseFacts;
+  readonly toolCall?: ToolCallFacts | undefined;
+  readonly change?: ChangeFacts;
+}
+
+/** Something was read that is not known yet. */
+class NotThere extends Error {
+  readonly code = 'not_there';
+}
+
 /** The variables of one decision, each built when the first rule reads it. */
 export class Activation {
-  readonly #input: DecisionInput;
+  readonly #situation: Situation;
   readonly #views: ViewCache;
   #caller: CallerView | undefined;
   #model: ModelView | undefined;
   #request: RequestView | undefined;
   #http: HttpView | undefined;
+  #response: ResponseView | undefined;
+  #toolCall: ToolCallView | undefined;
+  #change: ChangeView | undefined;
   #now: Date | undefined;
   /** The `variables` of the policy whose rule is evaluated now. */
   variables: object | undefined;
 
-  constructor(input: DecisionInput, views: ViewCache) {
-    this.#input = input;
+  constructor(situation: Situation, views: ViewCache) {
+    this.#situation = situation;
     this.#views = views;
   }
   get caller(): CallerView {
     if (this.#caller !== undefined) return this.#caller;
-    const { caller } = this.#input;
+    const { caller } = this.#situation;
     const view = this.#views.callers.get(caller) ?? new CallerView(caller);
     this.#views.callers.set(caller, view);
     this.#caller = view;
     return view;
   }
   get request(): RequestView {
-    this.#request ??= new RequestView(this.#input, this.#views.categories);
+    this.#request ??= new RequestView(there(this.#situation.input), this.#views.categories);
     return this.#request;
   }
   get http(): HttpView {
-    this.#http ??= new HttpView(this.#input.http);
+    this.#http ??= new HttpView(there(this.#situation.input).http);
     return this.#http;
+  }
+  get response(): ResponseView {
+    this.#response ??= new ResponseView(there(this.#situation.response), this.#views.categories);
+    return this.#response;
+  }
+  get toolCall(): ToolCallView {
+    this.#toolCall ??= new ToolCallView(there(this.#situation.toolCall));
+    return this.#toolCall;
+  }
+  get change(): ChangeView {
+    this.#change ??= new ChangeView(there(this.#situation.change));
+    return this.#change;
   }
   get model(): ModelView {
     if (this.#model !== undefined) return this.#model;
-    const { model } = this.#input;
+    const { model } = this.#situation;
     const view = this.#views.models.get(model) ?? new ModelView(model);
     this.#views.models.set(model, view);
     this.#model = view;
     return view;
   }
   /** What `guard("name")` looks in, see functions/guards.ts. */
-  get [guardsVariable](): DecisionInput['guards'] {
-    return this.#input.guards;
+  get [guardsVariable](): DecisionInput['guards'] | undefined {
+    return this.#situation.input?.guards;
   }
   get now(): Date {
-    this.#now ??= new Date(this.#input.nowMs);
+    this.#now ??= new Date(this.#situation.nowMs);
     return this.#now;
   }
+}
+
+function there<T>(value: T | undefined): T {
+  if (value === undefined) throw new NotThere();
+  return value;
 }
 
 /** JSON values as CEL has them: whole numbers are ints (BigInt), objects are maps; plain objects would show their prototype. */
