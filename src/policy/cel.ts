@@ -68,7 +68,7 @@ export class CelCompiler {
     const env = new Environment({ limits });
     const { budget, on = 'request' } = options;
     const patterns = new Patterns(budget);
-    const zones = new Zones();
+    const zones = new Zones(budget);
     registerVariables(env, on);
     env.registerVariable(guardsVariable, 'map<string, dyn>');
     registerFunctions(env, { budget, patterns, zones });
@@ -99,6 +99,8 @@ export class CelCompiler {
 
   #compile(expression: string): Compilation {
     const { env, options, variables } = this.#parts;
+    // Compiling is not evaluating: patterns and zones that are looked up here cost no evaluation.
+    options.budget.reset();
     const parsed = env.parse(expression);
     const nodes = nodesOf(parsed.ast);
     const reads = readsOfProgram(nodes, variables.keys());
