@@ -431,7 +431,7 @@ export const variables = {
   now: { type: 'google.protobuf.Timestamp', doc: '', on: ['request', 'response', 'lifecycle'] },
 } as const satisfies Readonly<Record<string, VariableRow>>;
 
-const typeRows: Readonly<Record<string, TypeRow>> = types;
+export const typeRows: Readonly<Record<string, TypeRow>> = types;
 const variableRows: Readonly<Record<string, VariableRow>> = variables;
 
 /** Declares every type, and the variables that rules of this kind see. */
@@ -540,8 +540,8 @@ export class Activation {
     return view;
   }
   /** What `guard("name")` looks in, see functions/guards.ts. */
-  get [guardsVariable](): DecisionInput['guards'] | undefined {
-    return this.#situation.input?.guards;
+  get [guardsVariable](): DecisionInput['guards'] {
+    return there(this.#situation.input).guards;
   }
   get now(): Date {
     this.#now ??= new Date(this.#situation.nowMs);

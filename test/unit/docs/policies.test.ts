@@ -6,9 +6,8 @@ import { CelCompiler } from '../../../src/policy/cel.ts';
 import type { DecisionInput, PolicySet } from '../../../src/policy/decision.ts';
 import { compilePolicies } from '../../../src/policy/load.ts';
 import { formatProblem } from '../../../src/policy/problem.ts';
-import { fieldsOf, variablesOf } from '../../../src/policy/variables.ts';
 import { caller, input, model, request } from '../policy/fixtures.ts';
-import { blocks, codes, table } from './markdown.ts';
+import { blocks } from './markdown.ts';
 
 const page = 'docs/policies.md';
 const llama = model({ name: 'llama-70b', team: 'ml-platform', labels: { risk: 'low' } });
@@ -117,37 +116,6 @@ describe('an error in a rule, as the page says', () => {
       by: 'p/r',
       message: expect.stringContaining('p/r'),
     });
-  });
-});
-
-describe('what a rule sees', () => {
-  const cel = CelCompiler.create({ budget: new Budget(20_000) });
-  const rows = table(page, '## What a rule sees').map(
-    ([expression = '', type = '']) => [codes(expression)[0]!, codes(type)[0]] as const,
-  );
-  const typed = rows.filter(([expression]) => expression !== 'variables.NAME');
-
-  test.each(typed)('%s is a %s', (expression, type) => {
-    const compiled = cel.compile(expression);
-    expect(compiled.ok && compiled.program.type).toBe(type);
-  });
-
-  test('is all in the table', () => {
-    const owners: Record<string, string> = { caller: 'Caller', request: 'Request', http: 'Http', model: 'Model' };
-    const all = variablesOf('request').flatMap((name) =>
-      fieldsOf(owners[name] ?? '').map((field) => `${name}.${field}`),
-    );
-    expect(rows.map(([expression]) => expression).toSorted()).toEqual([...all, 'now', 'variables.NAME'].toSorted());
-  });
-
-  test('says which fields may be absent, and no others are', () => {
-    const absent = table(page, '## What a rule sees').filter(([, , note]) => note?.includes('may be absent'));
-    expect(absent.map(([expression = '']) => codes(expression)[0])).toEqual([
-      'caller.email',
-      'caller.team',
-      'request.maxTokens',
-      'model.team',
-    ]);
   });
 });
 

@@ -169,7 +169,7 @@ table('time', [
   ...bad('duration("h") == duration("1h")', 'duration("1h ") == duration("1h")', 'duration(".s") == duration("1s")'),
   ...overflows('duration("99999999h") > duration("1s")', 'timestamp("9999-12-31T23:59:59Z") + duration("1h") > now'),
   ...overflows('timestamp("0001-01-01T00:00:00Z") - duration("1s") < now'),
-  ...bad('timestamp("0000-12-31T00:00:00Z") < now').map(([expression]): Row => [expression!, 'numeric_overflow']),
+  ...overflows('timestamp("0000-12-31T00:00:00Z") < now'),
   ...bad('timestamp("2026-01-15 12:00:00Z") < now', 'timestamp("2026-13-01T00:00:00Z") < now', 'timestamp(" ") < now'),
 ]);
 
