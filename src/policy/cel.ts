@@ -9,7 +9,7 @@ import { callable, hasShape, isOurs, kindsOfFunction, registerFunctions } from '
 import { zonedAccessors } from './functions/time.ts';
 import { Zones } from './functions/zones.ts';
 import { nearest } from './problem.ts';
-import { type Reads, readsOf } from './reads.ts';
+import { type ProgramReads, readsOfProgram } from './program-reads.ts';
 import { registerVariables } from './variables.ts';
 
 /**
@@ -25,7 +25,7 @@ export interface Program {
   run(activation: object): unknown;
   /** CEL's name of the type that the check found. */
   readonly type: string;
-  readonly reads: Reads;
+  readonly reads: ProgramReads;
 }
 
 /** `offset`: where in the expression, in UTF-16 units. */
@@ -68,7 +68,7 @@ export class CelCompiler {
     const env = new Environment({ limits });
     const { budget, on = 'request' } = options;
     const patterns = new Patterns(budget);
-    const zones = new Zones();
+    const zones = new Zones(budget);
     registerVariables(env, on);
     env.registerVariable(guardsVariable, 'map<string, dyn>');
     registerFunctions(env, { budget, patterns, zones });
@@ -99,9 +99,11 @@ export class CelCompiler {
 
   #compile(expression: string): Compilation {
     const { env, options, variables } = this.#parts;
+    // Compiling is not evaluating: patterns and zones that are looked up here cost no evaluation.
+    options.budget.reset();
     const parsed = env.parse(expression);
     const nodes = nodesOf(parsed.ast);
-    const reads = readsOf(nodes, variables.keys());
+    const reads = readsOfProgram(nodes, variables.keys());
     for (const node of nodes) {
       const message = this.#problemWith(node);
       if (message !== undefined) return { ok: false, message, offset: node.start };

@@ -9,7 +9,7 @@ import { durationMs } from './duration.ts';
 import type { RuleKind } from './fields.ts';
 import { type Compilers, PolicyVariables, type VariablesClass } from './policy-variables.ts';
 import type { Problem } from './problem.ts';
-import { mayRead } from './reads.ts';
+import { mayRead } from './program-reads.ts';
 import type { RuleDocument } from './schema.ts';
 import { compileRuleScope, compileScope, type Scope } from './scope.ts';
 import type { Sliced } from './yaml.ts';
