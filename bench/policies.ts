@@ -46,7 +46,7 @@ spec:
     - {name: office-hours, then: deny, when: 'model.labels.risk == "high" && now.getHours("Europe/Berlin") >= 22'}
     - {name: sql-asks, then: requireApproval, approvers: [oncall], when: 'request.tools.exists(t, t.name == "run_sql")'}
     - {name: long, mode: dryRun, then: deny, when: 'request.tokens > 8000'}
-    - {name: jailbreak, then: deny, when: 'request.messages.exists(m, m.role == "user" && m.text.matches("(?i)ignore (all|previous)"))'}
+    - {name: names, then: deny, when: '!request.model.matches("^m[0-9]+$") || request.messages.exists(m, m.role == "tool")'}
     - {name: budget, then: limit, by: caller.subject, limits: [{requests: 60, per: 1m}, {tokens: 200000, per: 1d}]}
     - {name: mask, then: mask, detect: [pii, secrets], when: '!("pii-cleared" in caller.groups)'}
 `;

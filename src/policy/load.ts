@@ -7,7 +7,7 @@ import type { PolicySet } from './decision.ts';
 import { type LocatedPolicy, type PolicyFile, readPolicies } from './document.ts';
 import type { RuleKind } from './fields.ts';
 import { readPolicyFiles } from './files.ts';
-import type { Compilers } from './policy-variables.ts';
+import { type Compilers, SharedCompiler } from './policy-variables.ts';
 import { didYouMean, type Problem } from './problem.ts';
 import { type CompiledPolicy, categoryNames, compilePolicy, type DetectorResolver } from './rules.ts';
 import { createPolicySet } from './set.ts';
@@ -121,7 +121,7 @@ function compilersOf(budget: Budget, { resolveDetectors, filters = [], guards = 
     'response.findings': finding,
     'request.filters': (name: string) => problemWithFilter(name, filters),
   };
-  const of = (on: RuleKind) => CelCompiler.create({ budget, on, guards, keys });
+  const of = (on: RuleKind) => new SharedCompiler(CelCompiler.create({ budget, on, guards, keys }));
   return { request: of('request'), response: of('response'), lifecycle: of('lifecycle') };
 }
 

@@ -50,23 +50,44 @@ function attempt(run: () => unknown): { readonly value: unknown } | { readonly e
   }
 }
 
-export type Compilers = Readonly<Record<RuleKind, CelCompiler>>;
+export type Compilers = Readonly<Record<RuleKind, SharedCompiler>>;
+
+/**
+ * Compiles for all policies. Equal texts are one program: less to load, and less that a decision has to bring into the
+ * processor's caches. What reads `variables` is a policy's own.
+ */
+export class SharedCompiler {
+  readonly cel: CelCompiler;
+  readonly #known = new Map<string, Compilation>();
+
+  constructor(cel: CelCompiler) {
+    this.cel = cel;
+  }
+
+  compile(text: string): Compilation {
+    const known = this.#known.get(text) ?? this.cel.compile(text);
+    this.#known.set(text, known);
+    return known;
+  }
+}
 
 /** What one kind of rule of a policy sees. */
 interface View {
-  readonly kind: RuleKind;
   readonly types: Map<string, string>;
-  cel: CelCompiler;
+  /** Knows the `types`; undefined: not made yet. */
+  cel: CelCompiler | undefined;
 }
 
 /** The variables of a policy, and compilers that know them. */
 export class PolicyVariables {
   readonly ctor: VariablesClass;
+  readonly #compilers: Compilers;
   readonly #views: ReadonlyMap<RuleKind, View>;
   readonly programs = new Map<string, Program>();
 
-  private constructor(ctor: VariablesClass, views: ReadonlyMap<RuleKind, View>) {
+  private constructor(ctor: VariablesClass, compilers: Compilers, views: ReadonlyMap<RuleKind, View>) {
     this.ctor = ctor;
+    this.#compilers = compilers;
     this.#views = views;
   }
 
@@ -81,21 +102,15 @@ export class PolicyVariables {
     problems: Problem[],
   ): Sliced<PolicyVariables> {
     const ctor = makeVariables(budget);
-    const views = kinds.map((kind): View => {
-      const types = new Map<string, string>();
-      return { kind, types, cel: compilers[kind].withVariables(ctor, types) };
-    });
-    const all = new PolicyVariables(ctor, new Map(views.map((view) => [view.kind, view])));
+    const views = new Map(kinds.map((kind): [RuleKind, View] => [kind, { types: new Map(), cel: undefined }]));
+    const all = new PolicyVariables(ctor, compilers, views);
     const seen = new Set<string>();
     for (const [index, { name, expression }] of source.document.spec.variables.entries()) {
       const path = ['spec', 'variables', index];
       if (seen.has(name)) problems.push(source.problem([...path, 'name'], `there are two variables "${name}"`));
       else
-        all.#declare(
-          name,
-          expression,
-          (offset, text) => problems.push(source.problemInText([...path, 'expression'], offset, text)),
-          compilers,
+        all.#declare(name, expression, (offset, text) =>
+          problems.push(source.problemInText([...path, 'expression'], offset, text)),
         );
       seen.add(name);
       yield;
@@ -103,15 +118,10 @@ export class PolicyVariables {
     return all;
   }
 
-  #declare(
-    name: string,
-    expression: string,
-    complain: (offset: number, text: string) => void,
-    compilers: Compilers,
-  ): void {
+  #declare(name: string, expression: string, complain: (offset: number, text: string) => void): void {
     let failure: Extract<Compilation, { ok: false }> | undefined;
-    for (const view of this.#views.values()) {
-      const compiled = view.cel.compile(expression);
+    for (const [kind, view] of this.#views) {
+      const compiled = this.compile(kind, expression);
       if (!compiled.ok) {
         failure ??= compiled;
         continue;
@@ -123,14 +133,16 @@ export class PolicyVariables {
       }
       // The empty list's element type is a placeholder, which a field cannot have.
       view.types.set(name, program.type.replace(/\b[A-Z]\b/g, 'dyn'));
-      view.cel = compilers[view.kind].withVariables(this.ctor, view.types);
+      view.cel = undefined;
     }
     if (failure !== undefined && !this.programs.has(name)) complain(failure.offset, failure.message);
   }
 
-  compiler(kind: RuleKind): CelCompiler {
+  compile(kind: RuleKind, text: string): Compilation {
+    const shared = this.#compilers[kind];
     const view = this.#views.get(kind);
-    if (view === undefined) throw new Error(`the policy has no rule on ${kind}`);
-    return view.cel;
+    if (view === undefined || !/\bvariables\b/.test(text)) return shared.compile(text);
+    view.cel ??= shared.cel.withVariables(this.ctor, view.types);
+    return view.cel.compile(text);
   }
 }

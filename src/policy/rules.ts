@@ -164,7 +164,7 @@ class RuleCompiler {
     const { rule, variables } = this.#from;
     const kinds = kindsOfRule(rule);
     const [phase, later] = [kinds[0] ?? 'request', kinds[1]];
-    if (later !== undefined && rule.when !== undefined && !variables.compiler(phase).compile(rule.when).ok)
+    if (later !== undefined && rule.when !== undefined && !variables.compile(phase, rule.when).ok)
       return { phase: later, when: this.#typed('when', rule.when, isBool, later) };
     return { phase, when: this.#typed('when', rule.when, isBool, phase) };
   }
@@ -220,7 +220,7 @@ class RuleCompiler {
   #typed(key: string, text: string | undefined, expected: ExpectedType, phase: RuleKind): Program | undefined {
     if (text === undefined) return undefined;
     const { source, path, variables, problems } = this.#from;
-    const compiled = variables.compiler(phase).compile(text);
+    const compiled = variables.compile(phase, text);
     if (!compiled.ok) {
       problems.push(source.problemInText([...path, key], compiled.offset, compiled.message));
       return undefined;
