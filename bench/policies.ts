@@ -36,7 +36,7 @@ metadata: {name: ${name}}
 spec:
   models: [__MODEL__]
   variables:
-    - {name: isEngineer, expression: '"ml-eng" in caller.groups'}
+    - {name: isEngineer, expression: '"ml-eng" in caller.groups || "__MODEL__-users" in caller.groups'}
     - {name: hasSecret, expression: '"secrets" in request.findings'}
   rules:
     - {name: engineers, then: allow, when: 'variables.isEngineer && request.operation == "chat"'}
@@ -52,7 +52,7 @@ spec:
 `;
 const fileOf = (name: string, model: string): PolicyFile => ({
   path: `${name}.yaml`,
-  text: tenRules(name).replace('__MODEL__', model),
+  text: tenRules(name).replaceAll('__MODEL__', model),
 });
 
 const caller: Caller = {
@@ -195,7 +195,9 @@ async function loading(): Promise<object[]> {
   const rules = Array.from({ length: 100 }, (_, i) => body[1]!.replaceAll('{name: ', `{name: n${i}-`)).join('');
   const sets = {
     '100 files of 10 rules': models.map(({ name }) => fileOf(`p-${name}`, name)),
-    'one file of 1,000 rules': [{ path: 'one.yaml', text: `${body[0]!.replace('__MODEL__', 'm0')}  rules:\n${rules}` }],
+    'one file of 1,000 rules': [
+      { path: 'one.yaml', text: `${body[0]!.replaceAll('__MODEL__', 'm0')}  rules:\n${rules}` },
+    ],
   };
   const rows: object[] = [];
   for (const [name, files] of Object.entries(sets)) {

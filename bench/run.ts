@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory,slices,identity --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
- * rounds on one Envoy; identity alone, without Envoy. Every answer that is timed is asserted. Prints rates, latencies, CPU, memory and ratios.
+ * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory,slices,identity,policies --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
+ * rounds on one Envoy; identity and policies alone, without Envoy. Every answer that is timed is asserted. Prints rates, latencies, CPU, memory and ratios.
  */
 import { parseArgs } from 'node:util';
 import { EVENTS, MASKED, SECRET } from './answers.ts';

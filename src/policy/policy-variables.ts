@@ -6,30 +6,38 @@ import type { Problem } from './problem.ts';
 import type { Activation } from './variables.ts';
 import type { Sliced } from './yaml.ts';
 
-export type VariablesClass = ReturnType<typeof makeVariables>;
+export type VariablesClass = ReturnType<typeof variablesClass>;
 
 /**
- * The class of one policy's `variables`: each is evaluated when the first rule reads it, once a decision. It spends a budget
- * of its own, so that it does not matter which rule came first.
+ * The class of `variables`, one for all policies of a set, so that all decisions run the same code: each variable is
+ * evaluated when the first rule reads it, once a decision. It spends a budget of its own, so that it does not matter which
+ * rule came first.
  */
-function makeVariables(budget: Budget) {
+export function variablesClass(budget: Budget) {
   return class Variables {
     readonly #activation: Activation;
+    readonly #programs: ReadonlyMap<string, Program>;
     readonly #outcomes = new Map<string, { readonly value: unknown } | { readonly error: unknown }>();
 
-    constructor(activation: Activation) {
+    /** @param programs By name, of one policy. */
+    constructor(activation: Activation, programs: ReadonlyMap<string, Program>) {
       this.#activation = activation;
+      this.#programs = programs;
     }
 
-    static declare(name: string, program: Program): void {
+    /** Makes a name one that can be read; of a policy that has it not, it is undefined. */
+    static declare(name: string): void {
+      if (Object.hasOwn(Variables.prototype, name)) return;
       Object.defineProperty(Variables.prototype, name, {
         get(this: Variables) {
-          return this.#valueOf(name, program);
+          return this.#valueOf(name);
         },
       });
     }
 
-    #valueOf(name: string, program: Program): unknown {
+    #valueOf(name: string): unknown {
+      const program = this.#programs.get(name);
+      if (program === undefined) return undefined;
       let outcome = this.#outcomes.get(name);
       if (outcome === undefined) {
         outcome = attempt(() => budget.apart(() => program.run(this.#activation)));
@@ -53,20 +61,28 @@ function attempt(run: () => unknown): { readonly value: unknown } | { readonly e
 export type Compilers = Readonly<Record<RuleKind, SharedCompiler>>;
 
 /**
- * Compiles for all policies. Equal texts are one program: less to load, and less that a decision has to bring into the
- * processor's caches. What reads `variables` is a policy's own.
+ * Compiles for all policies. Equal texts are one program, where `variables` have the same names and types too: less to load,
+ * and less that a decision has to bring into the processor's caches.
  */
 export class SharedCompiler {
-  readonly cel: CelCompiler;
+  readonly #cel: CelCompiler;
   readonly #known = new Map<string, Compilation>();
+  readonly #withVariables = new Map<string, SharedCompiler>();
 
   constructor(cel: CelCompiler) {
-    this.cel = cel;
+    this.#cel = cel;
   }
 
   compile(text: string): Compilation {
-    const known = this.#known.get(text) ?? this.cel.compile(text);
+    const known = this.#known.get(text) ?? this.#cel.compile(text);
     this.#known.set(text, known);
+    return known;
+  }
+
+  withVariables(ctor: VariablesClass, types: ReadonlyMap<string, string>): SharedCompiler {
+    const signature = JSON.stringify([...types]);
+    const known = this.#withVariables.get(signature) ?? new SharedCompiler(this.#cel.withVariables(ctor, types));
+    this.#withVariables.set(signature, known);
     return known;
   }
 }
@@ -75,18 +91,18 @@ export class SharedCompiler {
 interface View {
   readonly types: Map<string, string>;
   /** Knows the `types`; undefined: not made yet. */
-  cel: CelCompiler | undefined;
+  cel: SharedCompiler | undefined;
 }
 
 /** The variables of a policy, and compilers that know them. */
 export class PolicyVariables {
-  readonly ctor: VariablesClass;
+  readonly #ctor: VariablesClass;
   readonly #compilers: Compilers;
   readonly #views: ReadonlyMap<RuleKind, View>;
   readonly programs = new Map<string, Program>();
 
   private constructor(ctor: VariablesClass, compilers: Compilers, views: ReadonlyMap<RuleKind, View>) {
-    this.ctor = ctor;
+    this.#ctor = ctor;
     this.#compilers = compilers;
     this.#views = views;
   }
@@ -98,10 +114,9 @@ export class PolicyVariables {
   static *compile(
     source: LocatedPolicy,
     kinds: readonly RuleKind[],
-    { compilers, budget }: { readonly compilers: Compilers; readonly budget: Budget },
+    { compilers, variables: ctor }: { readonly compilers: Compilers; readonly variables: VariablesClass },
     problems: Problem[],
   ): Sliced<PolicyVariables> {
-    const ctor = makeVariables(budget);
     const views = new Map(kinds.map((kind): [RuleKind, View] => [kind, { types: new Map(), cel: undefined }]));
     const all = new PolicyVariables(ctor, compilers, views);
     const seen = new Set<string>();
@@ -128,7 +143,7 @@ export class PolicyVariables {
       }
       const { program } = compiled;
       if (!this.programs.has(name)) {
-        this.ctor.declare(name, program);
+        this.#ctor.declare(name);
         this.programs.set(name, program);
       }
       // The empty list's element type is a placeholder, which a field cannot have.
@@ -138,11 +153,14 @@ export class PolicyVariables {
     if (failure !== undefined && !this.programs.has(name)) complain(failure.offset, failure.message);
   }
 
+  /** For one decision. */
+  readonly of = (activation: Activation): object => new this.#ctor(activation, this.programs);
+
   compile(kind: RuleKind, text: string): Compilation {
     const shared = this.#compilers[kind];
     const view = this.#views.get(kind);
     if (view === undefined || !/\bvariables\b/.test(text)) return shared.compile(text);
-    view.cel ??= shared.cel.withVariables(this.ctor, view.types);
+    view.cel ??= shared.withVariables(this.#ctor, view.types);
     return view.cel.compile(text);
   }
 }
