@@ -1,7 +1,7 @@
 import { Environment } from '@marcbachmann/cel-js';
 import { callOf, literal, type Node, nodesOf, pathOf } from './ast.ts';
 import type { Budget } from './budget.ts';
-import { chargeNode, problemWithMap } from './charge.ts';
+import { chargeNode, problemWithTypes } from './charge.ts';
 import { explain, onlyIn, type Surroundings, unknownFunction, unknownVariable, wrongShape } from './explain.ts';
 import { guardsVariable, type RuleKind } from './fields.ts';
 import { Patterns } from './functions/regex.ts';
@@ -112,7 +112,7 @@ export class CelCompiler {
     const checked = parsed.check();
     if (!checked.valid || checked.type === undefined) return { ok: false, ...explain(checked.error, this.#around) };
     for (const node of nodes) {
-      const message = problemWithMap(node);
+      const message = problemWithTypes(node);
       if (message !== undefined) return { ok: false, message, offset: node.start };
       chargeNode(node, options.budget);
     }

@@ -99,8 +99,16 @@ function mapBuilder() {
   };
 }
 
-/** What is wrong with a checked map literal. */
-export function problemWithMap(node: Node): string | undefined {
+/** What is wrong with a checked node that the library lets through. */
+export function problemWithTypes(node: Node): string | undefined {
+  if (node.op === '+') {
+    // The library takes the sum for a duration.
+    const [left, right] = node.args as [Node, Node];
+    const types = [left.checkedType?.name, right.checkedType?.name];
+    return types.join() === 'google.protobuf.Duration,google.protobuf.Timestamp'
+      ? "no 'duration + timestamp'; write the timestamp first"
+      : undefined;
+  }
   const key = node.op === 'map' ? node.checkedType?.keyType?.name : undefined;
   return key === undefined || keyTypes.has(key) || /^[A-Z]$/.test(key)
     ? undefined
