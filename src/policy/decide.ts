@@ -7,7 +7,7 @@ import type {
   RuleHit,
 } from './decision.ts';
 import type { Evaluation, Outcome } from './evaluate.ts';
-import type { CompiledRule } from './rules.ts';
+import { type CompiledRule, nameOf } from './rules.ts';
 
 const nothingAllows = 'No rule allows this request.';
 
@@ -119,10 +119,6 @@ function demandOf(
 function denies(rule: CompiledRule): string {
   const what = { request: 'request', response: 'response', lifecycle: 'change' }[rule.phase];
   return `Rule ${nameOf(rule)} ${rule.action.effect === 'stop' ? 'stops' : 'denies'} this ${what}.`;
-}
-
-function nameOf(rule: CompiledRule): string {
-  return `${rule.policy.name}/${rule.name}`;
 }
 
 /** Sorted, as the lists of rules are. */

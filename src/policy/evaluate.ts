@@ -56,7 +56,7 @@ export class Evaluation {
   #run(rule: CompiledRule, program: Program): unknown {
     if (rule.policy !== this.#policy) {
       this.#policy = rule.policy;
-      this.#activation.variables = new rule.policy.variables(this.#activation);
+      this.#activation.variables = rule.policy.variables(this.#activation);
     }
     this.#budget.reset();
     return program.run(this.#activation);
@@ -76,11 +76,20 @@ function typed(value: unknown, depth: number): string | undefined {
   if (typeof value === 'boolean') return `bool:${value}`;
   if (typeof value === 'number') return `double:${value}`;
   if (Array.isArray(value)) return joined('list', value, (item) => quoted(item, depth));
-  if (!(value instanceof Map)) return undefined;
-  return joined('map', [...value], ([name, item]: [unknown, unknown]) => {
+  const entries = entriesOf(value);
+  if (entries === undefined) return undefined;
+  return joined('map', entries, ([name, item]: [unknown, unknown]) => {
     const [left, right] = [quoted(name, depth), quoted(item, depth)];
     return left === undefined || right === undefined ? undefined : `${left}=${right}`;
   });
+}
+
+/** Of a map: the library makes plain objects of those that are written out. */
+function entriesOf(value: unknown): readonly [unknown, unknown][] | undefined {
+  if (value instanceof Map) return [...value];
+  if (typeof value !== 'object' || value === null) return undefined;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype ? Object.entries(value) : undefined;
 }
 
 function quoted(value: unknown, depth: number): string | undefined {

@@ -7,7 +7,7 @@ import type { PolicySet } from './decision.ts';
 import { type LocatedPolicy, type PolicyFile, readPolicies } from './document.ts';
 import type { RuleKind } from './fields.ts';
 import { readPolicyFiles } from './files.ts';
-import type { Compilers } from './policy-variables.ts';
+import { type Compilers, SharedCompiler, variablesClass } from './policy-variables.ts';
 import { didYouMean, type Problem } from './problem.ts';
 import { type CompiledPolicy, categoryNames, compilePolicy, type DetectorResolver } from './rules.ts';
 import { createPolicySet } from './set.ts';
@@ -23,25 +23,36 @@ export interface LoadOptions {
   /** What one evaluation may cost, see Budget. */
   readonly evaluationBudget: number;
   /** Git commit that the files come from. */
-  readonly commit?: string;
+  readonly commit?: string | undefined;
 }
 
 export type LoadedPolicies =
-  | { readonly ok: true; readonly set: PolicySet; readonly policies: readonly CompiledPolicy[] }
+  | { readonly ok: true; readonly set: PolicySet }
   | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** A set with what it was made of, for reviewPolicies. */
+export type CompiledPolicies =
+  | Extract<LoadedPolicies, { ok: false }>
+  | ({ readonly ok: true; readonly set: PolicySet } & Compiled);
+
+export interface Compiled {
+  readonly policies: readonly CompiledPolicy[];
+  /** What their expressions spend from. */
+  readonly budget: Budget;
+}
 
 const maxSetBytes = 16 * 1024 * 1024;
 const maxSetRules = 10_000;
 const sliceMs = 2;
 
 /** Reads and compiles the policies of a folder. All problems of all files are reported, not the first. */
-export async function loadPolicies(options: LoadOptions & { readonly dir: string }): Promise<LoadedPolicies> {
+export async function loadPolicies(options: LoadOptions & { readonly dir: string }): Promise<CompiledPolicies> {
   const read = await readPolicyFiles(options.dir);
   return read.ok ? compileInSlices(read.files, options) : { ok: false, problems: [read.problem] };
 }
 
 /** Compiles policies that were read before, in slices of 2 ms, so that requests are answered meanwhile. */
-export async function compileInSlices(files: readonly PolicyFile[], options: LoadOptions): Promise<LoadedPolicies> {
+export async function compileInSlices(files: readonly PolicyFile[], options: LoadOptions): Promise<CompiledPolicies> {
   const work = compile(files, options);
   for (;;) {
     const until = performance.now() + sliceMs;
@@ -54,7 +65,7 @@ export async function compileInSlices(files: readonly PolicyFile[], options: Loa
 }
 
 /** The same at once, for commands and tests: nobody waits for the event loop. */
-export function compilePolicies(files: readonly PolicyFile[], options: LoadOptions): LoadedPolicies {
+export function compilePolicies(files: readonly PolicyFile[], options: LoadOptions): CompiledPolicies {
   const work = compile(files, options);
   for (;;) {
     const step = work.next();
@@ -62,8 +73,8 @@ export function compilePolicies(files: readonly PolicyFile[], options: LoadOptio
   }
 }
 
-function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<LoadedPolicies> {
-  const whole = (message: string): LoadedPolicies => ({
+function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<CompiledPolicies> {
+  const whole = (message: string): CompiledPolicies => ({
     ok: false,
     problems: [{ file: '.', line: 1, column: 1, message }],
   });
@@ -81,7 +92,7 @@ function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<Lo
   if (sources.reduce((sum, { document }) => sum + document.spec.rules.length, 0) > maxSetRules)
     return whole(`there are more than ${maxSetRules} rules`);
   const budget = new Budget(options.evaluationBudget);
-  const context = { ...options, guards: options.guards ?? [], budget, compilers: compilersOf(budget, options) };
+  const context = { ...options, variables: variablesClass(budget), compilers: yield* compilersOf(budget, options) };
   const names = new Map<string, string>();
   const policies: CompiledPolicy[] = [];
   for (const source of sources) {
@@ -98,17 +109,26 @@ function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<Lo
   return {
     ok: true,
     policies,
+    budget,
     set: createPolicySet({ policies, budget, categories, revision, commit: options.commit }),
   };
 }
 
-function compilersOf(budget: Budget, { resolveDetectors, filters = [], guards = [] }: LoadOptions): Compilers {
+function* compilersOf(budget: Budget, { resolveDetectors, filters = [], guards = [] }: LoadOptions): Sliced<Compilers> {
   const finding = (name: string) => problemWithFinding(name, resolveDetectors);
-  const filter = (name: string) =>
-    filters.includes(name) ? undefined : `there is no content filter "${name}".${didYouMean(name, filters)}`;
-  const keys = { 'request.findings': finding, 'response.findings': finding, 'request.filters': filter };
-  const of = (on: RuleKind) => CelCompiler.create({ budget, on, guards, keys });
-  return { request: of('request'), response: of('response'), lifecycle: of('lifecycle') };
+  const keys = {
+    'request.findings': finding,
+    'response.findings': finding,
+    'request.filters': (name: string) => problemWithFilter(name, filters),
+  };
+  const of = (on: RuleKind) => new SharedCompiler(CelCompiler.create({ budget, on, guards, keys }));
+  const request = of('request');
+  yield;
+  const response = of('response');
+  yield;
+  const lifecycle = of('lifecycle');
+  yield;
+  return { request, response, lifecycle };
 }
 
 function categoriesOf(resolve: DetectorResolver): ReadonlyMap<string, readonly string[]> {
@@ -129,6 +149,11 @@ function problemWithFinding(name: string, resolve: DetectorResolver): string | u
   return resolved.ids.length === 1 && resolved.ids[0] === name
     ? undefined
     : `findings are counted by detector and by category; "${name}" is neither`;
+}
+
+function problemWithFilter(name: string, filters: readonly string[]): string | undefined {
+  if (filters.includes(name)) return undefined;
+  return `there is no content filter "${name}".${didYouMean(name, filters)}`;
 }
 
 function* revisionOf(files: readonly PolicyFile[]): Sliced<string> {

@@ -1,6 +1,5 @@
 import type { Category } from '../detect/detector.ts';
 import type { Model } from '../models/model.ts';
-import type { Budget } from './budget.ts';
 import type { Program } from './cel.ts';
 import type { ApprovalDemand, LimitWindow, RuleHit } from './decision.ts';
 import { digestOf } from './digest.ts';
@@ -9,9 +8,10 @@ import { durationMs } from './duration.ts';
 import type { RuleKind } from './fields.ts';
 import { type Compilers, PolicyVariables, type VariablesClass } from './policy-variables.ts';
 import type { Problem } from './problem.ts';
-import { type Reads, readsOf } from './reads.ts';
+import { mayRead } from './program-reads.ts';
 import type { RuleDocument } from './schema.ts';
 import { compileRuleScope, compileScope, type Scope } from './scope.ts';
+import type { Activation } from './variables.ts';
 import type { Sliced } from './yaml.ts';
 
 /** Detector ids for detectors or categories by name, or what is wrong with a name. Built by the detect module. */
@@ -32,6 +32,17 @@ export type Action =
   | { readonly effect: 'limit'; readonly by: Program | undefined; readonly windows: readonly LimitWindow[] }
   | ({ readonly effect: 'requireApproval' } & Omit<ApprovalDemand, 'policy' | 'rule' | 'message'>);
 
+/** What a rule may look at, through its variables too. Never too little. */
+export interface RuleReads {
+  readonly findings: boolean;
+  readonly filters: boolean;
+  readonly guards: readonly string[];
+  /** Anything that is known only once there is a request. */
+  readonly request: boolean;
+  readonly toolCall: boolean;
+  readonly variables: ReadonlySet<string>;
+}
+
 export interface CompiledRule {
   readonly policy: CompiledPolicy;
   readonly name: string;
@@ -44,8 +55,7 @@ export interface CompiledRule {
   readonly message: string | Program | undefined;
   /** What goes on the record when it matches. */
   readonly hit: RuleHit;
-  /** Everything that it reads, its variables included. */
-  readonly reads: Reads;
+  readonly reads: RuleReads;
   readonly appliesTo: Scope;
   /** As it is written, and where. */
   readonly document: RuleDocument;
@@ -56,17 +66,17 @@ export interface CompiledRule {
 
 export interface CompiledPolicy {
   readonly name: string;
-  readonly variables: VariablesClass;
+  /** Makes its `variables` for one decision. */
+  readonly variables: (activation: Activation) => object;
   readonly rules: readonly CompiledRule[];
+  readonly source: LocatedPolicy;
 }
 
 export interface PolicyContext {
   readonly compilers: Compilers;
-  readonly budget: Budget;
+  readonly variables: VariablesClass;
   readonly resolveDetectors: DetectorResolver;
   readonly models: readonly Model[];
-  /** Names of every guard: what a rule reads whose guard is not written out. */
-  readonly guards: readonly string[];
 }
 
 /** Compiles a policy, a rule a slice; complaints go to `problems`. */
@@ -80,7 +90,7 @@ export function* compilePolicy(
   const kinds = [...new Set(spec.rules.flatMap(kindsOfRule))];
   const variables = yield* PolicyVariables.compile(source, kinds, context, problems);
   const rules: CompiledRule[] = [];
-  const policy: CompiledPolicy = { name: metadata.name, variables: variables.ctor, rules };
+  const policy: CompiledPolicy = { name: metadata.name, variables: variables.of, rules, source };
   const names = new Set<string>();
   for (const [index, rule] of spec.rules.entries()) {
     const path = ['spec', 'rules', index];
@@ -110,14 +120,14 @@ interface RuleSource {
 
 class RuleCompiler {
   readonly #from: RuleSource;
-  readonly #texts: string[] = [];
+  readonly #programs: Program[] = [];
 
   constructor(from: RuleSource) {
     this.#from = from;
   }
 
   compile(file: Scope): CompiledRule {
-    const { source, path, rule, policy, context, problems } = this.#from;
+    const { source, path, rule, policy, variables, context, problems } = this.#from;
     const { metadata, spec } = source.document;
     const { phase, when } = this.#when();
     const action = this.#action(phase);
@@ -142,7 +152,7 @@ class RuleCompiler {
         rule: rule.name,
         ...(rule.severity === undefined ? {} : { severity: rule.severity }),
       }),
-      reads: readsOf(this.#texts, spec.variables, context.guards),
+      reads: readsOfAll(this.#programs, variables.programs),
       appliesTo: compileRuleScope(source, path, rule.models, file, context.models, problems),
       document: rule,
       place,
@@ -155,7 +165,7 @@ class RuleCompiler {
     const { rule, variables } = this.#from;
     const kinds = kindsOfRule(rule);
     const [phase, later] = [kinds[0] ?? 'request', kinds[1]];
-    if (later !== undefined && rule.when !== undefined && !variables.compiler(phase).compile(rule.when).ok)
+    if (later !== undefined && rule.when !== undefined && !variables.compile(phase, rule.when).ok)
       return { phase: later, when: this.#typed('when', rule.when, isBool, later) };
     return { phase, when: this.#typed('when', rule.when, isBool, phase) };
   }
@@ -211,17 +221,39 @@ class RuleCompiler {
   #typed(key: string, text: string | undefined, expected: ExpectedType, phase: RuleKind): Program | undefined {
     if (text === undefined) return undefined;
     const { source, path, variables, problems } = this.#from;
-    this.#texts.push(text);
-    const compiled = variables.compiler(phase).compile(text);
+    const compiled = variables.compile(phase, text);
     if (!compiled.ok) {
       problems.push(source.problemInText([...path, key], compiled.offset, compiled.message));
       return undefined;
     }
     const { program } = compiled;
+    this.#programs.push(program);
     if (expected.test(program.type)) return program;
     problems.push(source.problem([...path, key], `${key} must be ${expected.name}, this is a ${program.type}`));
     return undefined;
   }
+}
+
+function readsOfAll(own: readonly Program[], variables: ReadonlyMap<string, Program>): RuleReads {
+  const names = new Set<string>();
+  const programs = [...own];
+  for (const { reads } of programs)
+    for (const name of reads.variables) {
+      const program = variables.get(name);
+      if (program === undefined || names.has(name)) continue;
+      names.add(name);
+      programs.push(program);
+    }
+  const has = (path: string) => programs.some(({ reads }) => mayRead(reads, path));
+  const guards = [...new Set(programs.flatMap(({ reads }) => [...reads.guards]))].sort();
+  return {
+    findings: has('request.findings'),
+    filters: has('request.filters'),
+    guards,
+    request: has('request') || has('http') || guards.length > 0,
+    toolCall: has('toolCall'),
+    variables: names,
+  };
 }
 
 interface ExpectedType {
@@ -247,4 +279,8 @@ function windowOf(window: {
   return window.requests === undefined
     ? { unit: 'tokens', amount: window.tokens ?? 0, windowMs }
     : { unit: 'requests', amount: window.requests, windowMs };
+}
+
+export function nameOf(rule: CompiledRule): string {
+  return `${rule.policy.name}/${rule.name}`;
 }

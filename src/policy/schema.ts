@@ -151,7 +151,8 @@ export const effects = ['allow', 'deny', 'requireApproval', 'limit', 'mask', 'st
 
 /** One rule as written. */
 export const ruleDocument = z.discriminatedUnion('then', [allow, deny, requireApproval, limit, mask, stop], {
-  error: (issue) => (issue.code === 'invalid_union' ? `"then" must be one of: ${effects.join(', ')}` : undefined),
+  error: (issue) =>
+    issue.code === 'invalid_union' ? `"then" must be one of: ${effects.join(', ')}` : 'must be a map: name, then, …',
 });
 
 /** Keys that a rule may have, by its effect. */

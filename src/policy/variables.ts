@@ -468,11 +468,11 @@ export interface ViewCache {
   readonly categories: Categories;
 }
 
-/** What one decision is about. Without `input` there is no request, or none yet. */
+/** What one decision is about, as far as it is known: what reads the rest cannot be evaluated. */
 export interface Situation {
-  readonly caller: Caller;
-  readonly model: Model;
-  readonly nowMs: number;
+  readonly caller?: Caller;
+  readonly model?: Model;
+  readonly nowMs?: number;
   readonly input?: DecisionInput;
   readonly response?: ResponseFacts;
   readonly toolCall?: ToolCallFacts | undefined;
@@ -483,6 +483,7 @@ export interface Situation {
 class NotThere extends Error {
   readonly code = 'not_there';
 }
+const notThere = new NotThere('not known');
 
 /** The variables of one decision, each built when the first rule reads it. */
 export class Activation {
@@ -505,7 +506,7 @@ export class Activation {
   }
   get caller(): CallerView {
     if (this.#caller !== undefined) return this.#caller;
-    const { caller } = this.#situation;
+    const caller = there(this.#situation.caller);
     const view = this.#views.callers.get(caller) ?? new CallerView(caller);
     this.#views.callers.set(caller, view);
     this.#caller = view;
@@ -533,7 +534,7 @@ export class Activation {
   }
   get model(): ModelView {
     if (this.#model !== undefined) return this.#model;
-    const { model } = this.#situation;
+    const model = there(this.#situation.model);
     const view = this.#views.models.get(model) ?? new ModelView(model);
     this.#views.models.set(model, view);
     this.#model = view;
@@ -544,13 +545,13 @@ export class Activation {
     return there(this.#situation.input).guards;
   }
   get now(): Date {
-    this.#now ??= new Date(this.#situation.nowMs);
+    this.#now ??= new Date(there(this.#situation.nowMs));
     return this.#now;
   }
 }
 
 function there<T>(value: T | undefined): T {
-  if (value === undefined) throw new NotThere();
+  if (value === undefined) throw notThere;
   return value;
 }
 

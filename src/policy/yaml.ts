@@ -45,10 +45,17 @@ export function* readDocuments(text: string): Sliced<ReadDocuments> {
   const documents = yield* compose(tokens);
   for (const { errors, warnings } of documents)
     complaints.push(
-      ...[...errors, ...warnings].map(({ pos, message }) => ({ offset: pos[0], message: lowerFirst(message) })),
+      ...[...errors, ...warnings].map(({ pos, code, message }) => ({
+        offset: pos[0],
+        message: `${lowerFirst(message)}${quoteIt.has(code) ? `; ${quoted}` : ''}`,
+      })),
     );
   return { documents, complaints: complaints.slice(0, maxComplaints), lines };
 }
+
+/** What comes of an expression without quotes: `when: "a" in b`, `when: x ? y : z`. */
+const quoteIt: ReadonlySet<string> = new Set(['UNEXPECTED_TOKEN', 'BLOCK_AS_IMPLICIT_KEY', 'BAD_SCALAR_START']);
+const quoted = "is it an expression? Put it between single quotes ('…')";
 
 /** C0 and C1 but tab and line ends, DEL, what is not a character, and a byte-order mark that is not at the beginning. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
@@ -99,7 +106,7 @@ function unwanted(token: CST.Token, depth: number): string | undefined {
     case 'alias':
       return 'aliases (*name) are not allowed';
     case 'tag':
-      return 'tags (!name) are not allowed';
+      return 'tags (!name) are not allowed; an expression that begins with "!" wants quotes around it';
     case 'block-map':
     case 'flow-collection':
       return token.type === 'block-map' || token.start.source === '{'

@@ -31,6 +31,7 @@ describe('the example policies', () => {
   test('each load alone, and all together', () => {
     expect(examples.map(({ path }) => path)).toEqual([
       '_platform/chat.yaml',
+      '_platform/effects.yaml',
       '_platform/trial.yaml',
       '_platform/absent.yaml',
     ]);
@@ -50,6 +51,38 @@ describe('the example policies', () => {
       message: 'Remove the 2 card number(s).',
     });
     expect(decide({ caller: caller({ groups: ['sales'] }) })).toMatchObject({ verdict: 'deny', by: undefined });
+  });
+
+  test('effects: a human for SQL tools, a budget a person, no keys in answers, changes by their owners', () => {
+    const files = examples.filter(({ path }) => /chat|effects/.test(path));
+    const set = load(files, [llama]);
+    expect(set.decide(input({ model: llama }))).toMatchObject({
+      verdict: 'requireApproval',
+      demands: [{ approvers: ['security-oncall'], grant: { scope: 'request', uses: 1, forMs: 1_800_000 } }],
+      limits: [{ key: 'string:jane', windows: [{ unit: 'requests' }, { unit: 'tokens' }] }],
+    });
+    expect(set.decide(input({ model: llama, request: request({ tools: [] }) }))).toMatchObject({ verdict: 'allow' });
+    const response = {
+      status: 200,
+      contentType: 'application/json',
+      findings: new Map([['jwt', 1]]),
+      outputTokens: undefined,
+      bytes: 0,
+      phase: 'finding',
+    } as const;
+    expect(set.decideResponse(input({ model: llama }), response, undefined).stop?.by).toBe(
+      'effects/no-keys-in-answers',
+    );
+    const change = {
+      kind: 'version',
+      model: 'llama-70b',
+      fromVersion: '1',
+      toVersion: '2',
+      fields: [],
+      by: 'x',
+    } as const;
+    const by = (group: string) => set.decideLifecycle(change, llama, caller({ groups: [group] }), 0).verdict;
+    expect([by('ml-platform'), by('sales')]).toEqual(['allow', 'deny']);
   });
 
   test('trial: a long prompt is reported and not denied by it', () => {
