@@ -8,6 +8,7 @@ import { configSchema } from '../src/config.ts';
 import { configurationPage } from './docs/configuration.ts';
 import { detectorsPage } from './docs/detectors.ts';
 import { errorsPage } from './docs/errors.ts';
+import { policyReferencePage } from './docs/policy-reference.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -16,6 +17,7 @@ const pages: Readonly<Record<string, () => string>> = {
   'docs/configuration.md': () => configurationPage(configSchema),
   'docs/detectors.md': detectorsPage,
   'docs/errors.md': errorsPage,
+  'docs/policy-reference.md': policyReferencePage,
 };
 
 const isCheck = process.argv.includes('--check');

@@ -1,16 +1,16 @@
 import { Environment } from '@marcbachmann/cel-js';
 import { callOf, literal, type Node, nodesOf, pathOf } from './ast.ts';
 import type { Budget } from './budget.ts';
-import { chargeNode, problemWithMap } from './charge.ts';
+import { chargeNode, checkHas, type FieldOwner, problemWithTypes } from './charge.ts';
 import { explain, onlyIn, type Surroundings, unknownFunction, unknownVariable, wrongShape } from './explain.ts';
-import { guardsVariable, type RuleKind } from './fields.ts';
+import { guardsVariable, type RuleKind, type TypeRow } from './fields.ts';
 import { Patterns } from './functions/regex.ts';
-import { callable, hasShape, isOurs, kindsOfFunction, registerFunctions } from './functions/table.ts';
+import { callable, functionTypes, hasShape, isOurs, kindsOfFunction, registerFunctions } from './functions/table.ts';
 import { zonedAccessors } from './functions/time.ts';
 import { Zones } from './functions/zones.ts';
 import { nearest } from './problem.ts';
-import { type Reads, readsOf } from './reads.ts';
-import { registerVariables } from './variables.ts';
+import { type ProgramReads, readsOfProgram } from './program-reads.ts';
+import { registerVariables, typeRows } from './variables.ts';
 
 /**
  * CEL, hardened. The library checks types and evaluates; around it, on the parsed tree:
@@ -25,7 +25,7 @@ export interface Program {
   run(activation: object): unknown;
   /** CEL's name of the type that the check found. */
   readonly type: string;
-  readonly reads: Reads;
+  readonly reads: ProgramReads;
 }
 
 /** `offset`: where in the expression, in UTF-16 units. */
@@ -55,6 +55,7 @@ interface Parts {
   readonly patterns: Patterns;
   readonly zones: Zones;
   readonly variables: ReadonlyMap<string, string>;
+  readonly hasFields: FieldOwner;
 }
 
 export class CelCompiler {
@@ -68,11 +69,11 @@ export class CelCompiler {
     const env = new Environment({ limits });
     const { budget, on = 'request' } = options;
     const patterns = new Patterns(budget);
-    const zones = new Zones();
+    const zones = new Zones(budget);
     registerVariables(env, on);
     env.registerVariable(guardsVariable, 'map<string, dyn>');
     registerFunctions(env, { budget, patterns, zones });
-    return new CelCompiler({ env, options, patterns, zones, variables: new Map() });
+    return new CelCompiler({ env, options, patterns, zones, variables: new Map(), hasFields: fieldOwner(undefined) });
   }
 
   /** A compiler whose expressions may also read `variables`: instances of `ctor` with these fields (name → CEL type). */
@@ -80,7 +81,7 @@ export class CelCompiler {
     const env = this.#parts.env.clone();
     env.registerType('Variables', { ctor, fields: Object.fromEntries(variables) });
     env.registerVariable('variables', 'Variables');
-    return new CelCompiler({ ...this.#parts, env, variables: new Map(variables) });
+    return new CelCompiler({ ...this.#parts, env, variables: new Map(variables), hasFields: fieldOwner(ctor) });
   }
 
   compile(expression: string): Compilation {
@@ -98,10 +99,12 @@ export class CelCompiler {
   }
 
   #compile(expression: string): Compilation {
-    const { env, options, variables } = this.#parts;
+    const { env, options, variables, hasFields } = this.#parts;
+    // Compiling is not evaluating: patterns and zones that are looked up here cost no evaluation.
+    options.budget.reset();
     const parsed = env.parse(expression);
     const nodes = nodesOf(parsed.ast);
-    const reads = readsOf(nodes, variables.keys());
+    const reads = readsOfProgram(nodes, variables.keys());
     for (const node of nodes) {
       const message = this.#problemWith(node);
       if (message !== undefined) return { ok: false, message, offset: node.start };
@@ -110,9 +113,9 @@ export class CelCompiler {
     const checked = parsed.check();
     if (!checked.valid || checked.type === undefined) return { ok: false, ...explain(checked.error, this.#around) };
     for (const node of nodes) {
-      const message = problemWithMap(node);
+      const message = problemWithTypes(node, hasFields);
       if (message !== undefined) return { ok: false, message, offset: node.start };
-      chargeNode(node, options.budget);
+      chargeNode(node, options.budget, hasFields);
     }
     const { budget } = options;
     const run = (activation: object) => {
@@ -172,6 +175,7 @@ export class CelCompiler {
     const call = callOf(node);
     if (call === undefined) return;
     const { name, args, receiver } = call;
+    if (name === 'has') checkHas(node);
     if (name === 'format') mixed(args[0], () => this.#fresh('dyn(0)'));
     if (!isOurs({ name, isMethod: receiver !== undefined, count: args.length })) return;
     const parts = node.args as [string, ...unknown[]];
@@ -183,6 +187,19 @@ export class CelCompiler {
     const node = this.#parts.env.parse(expression).ast as unknown as Node;
     return node.setMeta('async', false);
   }
+}
+
+const fieldTypes: Readonly<Record<string, TypeRow>> = { ...typeRows, ...functionTypes };
+const fieldClasses: ReadonlySet<unknown> = new Set([
+  ...Object.values(fieldTypes).map(({ ctor }) => ctor),
+  ...[Map, Array, Set, Object, undefined],
+]);
+
+function fieldOwner(variables: unknown): FieldOwner {
+  return {
+    type: (name) => name === 'Variables' || Object.hasOwn(fieldTypes, name),
+    instance: (ctor) => fieldClasses.has(ctor) || (variables !== undefined && ctor === variables),
+  };
 }
 
 /** Lets a list that is written out hold values of several types: each becomes `dyn(value)`. */

@@ -1,6 +1,6 @@
 import { type Comprehension, type Node, nodesOf } from './ast.ts';
 import { type Budget, deepUnitsOf, unitsOf } from './budget.ts';
-import { checkInt, checkLength, invalid } from './functions/failure.ts';
+import { checkInt, checkLength, FunctionError, invalid } from './functions/failure.ts';
 import { timeArithmetic } from './functions/time.ts';
 
 type Handle = (...args: unknown[]) => unknown;
@@ -12,12 +12,13 @@ const keyTypes: ReadonlySet<string> = new Set(['string', 'int', 'bool', 'dyn']);
  * Makes a checked node pay for what it does, and do it right where the library does not: ints that overflow in `/` and unary
  * `-`, dates and durations, maps as Maps.
  */
-export function chargeNode(node: Node, budget: Budget): void {
+export function chargeNode(node: Node, budget: Budget, hasFields: FieldOwner): void {
   if (node.op === 'comprehension') chargeTurns(node, budget);
   else if (node.op === 'map') node.setMeta('evaluate', mapBuilder());
   const { handle } = node;
   if (handle === undefined) return;
-  const charged = chargedHandle(node, handle, budget);
+  const charged =
+    node.op === '.' || node.op === '[]' ? guarded(node, handle, hasFields) : chargedHandle(node, handle, budget);
   if (charged !== undefined) node.handle = charged;
 }
 
@@ -54,6 +55,24 @@ function chargedHandle(node: Node, handle: Handle, budget: Budget): Handle | und
       return typeof result === 'bigint' ? checkInt(result) : result;
     };
   return undefined;
+}
+
+/** Whether fields of a type (by its name), or of an object (by its class), may be read. */
+export interface FieldOwner {
+  type(name: string): boolean;
+  instance(ctor: unknown): boolean;
+}
+
+/** A field of something that is known only when the rule runs: the library would read any property of a date or a namespace. */
+function guarded(node: Node, handle: Handle, hasFields: FieldOwner): Handle | undefined {
+  const [owner] = node.args as [Node];
+  if (!owner.checkedType?.name.startsWith('dyn')) return undefined;
+  return (...args) => {
+    const [value] = args;
+    if (typeof value === 'object' && value !== null && !hasFields.instance(value.constructor))
+      throw new FunctionError('no_such_key', 'it has no fields');
+    return handle.apply(node, args);
+  };
 }
 
 function payFor(value: unknown, budget: Budget): void {
@@ -99,10 +118,39 @@ function mapBuilder() {
   };
 }
 
-/** What is wrong with a checked map literal. */
-export function problemWithMap(node: Node): string | undefined {
+/** What is wrong with a checked node that the library lets through. */
+export function problemWithTypes(node: Node, hasFields: FieldOwner): string | undefined {
+  if (node.op === '.' || node.op === '[]') {
+    const type = (node.args as [Node])[0].checkedType?.name ?? 'dyn';
+    return /^(dyn|list|map)\b/.test(type) || hasFields.type(type) ? undefined : `a ${type} has no fields`;
+  }
+  if (node.op === '+') {
+    // The library takes the sum for a duration.
+    const [left, right] = node.args as [Node, Node];
+    const types = [left.checkedType?.name, right.checkedType?.name];
+    return types.join() === 'google.protobuf.Duration,google.protobuf.Timestamp'
+      ? "no 'duration + timestamp'; write the timestamp first"
+      : undefined;
+  }
   const key = node.op === 'map' ? node.checkedType?.keyType?.name : undefined;
   return key === undefined || keyTypes.has(key) || /^[A-Z]$/.test(key)
     ? undefined
     : `keys of maps are strings, ints or bools, these are of type ${key}`;
+}
+
+/** The library looks at no field that `has` names; here they are checked as any other. */
+export function checkHas(node: Node): void {
+  const macro = node.meta?.macro as HasMacro | undefined;
+  if (macro === undefined) return;
+  const typeCheck = macro.typeCheck.bind(macro);
+  macro.typeCheck = (checker, self, context) => {
+    const type = typeCheck(checker, self, context);
+    checker.check(self.args[0], context);
+    return type;
+  };
+}
+
+interface HasMacro {
+  readonly args: readonly unknown[];
+  typeCheck(checker: { check(node: unknown, context: unknown): unknown }, macro: HasMacro, context: unknown): unknown;
 }

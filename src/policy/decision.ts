@@ -199,6 +199,9 @@ export interface PolicySet {
   watchesResponses(model: Model): boolean;
   decideResponse(input: DecisionInput, response: ResponseFacts, toolCall: ToolCallFacts | undefined): ResponseDecision;
   decideLifecycle(change: ChangeFacts, model: Model, caller: Caller, nowMs: number): LifecycleDecision;
-  /** Whether this caller could use the model at all; `GET /v1/models` lists by it: some allow rule of the model matches a minimal chat request. */
+  /**
+   * Whether this caller could use the model at all; `GET /v1/models` lists by it. Nothing is known of a request yet: some
+   * allow rule could match one, and nothing is sure to deny all of them.
+   */
   admits(caller: Caller, model: Model, nowMs: number): boolean;
 }

@@ -56,7 +56,7 @@ export class Evaluation {
   #run(rule: CompiledRule, program: Program): unknown {
     if (rule.policy !== this.#policy) {
       this.#policy = rule.policy;
-      this.#activation.variables = new rule.policy.variables(this.#activation);
+      this.#activation.variables = rule.policy.variables(this.#activation);
     }
     this.#budget.reset();
     return program.run(this.#activation);

@@ -1,7 +1,7 @@
 import { type CelType, callOf, type Node, pathOf } from './ast.ts';
 import type { RuleKind } from './fields.ts';
 import { operators } from './functions/standard.ts';
-import { callable, signaturesOf } from './functions/table.ts';
+import { callable, functionTypes, signaturesOf } from './functions/table.ts';
 import { nearest } from './problem.ts';
 import { fieldsOf, kindsOf, variablesOf } from './variables.ts';
 
@@ -60,7 +60,8 @@ function unknownField(node: Node, { variables }: Surroundings): string {
   const [owner, key] = node.args as [Node, string | Node];
   const name = typeof key === 'string' ? key : String(key.args);
   const type = owner.checkedType?.name ?? '';
-  const fields = type === 'Variables' ? [...variables] : fieldsOf(type);
+  const fields =
+    type === 'Variables' ? [...variables] : [...fieldsOf(type), ...Object.keys(functionTypes[type]?.fields ?? {})];
   const path = pathOf(owner);
   const what = path === undefined ? `unknown field '${name}' of ${type}` : `unknown variable '${path}.${name}'`;
   const near = suggest(name, fields);

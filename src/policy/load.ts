@@ -7,7 +7,7 @@ import type { PolicySet } from './decision.ts';
 import { type LocatedPolicy, type PolicyFile, readPolicies } from './document.ts';
 import type { RuleKind } from './fields.ts';
 import { readPolicyFiles } from './files.ts';
-import type { Compilers } from './policy-variables.ts';
+import { type Compilers, SharedCompiler, variablesClass } from './policy-variables.ts';
 import { didYouMean, type Problem } from './problem.ts';
 import { type CompiledPolicy, categoryNames, compilePolicy, type DetectorResolver } from './rules.ts';
 import { createPolicySet } from './set.ts';
@@ -92,7 +92,7 @@ function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<Co
   if (sources.reduce((sum, { document }) => sum + document.spec.rules.length, 0) > maxSetRules)
     return whole(`there are more than ${maxSetRules} rules`);
   const budget = new Budget(options.evaluationBudget);
-  const context = { ...options, budget, compilers: compilersOf(budget, options) };
+  const context = { ...options, variables: variablesClass(budget), compilers: yield* compilersOf(budget, options) };
   const names = new Map<string, string>();
   const policies: CompiledPolicy[] = [];
   for (const source of sources) {
@@ -114,15 +114,21 @@ function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<Co
   };
 }
 
-function compilersOf(budget: Budget, { resolveDetectors, filters = [], guards = [] }: LoadOptions): Compilers {
+function* compilersOf(budget: Budget, { resolveDetectors, filters = [], guards = [] }: LoadOptions): Sliced<Compilers> {
   const finding = (name: string) => problemWithFinding(name, resolveDetectors);
   const keys = {
     'request.findings': finding,
     'response.findings': finding,
     'request.filters': (name: string) => problemWithFilter(name, filters),
   };
-  const of = (on: RuleKind) => CelCompiler.create({ budget, on, guards, keys });
-  return { request: of('request'), response: of('response'), lifecycle: of('lifecycle') };
+  const of = (on: RuleKind) => new SharedCompiler(CelCompiler.create({ budget, on, guards, keys }));
+  const request = of('request');
+  yield;
+  const response = of('response');
+  yield;
+  const lifecycle = of('lifecycle');
+  yield;
+  return { request, response, lifecycle };
 }
 
 function categoriesOf(resolve: DetectorResolver): ReadonlyMap<string, readonly string[]> {

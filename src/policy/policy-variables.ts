@@ -6,30 +6,38 @@ import type { Problem } from './problem.ts';
 import type { Activation } from './variables.ts';
 import type { Sliced } from './yaml.ts';
 
-export type VariablesClass = ReturnType<typeof makeVariables>;
+export type VariablesClass = ReturnType<typeof variablesClass>;
 
 /**
- * The class of one policy's `variables`: each is evaluated when the first rule reads it, once a decision. It spends a budget
- * of its own, so that it does not matter which rule came first.
+ * The class of `variables`, one for all policies of a set, so that all decisions run the same code: each variable is
+ * evaluated when the first rule reads it, once a decision. It spends a budget of its own, so that it does not matter which
+ * rule came first.
  */
-function makeVariables(budget: Budget) {
+export function variablesClass(budget: Budget) {
   return class Variables {
     readonly #activation: Activation;
+    readonly #programs: ReadonlyMap<string, Program>;
     readonly #outcomes = new Map<string, { readonly value: unknown } | { readonly error: unknown }>();
 
-    constructor(activation: Activation) {
+    /** @param programs By name, of one policy. */
+    constructor(activation: Activation, programs: ReadonlyMap<string, Program>) {
       this.#activation = activation;
+      this.#programs = programs;
     }
 
-    static declare(name: string, program: Program): void {
+    /** Makes a name one that can be read; of a policy that has it not, it is undefined. */
+    static declare(name: string): void {
+      if (Object.hasOwn(Variables.prototype, name)) return;
       Object.defineProperty(Variables.prototype, name, {
         get(this: Variables) {
-          return this.#valueOf(name, program);
+          return this.#valueOf(name);
         },
       });
     }
 
-    #valueOf(name: string, program: Program): unknown {
+    #valueOf(name: string): unknown {
+      const program = this.#programs.get(name);
+      if (program === undefined) return undefined;
       let outcome = this.#outcomes.get(name);
       if (outcome === undefined) {
         outcome = attempt(() => budget.apart(() => program.run(this.#activation)));
@@ -50,23 +58,52 @@ function attempt(run: () => unknown): { readonly value: unknown } | { readonly e
   }
 }
 
-export type Compilers = Readonly<Record<RuleKind, CelCompiler>>;
+export type Compilers = Readonly<Record<RuleKind, SharedCompiler>>;
+
+/**
+ * Compiles for all policies. Equal texts are one program, where `variables` have the same names and types too: less to load,
+ * and less that a decision has to bring into the processor's caches.
+ */
+export class SharedCompiler {
+  readonly #cel: CelCompiler;
+  readonly #known = new Map<string, Compilation>();
+  readonly #withVariables = new Map<string, SharedCompiler>();
+
+  constructor(cel: CelCompiler) {
+    this.#cel = cel;
+  }
+
+  compile(text: string): Compilation {
+    const known = this.#known.get(text) ?? this.#cel.compile(text);
+    this.#known.set(text, known);
+    return known;
+  }
+
+  withVariables(ctor: VariablesClass, types: ReadonlyMap<string, string>): SharedCompiler {
+    const signature = JSON.stringify([...types]);
+    const known = this.#withVariables.get(signature) ?? new SharedCompiler(this.#cel.withVariables(ctor, types));
+    this.#withVariables.set(signature, known);
+    return known;
+  }
+}
 
 /** What one kind of rule of a policy sees. */
 interface View {
-  readonly kind: RuleKind;
   readonly types: Map<string, string>;
-  cel: CelCompiler;
+  /** Knows the `types`; undefined: not made yet. */
+  cel: SharedCompiler | undefined;
 }
 
 /** The variables of a policy, and compilers that know them. */
 export class PolicyVariables {
-  readonly ctor: VariablesClass;
+  readonly #ctor: VariablesClass;
+  readonly #compilers: Compilers;
   readonly #views: ReadonlyMap<RuleKind, View>;
   readonly programs = new Map<string, Program>();
 
-  private constructor(ctor: VariablesClass, views: ReadonlyMap<RuleKind, View>) {
-    this.ctor = ctor;
+  private constructor(ctor: VariablesClass, compilers: Compilers, views: ReadonlyMap<RuleKind, View>) {
+    this.#ctor = ctor;
+    this.#compilers = compilers;
     this.#views = views;
   }
 
@@ -77,25 +114,18 @@ export class PolicyVariables {
   static *compile(
     source: LocatedPolicy,
     kinds: readonly RuleKind[],
-    { compilers, budget }: { readonly compilers: Compilers; readonly budget: Budget },
+    { compilers, variables: ctor }: { readonly compilers: Compilers; readonly variables: VariablesClass },
     problems: Problem[],
   ): Sliced<PolicyVariables> {
-    const ctor = makeVariables(budget);
-    const views = kinds.map((kind): View => {
-      const types = new Map<string, string>();
-      return { kind, types, cel: compilers[kind].withVariables(ctor, types) };
-    });
-    const all = new PolicyVariables(ctor, new Map(views.map((view) => [view.kind, view])));
+    const views = new Map(kinds.map((kind): [RuleKind, View] => [kind, { types: new Map(), cel: undefined }]));
+    const all = new PolicyVariables(ctor, compilers, views);
     const seen = new Set<string>();
     for (const [index, { name, expression }] of source.document.spec.variables.entries()) {
       const path = ['spec', 'variables', index];
       if (seen.has(name)) problems.push(source.problem([...path, 'name'], `there are two variables "${name}"`));
       else
-        all.#declare(
-          name,
-          expression,
-          (offset, text) => problems.push(source.problemInText([...path, 'expression'], offset, text)),
-          compilers,
+        all.#declare(name, expression, (offset, text) =>
+          problems.push(source.problemInText([...path, 'expression'], offset, text)),
         );
       seen.add(name);
       yield;
@@ -103,34 +133,34 @@ export class PolicyVariables {
     return all;
   }
 
-  #declare(
-    name: string,
-    expression: string,
-    complain: (offset: number, text: string) => void,
-    compilers: Compilers,
-  ): void {
+  #declare(name: string, expression: string, complain: (offset: number, text: string) => void): void {
     let failure: Extract<Compilation, { ok: false }> | undefined;
-    for (const view of this.#views.values()) {
-      const compiled = view.cel.compile(expression);
+    for (const [kind, view] of this.#views) {
+      const compiled = this.compile(kind, expression);
       if (!compiled.ok) {
         failure ??= compiled;
         continue;
       }
       const { program } = compiled;
       if (!this.programs.has(name)) {
-        this.ctor.declare(name, program);
+        this.#ctor.declare(name);
         this.programs.set(name, program);
       }
       // The empty list's element type is a placeholder, which a field cannot have.
       view.types.set(name, program.type.replace(/\b[A-Z]\b/g, 'dyn'));
-      view.cel = compilers[view.kind].withVariables(this.ctor, view.types);
+      view.cel = undefined;
     }
     if (failure !== undefined && !this.programs.has(name)) complain(failure.offset, failure.message);
   }
 
-  compiler(kind: RuleKind): CelCompiler {
+  /** For one decision. */
+  readonly of = (activation: Activation): object => new this.#ctor(activation, this.programs);
+
+  compile(kind: RuleKind, text: string): Compilation {
+    const shared = this.#compilers[kind];
     const view = this.#views.get(kind);
-    if (view === undefined) throw new Error(`the policy has no rule on ${kind}`);
-    return view.cel;
+    if (view === undefined || !/\bvariables\b/.test(text)) return shared.compile(text);
+    view.cel ??= shared.withVariables(this.#ctor, view.types);
+    return view.cel.compile(text);
   }
 }

@@ -1,6 +1,5 @@
 import type { Category } from '../detect/detector.ts';
 import type { Model } from '../models/model.ts';
-import type { Budget } from './budget.ts';
 import type { Program } from './cel.ts';
 import type { ApprovalDemand, LimitWindow, RuleHit } from './decision.ts';
 import { digestOf } from './digest.ts';
@@ -9,9 +8,10 @@ import { durationMs } from './duration.ts';
 import type { RuleKind } from './fields.ts';
 import { type Compilers, PolicyVariables, type VariablesClass } from './policy-variables.ts';
 import type { Problem } from './problem.ts';
-import { mayRead } from './reads.ts';
+import { mayRead } from './program-reads.ts';
 import type { RuleDocument } from './schema.ts';
 import { compileRuleScope, compileScope, type Scope } from './scope.ts';
+import type { Activation } from './variables.ts';
 import type { Sliced } from './yaml.ts';
 
 /** Detector ids for detectors or categories by name, or what is wrong with a name. Built by the detect module. */
@@ -66,14 +66,15 @@ export interface CompiledRule {
 
 export interface CompiledPolicy {
   readonly name: string;
-  readonly variables: VariablesClass;
+  /** Makes its `variables` for one decision. */
+  readonly variables: (activation: Activation) => object;
   readonly rules: readonly CompiledRule[];
   readonly source: LocatedPolicy;
 }
 
 export interface PolicyContext {
   readonly compilers: Compilers;
-  readonly budget: Budget;
+  readonly variables: VariablesClass;
   readonly resolveDetectors: DetectorResolver;
   readonly models: readonly Model[];
 }
@@ -89,7 +90,7 @@ export function* compilePolicy(
   const kinds = [...new Set(spec.rules.flatMap(kindsOfRule))];
   const variables = yield* PolicyVariables.compile(source, kinds, context, problems);
   const rules: CompiledRule[] = [];
-  const policy: CompiledPolicy = { name: metadata.name, variables: variables.ctor, rules, source };
+  const policy: CompiledPolicy = { name: metadata.name, variables: variables.of, rules, source };
   const names = new Set<string>();
   for (const [index, rule] of spec.rules.entries()) {
     const path = ['spec', 'rules', index];
@@ -164,7 +165,7 @@ class RuleCompiler {
     const { rule, variables } = this.#from;
     const kinds = kindsOfRule(rule);
     const [phase, later] = [kinds[0] ?? 'request', kinds[1]];
-    if (later !== undefined && rule.when !== undefined && !variables.compiler(phase).compile(rule.when).ok)
+    if (later !== undefined && rule.when !== undefined && !variables.compile(phase, rule.when).ok)
       return { phase: later, when: this.#typed('when', rule.when, isBool, later) };
     return { phase, when: this.#typed('when', rule.when, isBool, phase) };
   }
@@ -220,7 +221,7 @@ class RuleCompiler {
   #typed(key: string, text: string | undefined, expected: ExpectedType, phase: RuleKind): Program | undefined {
     if (text === undefined) return undefined;
     const { source, path, variables, problems } = this.#from;
-    const compiled = variables.compiler(phase).compile(text);
+    const compiled = variables.compile(phase, text);
     if (!compiled.ok) {
       problems.push(source.problemInText([...path, key], compiled.offset, compiled.message));
       return undefined;

@@ -283,7 +283,7 @@ class ModelView {
 }
 
 /** The types, as rules are checked against them: name in complaints → class and fields. */
-export const types = {
+const types = {
   Message: {
     ctor: MessageView,
     fields: { role: { type: 'string', doc: '' }, text: { type: 'string', doc: '' } },
@@ -431,7 +431,7 @@ export const variables = {
   now: { type: 'google.protobuf.Timestamp', doc: '', on: ['request', 'response', 'lifecycle'] },
 } as const satisfies Readonly<Record<string, VariableRow>>;
 
-const typeRows: Readonly<Record<string, TypeRow>> = types;
+export const typeRows: Readonly<Record<string, TypeRow>> = types;
 const variableRows: Readonly<Record<string, VariableRow>> = variables;
 
 /** Declares every type, and the variables that rules of this kind see. */

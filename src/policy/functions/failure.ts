@@ -10,6 +10,7 @@ export class FunctionError extends Error {
 export type FunctionErrorCode =
   | 'invalid_argument'
   | 'index_out_of_bounds'
+  | 'no_such_key'
   | 'numeric_overflow'
   | 'text_too_long'
   | 'guard_failed'

@@ -96,7 +96,6 @@ export const operators: readonly OperatorRow[] = [
     forms: [
       ...same('+', [...numbers, 'string', 'bytes', 'list<T>', 'google.protobuf.Duration']),
       'google.protobuf.Timestamp + google.protobuf.Duration',
-      'google.protobuf.Duration + google.protobuf.Timestamp',
     ],
     examples: ['1 + 2 == 3', '"a" + "b" == "ab"', '[1] + [2] == [1, 2]'],
   },

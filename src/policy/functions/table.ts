@@ -1,5 +1,5 @@
 import type { Environment } from '@marcbachmann/cel-js';
-import type { RuleKind } from '../fields.ts';
+import type { RuleKind, TypeRow } from '../fields.ts';
 import { conversionFunctions } from './conversions.ts';
 import { guardFunctions } from './guards.ts';
 import { listFunctions, setFunctions } from './lists.ts';
@@ -32,6 +32,12 @@ export const functionGroups: readonly FunctionGroup[] = [
 ];
 
 export const functionRows: readonly FunctionRow[] = functionGroups.flatMap((group) => group.rows);
+
+/** Types that functions make. */
+export const functionTypes: Readonly<Record<string, TypeRow>> = Object.assign(
+  {},
+  ...functionGroups.map((group) => group.types ?? {}),
+);
 
 /** A shape of call: functions of ours stand in for the library's where both have it. */
 export interface Shape {
@@ -105,11 +111,11 @@ export function registerFunctions(env: Environment, tools: Tools): void {
     env.registerType(namespaceType(name), ctor);
     env.registerConstant(name, namespaceType(name), new ctor());
   }
-  for (const { types = {}, operators = {} } of functionGroups) {
-    for (const [name, { ctor, fields }] of Object.entries(types)) {
-      const declared = Object.entries(fields).map(([field, { type }]) => [field, type] as const);
-      env.registerType(name, { ctor, fields: Object.fromEntries(declared) });
-    }
+  for (const [name, { ctor, fields }] of Object.entries(functionTypes)) {
+    const declared = Object.entries(fields).map(([field, { type }]) => [field, type] as const);
+    env.registerType(name, { ctor, fields: Object.fromEntries(declared) });
+  }
+  for (const { operators = {} } of functionGroups) {
     for (const [form, run] of Object.entries(operators))
       env.registerOperator(form, run as (a: unknown, b: unknown) => boolean);
   }

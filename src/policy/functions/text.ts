@@ -5,8 +5,6 @@ import { searcher } from './search.ts';
 
 /** Format characters, and all else that Unicode says may be left out of what is shown. */
 const invisible = /[\p{Cf}\p{Default_Ignorable_Code_Point}]+/gu;
-/** Characters that NFKC makes many of (squared words, Arabic ligatures): up to 18 each. */
-const expanding = /[\u3200-\u33ff\ufb50-\ufdff]/g;
 /** Unicode's Stream-Safe Text Format (UAX #15): sorting long runs of marks takes quadratic time. */
 const manyMarks = /\p{M}{30}(?=\p{M})/gu;
 const joiner = '\u034f';
@@ -21,10 +19,21 @@ export function normalize(text: string, budget: Budget): string {
     budget.spend(text.length >> 7);
     return text.toLowerCase();
   }
-  budget.spend((text.length >> 4) + (text.match(expanding)?.length ?? 0));
+  budget.spend(normalizeUnits(text));
   const composed = compose(text.replace(invisible, ''));
   checkLength(composed.length);
   return compose(fold(compose(fold(composed)).replace(invisible, ''))).replace(invisible, '');
+}
+
+/** Letters with accents cost little; marks, other scripts and characters that NFKC makes up to 18 of (`ﷺ`, `㍿`) cost more. */
+function normalizeUnits(text: string): number {
+  let eighths = text.length >> 1;
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x300) continue;
+    eighths += (unit >= 0x3200 && unit <= 0x33ff) || (unit >= 0xfb50 && unit <= 0xfdff) ? 8 : 1;
+  }
+  return eighths >> 3;
 }
 
 function compose(text: string): string {

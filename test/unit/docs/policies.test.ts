@@ -6,9 +6,8 @@ import { CelCompiler } from '../../../src/policy/cel.ts';
 import type { DecisionInput, PolicySet } from '../../../src/policy/decision.ts';
 import { compilePolicies } from '../../../src/policy/load.ts';
 import { formatProblem } from '../../../src/policy/problem.ts';
-import { fieldsOf, variablesOf } from '../../../src/policy/variables.ts';
 import { caller, input, model, request } from '../policy/fixtures.ts';
-import { blocks, codes, table } from './markdown.ts';
+import { blocks } from './markdown.ts';
 
 const page = 'docs/policies.md';
 const llama = model({ name: 'llama-70b', team: 'ml-platform', labels: { risk: 'low' } });
@@ -32,6 +31,7 @@ describe('the example policies', () => {
   test('each load alone, and all together', () => {
     expect(examples.map(({ path }) => path)).toEqual([
       '_platform/chat.yaml',
+      '_platform/effects.yaml',
       '_platform/trial.yaml',
       '_platform/absent.yaml',
     ]);
@@ -51,6 +51,38 @@ describe('the example policies', () => {
       message: 'Remove the 2 card number(s).',
     });
     expect(decide({ caller: caller({ groups: ['sales'] }) })).toMatchObject({ verdict: 'deny', by: undefined });
+  });
+
+  test('effects: a human for SQL tools, a budget a person, no keys in answers, changes by their owners', () => {
+    const files = examples.filter(({ path }) => /chat|effects/.test(path));
+    const set = load(files, [llama]);
+    expect(set.decide(input({ model: llama }))).toMatchObject({
+      verdict: 'requireApproval',
+      demands: [{ approvers: ['security-oncall'], grant: { scope: 'request', uses: 1, forMs: 1_800_000 } }],
+      limits: [{ key: 'string:jane', windows: [{ unit: 'requests' }, { unit: 'tokens' }] }],
+    });
+    expect(set.decide(input({ model: llama, request: request({ tools: [] }) }))).toMatchObject({ verdict: 'allow' });
+    const response = {
+      status: 200,
+      contentType: 'application/json',
+      findings: new Map([['jwt', 1]]),
+      outputTokens: undefined,
+      bytes: 0,
+      phase: 'finding',
+    } as const;
+    expect(set.decideResponse(input({ model: llama }), response, undefined).stop?.by).toBe(
+      'effects/no-keys-in-answers',
+    );
+    const change = {
+      kind: 'version',
+      model: 'llama-70b',
+      fromVersion: '1',
+      toVersion: '2',
+      fields: [],
+      by: 'x',
+    } as const;
+    const by = (group: string) => set.decideLifecycle(change, llama, caller({ groups: [group] }), 0).verdict;
+    expect([by('ml-platform'), by('sales')]).toEqual(['allow', 'deny']);
   });
 
   test('trial: a long prompt is reported and not denied by it', () => {
@@ -117,37 +149,6 @@ describe('an error in a rule, as the page says', () => {
       by: 'p/r',
       message: expect.stringContaining('p/r'),
     });
-  });
-});
-
-describe('what a rule sees', () => {
-  const cel = CelCompiler.create({ budget: new Budget(20_000) });
-  const rows = table(page, '## What a rule sees').map(
-    ([expression = '', type = '']) => [codes(expression)[0]!, codes(type)[0]] as const,
-  );
-  const typed = rows.filter(([expression]) => expression !== 'variables.NAME');
-
-  test.each(typed)('%s is a %s', (expression, type) => {
-    const compiled = cel.compile(expression);
-    expect(compiled.ok && compiled.program.type).toBe(type);
-  });
-
-  test('is all in the table', () => {
-    const owners: Record<string, string> = { caller: 'Caller', request: 'Request', http: 'Http', model: 'Model' };
-    const all = variablesOf('request').flatMap((name) =>
-      fieldsOf(owners[name] ?? '').map((field) => `${name}.${field}`),
-    );
-    expect(rows.map(([expression]) => expression).toSorted()).toEqual([...all, 'now', 'variables.NAME'].toSorted());
-  });
-
-  test('says which fields may be absent, and no others are', () => {
-    const absent = table(page, '## What a rule sees').filter(([, , note]) => note?.includes('may be absent'));
-    expect(absent.map(([expression = '']) => codes(expression)[0])).toEqual([
-      'caller.email',
-      'caller.team',
-      'request.maxTokens',
-      'model.team',
-    ]);
   });
 });
 

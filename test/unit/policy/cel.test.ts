@@ -83,8 +83,8 @@ describe('matches', () => {
     ['request.model.matches("^de.o$")', true],
     ['request.model.matches("em")', true],
     ['request.messages.exists(m, m.text.matches("(?i)^HELLO$"))', true],
-    ['"x".matches(request.model + "(")', 'evaluation_error'],
-    ['"x".matches("a" + "{2000}")', 'evaluation_error'],
+    ['"x".matches(request.model + "(")', 'invalid_argument'],
+    ['"x".matches("a" + "{2000}")', 'invalid_argument'],
   ]);
 
   test('takes linear time on what brings JavaScript to its knees', () => {
@@ -117,14 +117,14 @@ describe('text', () => {
 
 describe('time', () => {
   holds([
-    ['timestamp("2024-02-31T00:00:00Z") < now', 'evaluation_error'],
+    ['timestamp("2024-02-31T00:00:00Z") < now', 'invalid_argument'],
     ['timestamp("2024-02-29T00:00:00Z").getDate() == 29', true],
-    ['timestamp("2023-02-29T00:00:00Z") < now', 'evaluation_error'],
-    ['timestamp("2024-01-01T24:00:00Z") < now', 'evaluation_error'],
-    ['timestamp("2024-01-01") < now', 'evaluation_error'],
+    ['timestamp("2023-02-29T00:00:00Z") < now', 'invalid_argument'],
+    ['timestamp("2024-01-01T24:00:00Z") < now', 'invalid_argument'],
+    ['timestamp("2024-01-01") < now', 'invalid_argument'],
     ['timestamp("2024-01-01T00:00:00+02:00") == timestamp("2023-12-31T22:00:00Z")', true],
     ['timestamp(0) == timestamp("1970-01-01T00:00:00Z")', true],
-    ['timestamp(9223372036854775807) > now', 'evaluation_error'],
+    ['timestamp(9223372036854775807) > now', 'invalid_argument'],
     ['now.getHours() == 12 && now.getMinutes() == 30 && now.getFullYear() == 2026 && now.getMonth() == 0', true],
     [
       'now.getHours("Europe/Berlin") == 13 && now.getHours("Asia/Kolkata") == 18 && now.getMinutes("Asia/Kolkata") == 0',
@@ -139,8 +139,8 @@ describe('time', () => {
     ],
     ['timestamp("2026-03-29T01:30:00Z").getHours("Europe/Berlin") == 3', true],
     ['duration("90m").getMinutes() == 90', true],
-    ['now.getHours(caller.subject) == 1', 'evaluation_error'],
-    ['now.getHours("+25:" + "00") == 1', 'evaluation_error'],
+    ['now.getHours(caller.subject) == 1', 'invalid_argument'],
+    ['now.getHours("+25:" + "00") == 1', 'invalid_argument'],
   ]);
 });
 
@@ -171,7 +171,7 @@ describe('an expression that costs too much is an error, whatever it comes to', 
     let expression = 'size(t20) > 0';
     for (let i = 20; i > 0; i -= 1) expression = `cel.bind(t${i}, t${i - 1} + t${i - 1}, ${expression})`;
     const over = { request: request({ text: 'x'.repeat(1000) }) };
-    expect(evaluate(`cel.bind(t0, request.text, ${expression})`, over)).toBe('budget_exceeded');
+    expect(evaluate(`cel.bind(t0, request.text, ${expression})`, over)).toBe('text_too_long');
   });
 
   test('a pattern, a split, or many looks at a long text', () => {

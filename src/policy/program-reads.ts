@@ -2,7 +2,7 @@ import { callOf, literal, type Node, pathOf } from './ast.ts';
 import { variableRoots } from './variables.ts';
 
 /** What a program may look at when it runs. Never too little: a name that a macro binds counts as the variable of that name. */
-export interface Reads {
+export interface ProgramReads {
   /** `request.findings`, `caller.groups`, `now`, …; `request` alone: all of it. */
   readonly paths: ReadonlySet<string>;
   /** Guards by name. */
@@ -12,13 +12,13 @@ export interface Reads {
 }
 
 /** Whether a program may look at a field (`request.findings`) or at anything of a variable (`response`). */
-export function mayRead({ paths }: Reads, path: string): boolean {
+export function mayRead({ paths }: ProgramReads, path: string): boolean {
   if (paths.has(path)) return true;
   const [root = ''] = path.split('.', 1);
   return root === path ? [...paths].some((other) => other.startsWith(`${path}.`)) : paths.has(root);
 }
 
-export function readsOf(nodes: readonly Node[], variableNames: Iterable<string>): Reads {
+export function readsOfProgram(nodes: readonly Node[], variableNames: Iterable<string>): ProgramReads {
   const paths = new Set<string>();
   const guards = new Set<string>();
   const variables = new Set<string>();
