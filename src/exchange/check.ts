@@ -18,7 +18,7 @@ export class Check {
       if (known.has(name)) continue;
       const text = name.split('\0', 1)[0]!;
       if (text.length > 64) continue;
-      if (known.has(text.normalize('NFKC').toLowerCase().replace(UNSEEN, '')))
+      if (foldedNames(known).has(text.normalize('NFKC').toLowerCase().replace(UNSEEN, '')))
         this.complain(
           `Unrecognized request argument supplied${at && ` in '${at}'`}: a name that differs from a known one only in case or by unseen characters.`,
         );
@@ -92,6 +92,18 @@ export class Check {
 
 /** Control and format characters: zero width spaces and joiners, marks of direction, … */
 const UNSEEN = /[\p{Cc}\p{Cf}]/gu;
+
+const folded = new WeakMap<ReadonlySet<string>, ReadonlySet<string>>();
+
+/** Names in lower case: those of some APIs have capitals. */
+function foldedNames(known: ReadonlySet<string>): ReadonlySet<string> {
+  let names = folded.get(known);
+  if (names === undefined) {
+    names = new Set([...known].map((name) => name.toLowerCase()));
+    folded.set(known, names);
+  }
+  return names;
+}
 
 function join(at: string, name: string): string {
   return at === '' ? name : `${at}.${name}`;

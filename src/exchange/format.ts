@@ -14,6 +14,8 @@ export interface Endpoint {
   readonly model?: string;
   /** Whether the answer streams, where the path says so and the body does not. */
   readonly stream?: boolean;
+  /** Set where the API is known and its answer cannot be read: why. `facts` refuses with it. */
+  readonly unreadable?: string;
 }
 
 /** A refusal as the API's own SDK expects it. */
@@ -22,6 +24,7 @@ export interface ErrorText {
   readonly row: ErrorRow;
   /** With the session at its end. */
   readonly message: string;
+  readonly session?: string | undefined;
 }
 
 /** One model API. One file (or a few by phase) a format, one row in formats.ts, one folder in test/fixtures. */
@@ -36,8 +39,10 @@ export interface Format {
   readonly responseText: RuleNode;
   /** Text of one event of a streamed response. */
   readonly eventText: RuleNode;
-  /** Whether the data of an SSE event (or a line of NDJSON) says that the stream is over. */
+  /** Whether the data of an SSE event that is not JSON says that the stream is over. In JSON a `terminal` marker of `eventText` says so. */
   isTerminal(data: string): boolean;
+  /** Events of a stream have their `type` in an `event:` line too, and SDKs read it. */
+  readonly namedEvents?: true;
   /**
    * An event that carries what a channel still held, as JSON text. `header`: the scalar members of the channel's last
    * event (`"id":"…","object":"…"`), as they were written.

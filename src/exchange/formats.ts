@@ -1,12 +1,23 @@
+import { anthropicMessages } from './anthropic-messages.ts';
+import { bedrockConverse } from './bedrock-converse.ts';
 import type { Reading, RequestFacts } from './facts.ts';
 import type { Endpoint, Format } from './format.ts';
+import { gemini } from './gemini.ts';
 import { readingJson } from './json.ts';
 import { checkRequestMedia } from './media.ts';
+import { ollamaChat, ollamaGenerate } from './ollama.ts';
 import { openaiChat } from './openai-chat.ts';
 import { type Cancelled, paced, type Work } from './pace.ts';
 
 /** Every model API that the gateway speaks. */
-export const formats: readonly Format[] = [openaiChat];
+export const formats: readonly Format[] = [
+  anthropicMessages,
+  gemini,
+  ollamaChat,
+  ollamaGenerate,
+  bedrockConverse,
+  openaiChat,
+];
 
 export function formatById(id: string): Format | undefined {
   return formats.find((format) => format.id === id);

@@ -25,6 +25,6 @@ export function refusal(about: {
   return {
     status: row.status,
     headers: errorHeaders(code, session),
-    body: shape.error({ code, row, message }),
+    body: shape.error({ code, row, message, session }),
   };
 }

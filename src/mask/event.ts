@@ -16,6 +16,8 @@ export interface MaskedEvent {
   readonly json: string;
   /** Events that carry what ended channels still held, to be sent before this one. */
   readonly carriers: readonly string[];
+  /** The stream is over with this event. */
+  readonly terminal: boolean;
   /** Set when the event's only text is one piece of this channel: the next event may differ in nothing but this span. */
   readonly only: OnlyPiece | undefined;
 }
@@ -60,7 +62,8 @@ export class EventMasker {
     const reader = yield* this.read(json);
     this.usage.see(reader);
     const { channels } = this;
-    if (channels === undefined) return { json, carriers: [], only: onlyPiece(reader, undefined) };
+    const { terminal } = reader;
+    if (channels === undefined) return { json, carriers: [], terminal, only: onlyPiece(reader, undefined) };
     const pieces: Pieces = new Map();
     // Carriers repeat the header, so it is masked before anything is put in a channel.
     for (const candidate of reader.candidates)
@@ -72,7 +75,7 @@ export class EventMasker {
     const only = pieces.size === 1 ? onlyPiece(reader, pieces.keys().next().value) : undefined;
     for (const { last, text } of pieces.values()) yield* settleLong(last, text);
     if (json.length > longEvent) yield 'long';
-    return { json: rewritten(json, reader.candidates), carriers, only };
+    return { json: rewritten(json, reader.candidates), carriers, terminal, only };
   }
 
   /** The carriers of everything that is still held: nothing comes after them. */
@@ -133,7 +136,7 @@ export class EventMasker {
   /** What ended channels still held goes into their piece of this event, or, where there is none, into a carrier. */
   private endChannels(channels: Channels, reader: TextReader, final: boolean, pieces: Pieces): string[] {
     const carriers: string[] = [];
-    const ended: readonly (Frame | undefined)[] = final || reader.error ? [undefined] : reader.ended;
+    const ended: readonly (Frame | undefined)[] = final || reader.error || reader.terminal ? [undefined] : reader.ended;
     for (const frame of ended) {
       for (const channel of channels.close(pathOf(frame))) {
         const rest = channel.end();
@@ -156,7 +159,7 @@ export function settle(candidate: Candidate, text: string): void {
 }
 
 /** As `settle`, for a string of any length. */
-function* settleLong(candidate: Candidate, text: string): Work<void> {
+export function* settleLong(candidate: Candidate, text: string): Work<void> {
   if (text.length <= longEvent) return settle(candidate, text);
   yield 'long';
   if (text === candidate.text) return;
@@ -172,7 +175,7 @@ function* settleLong(candidate: Candidate, text: string): Work<void> {
 
 /** The one piece of a text in an event of which nothing else changes or matters. */
 function onlyPiece(reader: TextReader, channel: Channel | undefined): OnlyPiece | undefined {
-  if (reader.ended.length > 0 || reader.error) return undefined;
+  if (reader.ended.length > 0 || reader.error || reader.terminal) return undefined;
   if (reader.inputTokens !== undefined || reader.outputTokens !== undefined) return undefined;
   let only: Candidate | undefined;
   for (const candidate of reader.candidates) {

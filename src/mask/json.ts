@@ -9,11 +9,12 @@ import { decodeUtf8 } from '../exchange/utf8.ts';
 import { maskedPieces, maskedText } from './channel.ts';
 import type { BodyMasker, Released } from './contract.ts';
 import { jsonInside, wholeEnd } from './escaped-string.ts';
-import { maxValues, settle } from './event.ts';
+import { maxValues, settle, settleLong } from './event.ts';
 import type { Findings } from './findings.ts';
 import { joined } from './joined.ts';
-import { type Candidate, TextReader } from './text-reader.ts';
+import { type Candidate, keyOf, pathOf, TextReader } from './text-reader.ts';
 import { UsageReader } from './usage.ts';
+import { WholeText } from './whole-text.ts';
 
 const nothing = Buffer.alloc(0);
 /** Characters of output that are encoded together. */
@@ -76,12 +77,13 @@ export class JsonMasker implements BodyMasker {
     reader.lexer = lexer;
     const output = new Output(text);
     const clean = new Set<string>();
+    const seams = new Map<string, WholeText>();
     for (;;) {
       const state = lexer.run(lexSlice);
       if (state === 'failed') throw new UnreadableBody(`the body is not strict JSON: ${lexer.problem!.reason}`);
       const candidates = reader.candidates;
       reader.candidates = [];
-      if (masks !== undefined) yield* applyMasks(masks, candidates, clean, output);
+      if (masks !== undefined) yield* applyMasks(masks, candidates, clean, seams, output);
       if (state === 'done') break;
       yield;
     }
@@ -90,18 +92,31 @@ export class JsonMasker implements BodyMasker {
   }
 }
 
-/** `clean`: short structural strings in which nothing was found; roles and types are in every message. */
+/**
+ * `clean`: short structural strings in which nothing was found; roles and types are in every message. `seams`: texts in
+ * several strings that clients put together; a string that would complete a match begun in an earlier one is replaced.
+ */
 function* applyMasks(
   masks: Findings,
   candidates: readonly Candidate[],
   clean: Set<string>,
+  seams: Map<string, WholeText>,
   output: Output,
 ): Work<void> {
   let count = 0;
   for (const candidate of candidates) {
     if (candidate.kind === 'drop') candidate.becomes = 'null';
     else if (yield* isMedia(candidate.treatment, candidate.text)) continue;
-    else if (candidate.pieces !== undefined) {
+    else if (candidate.frame?.joined && candidate.kind === 'string' && candidate.treatment === 'channel') {
+      if (candidate.pieces !== undefined) yield 'long';
+      const key = keyOf(pathOf(candidate.frame, candidate.step));
+      let seam = seams.get(key);
+      if (seam === undefined) {
+        seam = new WholeText(masks);
+        seams.set(key, seam);
+      }
+      yield* settleLong(candidate, yield* seam.mask(candidate.text));
+    } else if (candidate.pieces !== undefined) {
       const pieces = yield* maskedPieces(masks, candidate.pieces, candidate.treatment === 'json');
       if (pieces !== undefined) yield* output.replaceString(candidate.start, candidate.end, pieces);
     } else if (candidate.kind !== 'name' && !(isShortStructural(candidate) && clean.has(candidate.text))) {

@@ -1,7 +1,14 @@
 /** Finds in a JSON text everything that a mask may have to change, and what it says about the stream. */
 import type { PathStep } from '../exchange/format.ts';
 import type { JsonHandler, JsonLexer } from '../exchange/json-lexer.ts';
-import { isStructural, memberRule, numberLeftAlone, type RuleNode, type Treatment } from '../exchange/text-rules.ts';
+import {
+  isStructural,
+  type Marker,
+  memberRule,
+  numberLeftAlone,
+  type RuleNode,
+  type Treatment,
+} from '../exchange/text-rules.ts';
 
 /** An object or array around a place. */
 export interface Frame {
@@ -12,6 +19,8 @@ export interface Frame {
   readonly step: string | number;
   /** The object's own `index` field, where the format says that it has one. */
   index: number | undefined;
+  /** Inside an array whose items are pieces of one text. */
+  readonly joined: boolean;
   /** Items so far. */
   count: number;
   /** Names that this object got from a mask. */
@@ -52,10 +61,14 @@ export class TextReader implements JsonHandler {
   /** Objects whose channels end with this event. */
   readonly ended: Frame[] = [];
   error = false;
+  /** The stream is over with this event. */
+  terminal = false;
   /** Whether the outermost value is an object. */
   isObject = false;
   inputTokens: number | undefined;
   outputTokens: number | undefined;
+  /** The objects that the two are from. */
+  private readonly counted: { input?: Frame | undefined; output?: Frame | undefined } = {};
   private readonly root: RuleNode;
   private readonly maskName: ((name: string) => string) | undefined;
   private frame: Frame | undefined;
@@ -95,7 +108,16 @@ export class TextReader implements JsonHandler {
     }
     if (rule.treatment === 'error') this.error = true;
     if (frame === undefined) this.isObject = kind === 'object';
-    this.frame = { parent: frame, rule, kind, step: this.step(), index: undefined, count: 0, renamed: undefined };
+    this.frame = {
+      parent: frame,
+      rule,
+      kind,
+      step: rule.alias ?? this.step(),
+      index: undefined,
+      joined: frame !== undefined && (frame.joined || frame.rule.joined),
+      count: 0,
+      renamed: undefined,
+    };
   }
 
   close(_kind: 'object' | 'array', end: number): void {
@@ -126,6 +148,7 @@ export class TextReader implements JsonHandler {
     // Some servers send an empty finish_reason until there is one.
     if (treatment === 'end' && text !== '') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
+    if (rule.markers !== undefined) this.mark(rule.markers.get(text));
     const inHeader = isHeader(treatment, this.frame);
     const isClean = inHeader && this.clean?.get(this.name) === text;
     const candidate = isClean ? undefined : this.add('string', start, end, treatment, text);
@@ -141,9 +164,9 @@ export class TextReader implements JsonHandler {
       return;
     }
     const raw = this.lexer!.text.slice(start, end);
-    if (this.name === 'index' && this.frame?.parent?.rule.indexed === true) this.frame.index = indexOf(raw);
-    if (treatment === 'input-tokens') this.inputTokens = indexOf(raw);
-    else if (treatment === 'output-tokens') this.outputTokens = indexOf(raw);
+    if (this.name === 'index' && this.frame !== undefined && hasIndex(this.frame)) this.frame.index = indexOf(raw);
+    if (treatment === 'input-tokens') this.inputTokens = this.usage('input', this.inputTokens, indexOf(raw));
+    else if (treatment === 'output-tokens') this.outputTokens = this.usage('output', this.outputTokens, indexOf(raw));
     else if (treatment === 'end') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
     const leftAlone = numberLeftAlone(treatment, raw);
@@ -153,11 +176,25 @@ export class TextReader implements JsonHandler {
 
   literal(value: true | false | null, start: number, end: number): void {
     if (this.dropping > 0) return;
-    const { treatment } = this.enter();
+    const { treatment, markers } = this.enter();
     if (value === null) return;
+    if (markers !== undefined) this.mark(markers.get(String(value)));
     if (treatment === 'drop') this.add('drop', start, end, 'drop', '');
     else if (treatment === 'end') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
+  }
+
+  /** Counts of one object are parts of a sum (cached tokens, thoughts); another object counts anew. */
+  private usage(what: 'input' | 'output', sum: number | undefined, count: number | undefined): number | undefined {
+    const before = this.counted[what] === this.frame ? sum : undefined;
+    this.counted[what] = this.frame;
+    return before === undefined ? count : before + (count ?? 0);
+  }
+
+  private mark(marker: Marker | undefined): void {
+    if (marker === 'end') this.ended.push(this.frame!);
+    else if (marker === 'terminal') this.terminal = true;
+    else if (marker === 'aside') this.frame!.index = aside;
   }
 
   /** The rule for the value that begins now. */
@@ -232,6 +269,13 @@ function digitsOf(raw: string): string {
   );
 }
 
+/** Where the items of a joined array are in a path: all in one place, those that are marked in a second one. */
+const aside = 1;
+
+function hasIndex({ parent, rule }: Frame): boolean {
+  return parent === undefined ? rule.ownIndex : parent.rule.indexed;
+}
+
 /** Indexes and token counts: small integers. */
 function indexOf(raw: string): number | undefined {
   return /^[0-9]{1,9}$/.test(raw) ? Number(raw) : undefined;
@@ -250,10 +294,12 @@ export function pathOf(frame: Frame | undefined, step?: string | number): PathSt
   }
   for (; at !== undefined; at = at.parent) {
     if (typeof next === 'string') path.push(next);
-    else path.push({ item: inside?.index ?? next!, indexed: at.rule.indexed });
+    else path.push({ item: inside?.index ?? (at.rule.joined ? 0 : next!), indexed: at.rule.indexed });
     inside = at;
     next = at.step;
   }
+  // Only what carries the field: other events of such a stream say something of the whole.
+  if (inside?.rule.ownIndex && inside.index !== undefined) path.push({ item: inside.index, indexed: true });
   return path.reverse();
 }
 
