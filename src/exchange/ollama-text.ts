@@ -32,7 +32,7 @@ export const chatRequestText = textRules({
 
 export const generateRequestText = textRules({
   ...parameters,
-  ...of('whole', ['options.stop[]', 'format', 'prompt', 'suffix', 'system', 'template']),
+  ...of('whole', ['options.stop[]', 'format', 'prompt', 'suffix', 'system', 'template', 'context']),
   'images[]': 'binary',
 });
 

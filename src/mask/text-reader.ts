@@ -63,6 +63,8 @@ export class TextReader implements JsonHandler {
   error = false;
   /** The stream is over with this event. */
   terminal = false;
+  /** Some strings so far are pieces of one text. */
+  joins = false;
   /** Whether the outermost value is an object. */
   isObject = false;
   inputTokens: number | undefined;
@@ -108,13 +110,15 @@ export class TextReader implements JsonHandler {
     }
     if (rule.treatment === 'error') this.error = true;
     if (frame === undefined) this.isObject = kind === 'object';
+    const joined = frame !== undefined && (frame.joined || frame.rule.joined);
+    this.joins ||= joined;
     this.frame = {
       parent: frame,
       rule,
       kind,
       step: rule.alias ?? this.step(),
       index: undefined,
-      joined: frame !== undefined && (frame.joined || frame.rule.joined),
+      joined,
       count: 0,
       renamed: undefined,
     };
