@@ -5,6 +5,7 @@ import { type Asked, formatOfRequest, formatsOfRequest, modelsAnswer, modelsAske
 import { mcp } from '../exchange/mcp.ts';
 import { parseMediaType } from '../exchange/media.ts';
 import { opaque } from '../exchange/opaque.ts';
+import { type Model, pathlessFormats } from '../models/model.ts';
 import type { ModelPlace, Registry } from '../models/registry.ts';
 
 export function createRoute(models: Registry): RouteStage {
@@ -18,10 +19,13 @@ export function createRoute(models: Registry): RouteStage {
     describe: (asked, admitted) =>
       modelsAnswer(
         asked,
-        admitted.map(({ name }) => name),
+        admitted.filter(isCalledByName).map(({ name }) => name),
       ),
   };
 }
+
+/** MCP servers, and what is opaque, are no models that a caller could name. */
+const isCalledByName = ({ formats }: Model): boolean => formats.some((format) => !pathlessFormats.has(format));
 
 /**
  * A path of a model API is read by its format, and by nothing else, if its body says that it is JSON or begins like JSON:
