@@ -36,7 +36,7 @@ export const anthropicMessages: Format = {
     JSON.stringify({
       type: 'error',
       error: { type: vendorType('anthropic', code, row), message, code },
-      ...(session === undefined || session === '' ? {} : { request_id: session }),
+      ...(session === '' ? {} : { request_id: session }),
     }),
   modelListPaths: ['/v1/models'],
   modelList: (names) =>

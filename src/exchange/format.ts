@@ -24,7 +24,8 @@ export interface ErrorText {
   readonly row: ErrorRow;
   /** With the session at its end. */
   readonly message: string;
-  readonly session?: string | undefined;
+  /** Empty where there is none. */
+  readonly session: string;
 }
 
 /** One model API. One file (or a few by phase) a format, one row in formats.ts, one folder in test/fixtures. */

@@ -4,19 +4,27 @@ import type { Reading, RequestFacts } from './facts.ts';
 import type { Endpoint, Format } from './format.ts';
 import { gemini } from './gemini.ts';
 import { readingJson } from './json.ts';
-import { checkRequestMedia } from './media.ts';
+import { mcp } from './mcp.ts';
+import { checkRequestMedia, type RequestMedia } from './media.ts';
 import { ollamaChat, ollamaGenerate } from './ollama.ts';
+import { opaque } from './opaque.ts';
+import { opaqueFacts } from './opaque-request.ts';
 import { openaiChat } from './openai-chat.ts';
 import { type Cancelled, paced, type Work } from './pace.ts';
 
-/** Every model API that the gateway speaks. */
+/**
+ * Every model API that the gateway speaks. `mcp` and `opaque` have no paths of their own: gateway/route.ts says when they
+ * are meant.
+ */
 export const formats: readonly Format[] = [
+  openaiChat,
   anthropicMessages,
   gemini,
   ollamaChat,
   ollamaGenerate,
   bedrockConverse,
-  openaiChat,
+  mcp,
+  opaque,
 ];
 
 export function formatById(id: string): Format | undefined {
@@ -29,23 +37,56 @@ export interface Asked {
   readonly endpoint: Endpoint;
 }
 
-/** What a request's method and path (without its query) ask for; undefined: no format admits them. */
-export function formatOfRequest(method: string, path: string): Asked | undefined {
-  for (const format of formats) {
+/** What a request's method and path (without its query) ask for, in every format that has the path; which one is meant, the models say. */
+export function formatsOfRequest(method: string, path: string): Asked[] {
+  return formats.flatMap((format) => {
     const endpoint = format.endpoint(method, path);
-    if (endpoint !== undefined) return { format, endpoint };
-  }
-  return undefined;
+    return endpoint === undefined ? [] : [{ format, endpoint }];
+  });
 }
 
-/** Paths of `GET` that ask for the list of models, answered by the gate. */
-export const modelListPaths: ReadonlyMap<string, Format> = new Map(
-  formats.flatMap((format) => format.modelListPaths.map((path) => [path, format] as const)),
-);
+/** The same, of the first format that has the path. */
+export function formatOfRequest(method: string, path: string): Asked | undefined {
+  return formatsOfRequest(method, path)[0];
+}
 
-export interface RequestMedia {
-  readonly contentType: string | undefined;
-  readonly contentEncoding: string | undefined;
+/** A question about the models that there are, answered by the gate. */
+export interface ModelsAsked {
+  readonly format: Format;
+  /** The one that is asked about; undefined: the list. */
+  readonly one: string | undefined;
+}
+
+/** What a `GET` of this path asks about models; undefined: nothing. Anthropic's SDK names its version, and has a path with OpenAI's. */
+export function modelsAsked(path: string, anthropicVersion: string | undefined): ModelsAsked | undefined {
+  const format = (list: string): Format | undefined => {
+    const having = formats.filter(({ modelListPaths }) => modelListPaths.includes(list));
+    const anthropic = ({ id }: Format): boolean => id === 'anthropic-messages';
+    return (anthropicVersion === undefined ? undefined : having.find(anthropic)) ?? having[0];
+  };
+  const listing = format(path);
+  if (listing !== undefined) return { format: listing, one: undefined };
+  const [, list = '', id = ''] = /^(.*?\/models)\/(.+)$/.exec(path) ?? [];
+  const describing = format(list);
+  return describing === undefined ? undefined : { format: describing, one: decoded(id) };
+}
+
+/** The answer to what was asked about models, as JSON text; undefined: the one that was asked about is not among `names`. */
+export function modelsAnswer({ format, one }: ModelsAsked, names: readonly string[]): string | undefined {
+  if (one === undefined) return format.modelList(names);
+  if (!names.includes(one)) return undefined;
+  // In every API that has such a path, one model is described as it is in the list.
+  const list = Object.values(JSON.parse(format.modelList([one])) as Record<string, unknown>).find(Array.isArray);
+  return JSON.stringify(list?.[0]);
+}
+
+/** Empty, which no model is called, where it is not percent-encoded text. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
 }
 
 /**
@@ -58,7 +99,7 @@ export function readRequest(
   body: Uint8Array,
   cancelled?: Cancelled,
 ): Reading<RequestFacts> | Promise<Reading<RequestFacts>> {
-  return paced(readingRequest(asked, media, body), cancelled);
+  return paced(asked.format === opaque ? opaqueFacts(media, body) : readingRequest(asked, media, body), cancelled);
 }
 
 function* readingRequest(

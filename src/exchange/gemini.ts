@@ -37,7 +37,7 @@ export const gemini: Format = {
             '@type': 'type.googleapis.com/google.rpc.ErrorInfo',
             reason: code.toUpperCase(),
             domain: 'sallyport',
-            metadata: session === undefined || session === '' ? {} : { session },
+            metadata: session === '' ? {} : { session },
           },
         ],
       },

@@ -169,7 +169,7 @@ describe('what Anthropic clients get from the gate', () => {
     ['record_unavailable', 'api_error'],
     ['response_unreadable', 'api_error'],
   ] as const)('calls %s %s', (code, type) => {
-    const body = JSON.parse(anthropicMessages.error({ code, row: errorRow(code), message: 'm' }));
+    const body = JSON.parse(anthropicMessages.error({ code, row: errorRow(code), message: 'm', session: '' }));
     expect(body.error.type).toBe(type);
     expect(body).not.toHaveProperty('request_id');
   });

@@ -187,7 +187,9 @@ describe('what Gemini clients get from the gate', () => {
     ['model_unavailable', 'UNAVAILABLE'],
     ['response_unreadable', 'INTERNAL'],
   ] as const)('calls %s %s', (code, status) => {
-    expect(JSON.parse(gemini.error({ code, row: errorRow(code), message: 'm' })).error).toMatchObject({ status });
+    expect(JSON.parse(gemini.error({ code, row: errorRow(code), message: 'm', session: '' })).error).toMatchObject({
+      status,
+    });
   });
 
   it('lists models as Google does', () => {
