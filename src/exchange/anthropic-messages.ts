@@ -39,6 +39,7 @@ export const anthropicMessages: Format = {
       ...(session === '' ? {} : { request_id: session }),
     }),
   modelListPaths: ['/v1/models'],
+  modelListHeader: 'anthropic-version',
   modelList: (names) =>
     JSON.stringify({
       data: names.map((id) => ({ type: 'model', id, display_name: id, created_at: '1970-01-01T00:00:00Z' })),

@@ -53,6 +53,8 @@ export interface Format {
   error(error: ErrorText): string;
   /** Paths of `GET` that ask for the list of models, answered by the gate. Several APIs may have one path: see `formats.ts`. */
   readonly modelListPaths: readonly string[];
+  /** Header by which the API's SDK is known where other APIs have these paths too. */
+  readonly modelListHeader?: string;
   /** The answer to "which models are there", as JSON text. `names` are those that the caller may use. */
   modelList(names: readonly string[]): string;
 }

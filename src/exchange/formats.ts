@@ -57,12 +57,12 @@ export interface ModelsAsked {
   readonly one: string | undefined;
 }
 
-/** What a `GET` of this path asks about models; undefined: nothing. Anthropic's SDK names its version, and has a path with OpenAI's. */
-export function modelsAsked(path: string, anthropicVersion: string | undefined): ModelsAsked | undefined {
+/** What a `GET` of this path asks about models; undefined: nothing. Several APIs have one path: a header of the SDK says which is meant. */
+export function modelsAsked(path: string, hasHeader: (name: string) => boolean): ModelsAsked | undefined {
   const format = (list: string): Format | undefined => {
     const having = formats.filter(({ modelListPaths }) => modelListPaths.includes(list));
-    const anthropic = ({ id }: Format): boolean => id === 'anthropic-messages';
-    return (anthropicVersion === undefined ? undefined : having.find(anthropic)) ?? having[0];
+    const marked = ({ modelListHeader }: Format) => modelListHeader !== undefined && hasHeader(modelListHeader);
+    return having.find(marked) ?? having[0];
   };
   const listing = format(path);
   if (listing !== undefined) return { format: listing, one: undefined };

@@ -42,7 +42,8 @@ export const gemini: Format = {
         ],
       },
     }),
-  modelListPaths: ['/v1beta/models'],
+  modelListPaths: ['/v1beta/models', '/v1/models'],
+  modelListHeader: 'x-goog-api-key',
   modelList: (names) =>
     JSON.stringify({
       models: names.map((name) => ({

@@ -35,7 +35,7 @@ function ask(models: Registry, request: GateRequest): Routed {
   const { method } = request;
   const place = placeOf(request);
   if (method === 'GET') {
-    const about = modelsAsked(place.path, headerOf(request, 'anthropic-version'));
+    const about = modelsAsked(place.path, (name) => headerOf(request, name) !== undefined);
     if (about !== undefined) return { kind: 'models', ...about };
   }
   const admits = (format: string): boolean => models.admits({ ...place, format });

@@ -333,7 +333,7 @@ describe('facts about an OpenAI chat request', () => {
       ['POST', '/v1/completions'],
     ] as const)
       expect(formatOfRequest(method, path)).toBeUndefined();
-    expect(modelsAsked('/v1/models', undefined)).toEqual({ format: openaiChat, one: undefined });
+    expect(modelsAsked('/v1/models', () => false)).toEqual({ format: openaiChat, one: undefined });
   });
 
   it('lists models as OpenAI does', () => {

@@ -25,11 +25,15 @@ interface About {
   readonly body?: string | Buffer;
   readonly named?: string;
   readonly anthropic?: boolean;
+  readonly google?: boolean;
 }
 
 const request = (path: string, about: About): GateRequest => {
   const { method = 'POST', host = 'models.test', type = 'application/json' } = about;
-  const version: Header[] = about.anthropic ? [['anthropic-version', '2023-06-01']] : [];
+  const version: Header[] = [
+    ...(about.anthropic ? [['anthropic-version', '2023-06-01'] as const] : []),
+    ...(about.google ? [['x-goog-api-key', 'key'] as const] : []),
+  ];
   return {
     method,
     path,
@@ -63,11 +67,19 @@ describe('a request asks for', () => {
     ['another method of what is known', chat, { method: 'PUT' }, 'refused path_not_admitted openai-chat'],
     ['the models', '/v1/models', { method: 'GET' }, 'models all openai-chat'],
     [
-      "the models, without Anthropic's shape as long as nothing speaks it",
+      "the models, in Anthropic's shape where its SDK asks",
       '/v1/models',
       { method: 'GET', anthropic: true },
-      'models all openai-chat',
+      'models all anthropic-messages',
     ],
+    [
+      "the models, in Google's shape where its SDK asks",
+      '/v1/models',
+      { method: 'GET', google: true },
+      'models all gemini',
+    ],
+    ["the models on Google's own path", '/v1beta/models', { method: 'GET' }, 'models all gemini'],
+    ["the models on Ollama's path", '/api/tags', { method: 'GET' }, 'models all ollama-chat'],
     ['one model', '/v1/models/meta%2Fllama', { method: 'GET' }, 'models meta/llama openai-chat'],
     ['one model with a slash', '/v1/models/meta/llama', { method: 'GET' }, 'models meta/llama openai-chat'],
     ['a model that no one could name', '/v1/models/%ff', { method: 'GET' }, 'models  openai-chat'],
