@@ -8,7 +8,7 @@ import { Words } from './words.ts';
 
 const charactersPerToken = 4;
 /** Messages, parts or tools looked at in one slice. */
-const sliceItems = 500;
+const sliceItems = 64;
 /** Characters of a text that is worth a slice of its own for each step. */
 const longText = 64 * 1024;
 const mostParameters = 128;
