@@ -17,7 +17,10 @@ export class Check {
     const folded = foldedNames(known);
     const names = Object.keys(object);
     // Looked at in one go: an object that an API defines has a few dozen.
-    if (names.length > MOST_NAMES) return this.complain(`Invalid ${at || 'request'}: more than ${MOST_NAMES} names.`);
+    if (names.length > MOST_NAMES) {
+      this.complain(`Invalid ${at || 'request'}: more than ${MOST_NAMES} names.`);
+      return;
+    }
     for (const name of names) {
       if (known.has(name)) continue;
       const text = name.split('\0', 1)[0]!;

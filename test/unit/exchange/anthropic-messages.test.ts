@@ -130,7 +130,8 @@ describe('facts about an Anthropic request', () => {
     [ask({ thinking: 'on' }), "Invalid type for 'thinking': expected an object"],
     [ask({ MAX_TOKENS: 100000 }), 'Unrecognized request argument supplied'],
     [ask({ 'mo\u200bdel': 'n' }), 'Unrecognized request argument supplied'],
-  ])('refuses %j', async (body, because) => {
+    [ask(Object.fromEntries(Array.from({ length: 1025 }, (_, i) => [`k${i}`, i]))), 'more than 1024 names'],
+  ])('refuses %.100j', async (body, because) => {
     const message = await refusalOf(path, body);
     expect(message).toMatch(/^invalid_request: /);
     expect(message).toContain(because);
