@@ -7,6 +7,11 @@ import type { Format } from './format.ts';
 import { textRules } from './text-rules.ts';
 
 const everything = textRules({});
+/**
+ * Events and lines of a stream may be pieces of one text or records by themselves: nobody knows. Each value is masked by
+ * itself, and one that would complete a match with those before it is replaced: no match stands in either reading.
+ */
+const eachByItself = textRules({ '**': 'whole' });
 
 /** What the record keeps of an opaque request, as JSON (mask/opaque.ts): its text, length and digest. */
 const kept = textRules({ 'opaque.bytes': 'structural', 'opaque.sha256': 'structural', 'opaque.text': 'whole' });
@@ -20,7 +25,7 @@ export const opaque: Format = {
   },
   requestText: kept,
   responseText: everything,
-  eventText: everything,
+  eventText: eachByItself,
   // Streams that end so are everywhere, and it is no JSON.
   isTerminal: (data) => data.trim() === '[DONE]',
   carrier: carrierAt,

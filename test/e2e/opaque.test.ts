@@ -160,7 +160,7 @@ describe('the answer of an opaque call', () => {
     const about = { type: 'application/json', body: '{"input":"hi"}' };
     const masked = await ask('/v1/audio/speech', { ...about, who: 'sam' });
     expect(masked.status).toBe(200);
-    expect(masked.bytes.toString()).not.toContain('1111');
+    expect(masked.bytes.toString().replaceAll('"}\n\ndata: {"x":"', '')).not.toContain(CARD);
     expect((await ask('/v1/audio/speech', about)).bytes.toString()).toBe(body);
   });
 });

@@ -37,21 +37,26 @@ describe('the answer of an opaque call', () => {
       '{"any":{"where":["<CREDIT_CARD>"]},"n":"<CREDIT_CARD>"}',
     ],
     ['text', 'text', `paid with ${CARD}.`, 'paid with <CREDIT_CARD>.'],
-    ['NDJSON', 'ndjson', `{"a":"${CARD}"}\n`, '{"a":""}\n{"a":"<CREDIT_CARD>"}\n'],
+    ['NDJSON', 'ndjson', `{"a":"${CARD}"}\n{"a":"x"}\n`, '{"a":"<CREDIT_CARD>"}\n{"a":"x"}\n'],
   ])('in %s is masked, wherever it is', async (_what, framing, body, expected) => {
     const { delivery } = bodies.response('opaque', framing, ['credit_card']);
     const masked = (await run(delivery, Buffer.from(body))).bytes.toString();
     expect(masked.replaceAll(/<[^>]*>|\[[A-Z_]+\]/g, '<CREDIT_CARD>')).toBe(expected);
   });
 
-  it('in events is masked across them, and ends with its end', async () => {
+  it.each([
+    ['a character each', [...CARD]],
+    ['two halves', ['4111 1111', ' 1111 1111 and more']],
+    ['a whole one, and more behind it', [CARD, 'x']],
+    ['a whole one, and more before it', ['x', CARD]],
+  ])('in events is masked by itself and across them: %s', async (_what, pieces) => {
     const { delivery } = bodies.response('opaque', 'sse', ['credit_card']);
-    const events = [...CARD].map((c) => `data: {"piece":"${c}"}\n\n`).join('');
-    const { bytes, terminal } = await run(delivery, Buffer.from(`${events}data: [DONE]\n\n`));
-    const said = [...bytes.toString().matchAll(/"piece":"([^"]*)"/g)].map(([, text]) => text).join('');
-    expect(said).not.toMatch(/4111/);
-    expect(bytes.toString()).toContain('data: [DONE]');
-    expect(terminal).toBe(false);
+    const events = pieces.map((piece) => `data: {"piece":"${piece}"}\n\n`).join('');
+    const { bytes } = await run(delivery, Buffer.from(`${events}data: [DONE]\n\n`));
+    const said = [...bytes.toString().matchAll(/"piece":"([^"]*)"/g)].map(([, text]) => text);
+    expect(said.join('')).not.toContain(CARD);
+    expect(said).toHaveLength(pieces.length);
+    expect(bytes.toString()).toMatch(/data: \[DONE\]\n\n$/);
   });
 });
 
