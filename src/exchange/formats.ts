@@ -3,10 +3,14 @@ import type { Endpoint, Format } from './format.ts';
 import { readingJson } from './json.ts';
 import { checkRequestMedia } from './media.ts';
 import { openaiChat } from './openai-chat.ts';
+import { openaiCompletions } from './openai-completions.ts';
+import { openaiEmbeddings } from './openai-embeddings.ts';
+import { openaiResponses } from './openai-responses.ts';
 import { type Cancelled, paced, type Work } from './pace.ts';
+import { tgi } from './tgi.ts';
 
 /** Every model API that the gateway speaks. */
-export const formats: readonly Format[] = [openaiChat];
+export const formats: readonly Format[] = [openaiChat, openaiCompletions, openaiResponses, openaiEmbeddings, tgi];
 
 export function formatById(id: string): Format | undefined {
   return formats.find((format) => format.id === id);
