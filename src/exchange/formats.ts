@@ -10,7 +10,11 @@ import { ollamaChat, ollamaGenerate } from './ollama.ts';
 import { opaque } from './opaque.ts';
 import { opaqueFacts } from './opaque-request.ts';
 import { openaiChat } from './openai-chat.ts';
+import { openaiCompletions } from './openai-completions.ts';
+import { openaiEmbeddings } from './openai-embeddings.ts';
+import { openaiResponses } from './openai-responses.ts';
 import { type Cancelled, paced, type Work } from './pace.ts';
+import { tgi } from './tgi.ts';
 
 /**
  * Every model API that the gateway speaks. `mcp` and `opaque` have no paths of their own: gateway/route.ts says when they
@@ -18,11 +22,15 @@ import { type Cancelled, paced, type Work } from './pace.ts';
  */
 export const formats: readonly Format[] = [
   openaiChat,
+  openaiCompletions,
+  openaiResponses,
+  openaiEmbeddings,
   anthropicMessages,
   gemini,
   ollamaChat,
   ollamaGenerate,
   bedrockConverse,
+  tgi,
   mcp,
   opaque,
 ];

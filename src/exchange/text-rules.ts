@@ -23,6 +23,8 @@ export type Treatment =
   | 'error'
   /** Token alternatives (logprobs, token ids): replaced by null when masking. */
   | 'drop'
+  /** Numbers that a model computes (embeddings): fractions of few digits before the point are left alone. Strings are `whole`. */
+  | 'vector'
   /** Numbers as the model reports them: small integers are left alone. Strings are `whole`. */
   | 'counts'
   /** `counts`, and the number is the usage that the record keeps. */
@@ -167,11 +169,16 @@ const smallInteger = /^-?[0-9]{1,9}$/;
 /** Seconds since 1970. A card number has 13 digits at least. */
 const time = /^[0-9]{1,12}$/;
 
+/** At most four digits before the point: a component of a vector, no card or account. */
+const component = /^-?[0-9]{1,4}(?:\.[0-9]{1,24})?(?:[eE][+-]?[0-9]{1,3})?$/;
+
 /** Whether a number, as it is written, is left as it is. What is no small integer is masked as a text. */
 export function numberLeftAlone(treatment: Treatment, raw: string): boolean {
   switch (treatment) {
     case 'time':
       return time.test(raw);
+    case 'vector':
+      return component.test(raw);
     case 'structural':
     case 'end':
     case 'counts':

@@ -185,13 +185,15 @@ export class SseMasker implements BodyMasker {
   /** Some SDKs read the event's name, and not the data's type; they are the same. */
   private eventLine(json: string): string {
     if (this.format.namedEvents !== true) return '';
-    const { type } = JSON.parse(json) as { type: string };
-    return `event: ${type}${this.eol}`;
+    const { type } = JSON.parse(json) as { type?: unknown };
+    return typeof type === 'string' && eventName.test(type) ? `event: ${type}${this.eol}` : '';
   }
 }
 
 /** Whoever parses JSON leniently would skip such white space, so what follows must be strict JSON. */
 const looksLikeJson = /^\s*["[{]/;
+
+const eventName = /^[\w.-]{1,128}$/;
 
 function bytesOf(line: SseLine): string {
   return line.prefix + line.text + line.eol;

@@ -71,6 +71,8 @@ export class TextReader implements JsonHandler {
   outputTokens: number | undefined;
   /** The objects that the two are from. */
   private readonly counted: { input?: Frame | undefined; output?: Frame | undefined } = {};
+  /** The scalars that say what kind of event this is, by name. */
+  readonly said = new Map<string, string>();
   private readonly root: RuleNode;
   private readonly maskName: ((name: string) => string) | undefined;
   private frame: Frame | undefined;
@@ -80,15 +82,22 @@ export class TextReader implements JsonHandler {
   private dropStart = 0;
   private readonly headerMembers: HeaderMember[] = [];
   private readonly clean: ReadonlyMap<string, string> | undefined;
+  private readonly telling: ReadonlySet<string> | undefined;
 
   /**
    * `maskName` undefined: names are not looked at. `clean`: by name, structural strings of the outermost object that
-   * need not be looked at again.
+   * need not be looked at again. `telling`: names (`a`, `a.b`) of the scalars that go into `said`.
    */
-  constructor(root: RuleNode, maskName: ((name: string) => string) | undefined, clean?: ReadonlyMap<string, string>) {
+  constructor(
+    root: RuleNode,
+    maskName: ((name: string) => string) | undefined,
+    clean?: ReadonlyMap<string, string>,
+    telling?: ReadonlySet<string>,
+  ) {
     this.root = root;
     this.maskName = maskName;
     this.clean = clean;
+    this.telling = telling;
   }
 
   /** The structural scalar members of the outermost object, as they are written or become, joined by commas. */
@@ -149,6 +158,7 @@ export class TextReader implements JsonHandler {
       return;
     }
     const text = this.lexer!.decoded();
+    if (this.telling !== undefined) this.note(text);
     // Some servers send an empty finish_reason until there is one.
     if (treatment === 'end' && text !== '') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
@@ -168,6 +178,7 @@ export class TextReader implements JsonHandler {
       return;
     }
     const raw = this.lexer!.text.slice(start, end);
+    if (this.telling !== undefined) this.note(raw);
     if (this.name === 'index' && this.frame !== undefined && hasIndex(this.frame)) this.frame.index = indexOf(raw);
     if (treatment === 'input-tokens') this.inputTokens = this.usage('input', this.inputTokens, indexOf(raw));
     else if (treatment === 'output-tokens') this.outputTokens = this.usage('output', this.outputTokens, indexOf(raw));
@@ -183,6 +194,7 @@ export class TextReader implements JsonHandler {
     const { treatment, markers } = this.enter();
     if (value === null) return;
     if (markers !== undefined) this.mark(markers.get(String(value)));
+    if (this.telling !== undefined) this.note(String(value));
     if (treatment === 'drop') this.add('drop', start, end, 'drop', '');
     else if (treatment === 'end') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
@@ -199,6 +211,14 @@ export class TextReader implements JsonHandler {
     if (marker === 'end') this.ended.push(this.frame!);
     else if (marker === 'terminal') this.terminal = true;
     else if (marker === 'aside') this.frame!.index = aside;
+  }
+
+  private note(value: string): void {
+    const { frame, name } = this;
+    if (frame?.kind !== 'object') return;
+    const path = frame.parent === undefined ? name : `${frame.step}.${name}`;
+    const isTelling = frame.parent === undefined || (isOutermost(frame.parent) && frame.parent.kind === 'object');
+    if (isTelling && this.telling!.has(path)) this.said.set(path, value);
   }
 
   /** The rule for the value that begins now. */
