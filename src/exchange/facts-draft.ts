@@ -33,8 +33,7 @@ export class FactsDraft {
   private readonly messages: { role: string; text: string }[] = [];
   private readonly parameters = new Map<string, ParameterValue>();
   private readonly words = new Words();
-  /** Instructions, joined by newlines. */
-  system = '';
+  private readonly system: string[] = [];
   private items = 0;
   /** Texts of the message in progress that the rules do not find: decoded files. */
   private found: string[] = [];
@@ -57,6 +56,7 @@ export class FactsDraft {
   *addMessage(role: string, value: JsonValue, rule: RuleNode): Work<void> {
     const text = yield* this.textOf(value, rule);
     this.messages.push({ role, text });
+    if (role === 'system' || role === 'developer') this.system.push(text);
     this.words.add(text);
     if (text.length > longText) yield;
   }
@@ -65,7 +65,7 @@ export class FactsDraft {
   *setSystem(value: JsonValue | undefined, rule: RuleNode): Work<void> {
     if (value === undefined || value === null) return;
     const { found } = this;
-    this.system = yield* this.textOf(value, rule);
+    this.system.unshift(yield* this.textOf(value, rule));
     this.found = found;
   }
 
@@ -103,7 +103,7 @@ export class FactsDraft {
         model: head.model,
         stream: head.stream,
         choices: head.choices ?? 1,
-        system: this.system,
+        system: this.system.join('\n'),
         messages: this.messages,
         text,
         tools: this.tools,

@@ -28,7 +28,6 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
   check.names(request, chatNames, '');
   const head = readHead(draft, request);
   const rule = chatRequestText.members.get('messages')!.items;
-  const system: string[] = [];
   // Without messages the model is only loaded.
   for (const [i, item] of check.optionalArray(request, 'messages', '').entries()) {
     if (check.problem !== undefined) break;
@@ -36,9 +35,7 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
     const message = check.object(item, at);
     check.names(message, messageNames, at);
     const role = checkRole(check, check.requiredText(message, 'role', at), at);
-    const content = check.optionalText(message, 'content', at);
-    if (role === 'system' && content !== undefined) system.push(content);
-    check.optionalText(message, 'thinking', at);
+    for (const name of ['content', 'thinking']) check.optionalText(message, name, at);
     yield* readImages(draft, message, at);
     yield* readFunctions(draft, check.optionalArray(message, 'tool_calls', at), `${at}.tool_calls`);
     yield* draft.addMessage(role, message, rule);
@@ -46,7 +43,6 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
   }
   const tools = check.optionalArray(request, 'tools', '');
   for (const name of yield* readFunctions(draft, tools, 'tools')) draft.tools.push({ name });
-  draft.system = system.join('\n');
   return yield* draft.finish(
     { format: 'ollama-chat', operation: 'chat', ...head },
     request,

@@ -60,6 +60,14 @@ describe('facts about an Anthropic request', () => {
     });
   });
 
+  it('takes system messages for instructions, after those of the body', async () => {
+    const messages = [...hello, { role: 'system', content: 'be brief' }];
+    expect(await factsOf(path, ask({ system: 'be kind', messages }))).toMatchObject({
+      system: 'be kind\nbe brief',
+      text: 'hello\nbe brief\nbe kind',
+    });
+  });
+
   it('reads kinds of blocks, fields and deltas that it has never heard of as words', async () => {
     const { messages } = await factsOf(path, blocks({ type: 'hologram', beam: { note: 'secret' } }));
     expect(messages[0]!.text).toBe('beam\nnote\nsecret');

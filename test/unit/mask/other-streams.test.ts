@@ -245,6 +245,29 @@ describe('events of Anthropic', () => {
   });
 });
 
+describe('events of Anthropic in other framings', () => {
+  it('carry what was held in events with the line ends of the stream', async () => {
+    const stream =
+      'event: content_block_delta\r\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"jane"}}\r\n\r\n' +
+      'event: content_block_stop\r\ndata: {"type":"content_block_stop","index":0}\r\n\r\n';
+    const { text } = await deliver(stream, 'sse', [], { format: anthropicMessages });
+    expect(text.match(/event: content_block_delta\r\ndata: \{[^\r\n]*\}\r\n\r\n/g)).toHaveLength(2);
+    expect(text).not.toMatch(/[^\r]\n/);
+  });
+});
+
+describe('lines of Ollama', () => {
+  it('end with an error, whose words are masked', async () => {
+    const line = (content: string) =>
+      `{"model":"m","message":{"role":"assistant","content":"${content}"},"done":false}\n`;
+    const stream = `${line('mail jane')}{"error":"ask jane.doe@example.com"}\n`;
+    const { text } = await deliver(stream, 'ndjson', [], { format: ollamaChat });
+    expect(text).toBe(
+      `${line('mail ')}{"model":"m","message":{"role":"assistant","content":"jane"},"done":false}\n{"error":"ask <EMAIL_ADDRESS>"}\n`,
+    );
+  });
+});
+
 describe('events of Gemini', () => {
   const event = (parts: readonly Json[], more: Json = {}) =>
     `data: ${JSON.stringify({ candidates: [{ content: { parts, role: 'model' }, index: 0, ...more }] })}\n\n`;
@@ -292,6 +315,13 @@ describe('masking a JSON body', () => {
     expect(Object.keys(out.findings)).toContain('email_address');
     const plain = await deliver(body, 'json', [100], { format, textMaskers: undefined });
     expect(plain.text).toBe(body);
+  });
+
+  it('refuses more texts in one body than it keeps', async () => {
+    const candidates = Array.from({ length: 1025 }, (_, index) => ({ index, content: { parts: [{ text: 'x' }] } }));
+    await expect(deliver(JSON.stringify({ candidates }), 'json', [], { format: gemini })).rejects.toThrow(
+      'more than 1024 texts in one body',
+    );
   });
 
   it('removes token ids and token alternatives', async () => {
