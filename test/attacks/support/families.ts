@@ -2,6 +2,7 @@
  * The families of model APIs, one endpoint each, for attacks on bodies. A format joins by a row: `entry` is its entry in
  * models.yaml (its version, upstream and cluster are the stack's), `body` a request that passes.
  */
+import { formatById } from '../../../src/exchange/formats.ts';
 
 export interface Family {
   readonly format: string;
@@ -18,7 +19,7 @@ export interface Family {
 
 const HOST = 'llm.example.com';
 
-export const FAMILIES: readonly Family[] = [
+const ALL: readonly Family[] = [
   {
     format: 'openai-chat',
     path: '/v1/chat/completions',
@@ -26,6 +27,38 @@ export const FAMILIES: readonly Family[] = [
     body: '{"model":"demo","messages":[{"role":"user","content":"@"}]}',
     name: 'model',
     code: (body) => (body as { error: { code: string } }).error.code,
+  },
+  {
+    format: 'openai-responses',
+    path: '/v1/responses',
+    entry: { name: 'responses', formats: ['openai-responses'] },
+    body: '{"model":"responses","input":"@"}',
+    name: 'model',
+    code: (body) => (body as { error: { code: string } }).error.code,
+  },
+  {
+    format: 'anthropic-messages',
+    path: '/v1/messages',
+    entry: { name: 'claude', formats: ['anthropic-messages'] },
+    body: '{"model":"claude","max_tokens":16,"messages":[{"role":"user","content":"@"}]}',
+    name: 'model',
+    code: undefined,
+  },
+  {
+    format: 'gemini',
+    path: '/v1beta/models/gem:generateContent',
+    entry: { name: 'gem', formats: ['gemini'] },
+    body: '{"contents":[{"role":"user","parts":[{"text":"@"}]}]}',
+    name: 'contents',
+    code: undefined,
+  },
+  {
+    format: 'ollama-chat',
+    path: '/api/chat',
+    entry: { name: 'ollama', formats: ['ollama-chat'] },
+    body: '{"model":"ollama","stream":false,"messages":[{"role":"user","content":"@"}]}',
+    name: 'model',
+    code: undefined,
   },
   {
     format: 'mcp',
@@ -44,6 +77,9 @@ export const FAMILIES: readonly Family[] = [
     code: (body) => (body as { error: { code: string } }).error.code,
   },
 ];
+
+/** Those that the gateway speaks. */
+export const FAMILIES: readonly Family[] = ALL.filter(({ format }) => formatById(format) !== undefined);
 
 /** What reads the names of members it knows: a name that differs from one in its case alone is refused. */
 export const READ: readonly Family[] = FAMILIES.filter(({ format }) => format !== 'opaque');
