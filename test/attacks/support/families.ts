@@ -15,6 +15,8 @@ export interface Family {
   readonly name: string;
   /** Where a refusal has the error's code; undefined: its API has no place for it. */
   readonly code: ((body: unknown) => unknown) | undefined;
+  /** What a GET of the path is; 403 `path_not_admitted` by default. */
+  readonly onGet?: { readonly status: number; readonly code: string };
 }
 
 const HOST = 'llm.example.com';
@@ -51,6 +53,8 @@ const ALL: readonly Family[] = [
     body: '{"contents":[{"role":"user","parts":[{"text":"@"}]}]}',
     name: 'contents',
     code: undefined,
+    // A question about a model of this name.
+    onGet: { status: 404, code: 'model_not_found' },
   },
   {
     format: 'ollama-chat',
@@ -61,12 +65,29 @@ const ALL: readonly Family[] = [
     code: undefined,
   },
   {
+    format: 'bedrock-converse',
+    path: '/model/bedrock/converse',
+    entry: { name: 'bedrock', formats: ['bedrock-converse'] },
+    body: '{"messages":[{"role":"user","content":[{"text":"@"}]}]}',
+    name: 'messages',
+    code: undefined,
+  },
+  {
+    format: 'tgi',
+    path: '/generate',
+    entry: { name: 'tgi', formats: ['tgi'] },
+    body: '{"inputs":"@"}',
+    name: 'inputs',
+    code: undefined,
+  },
+  {
     format: 'mcp',
     path: '/mcp',
     entry: { name: 'tools', formats: ['mcp'], match: { hosts: [HOST], paths: ['/mcp'] } },
     body: '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"lookup","arguments":{"who":"@"}}}',
     name: 'method',
     code: (body) => (body as { error: { data: { code: string } } }).error.data.code,
+    onGet: { status: 405, code: 'method_not_allowed' },
   },
   {
     format: 'opaque',
