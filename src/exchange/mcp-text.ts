@@ -21,6 +21,11 @@ const message: Record<string, Treatment> = {
   'params.total': 'counts',
   'params.protocolVersion': 'structural',
   'result.protocolVersion': 'structural',
+  // What a client's model said, for a server that had asked it (sampling): one, not a list.
+  'result.content.type': 'structural',
+  'result.content.text': 'whole',
+  'result.content.mimeType': 'structural',
+  'result.content.data': 'binary',
   'result.content[].type': 'structural',
   'result.content[].text': 'whole',
   'result.content[].mimeType': 'structural',

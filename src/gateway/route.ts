@@ -65,9 +65,11 @@ function mcpAsked(admits: (format: string) => boolean): Asked | undefined {
 function isNoJson(request: GateRequest): boolean {
   const media = parseMediaType(headerOf(request, 'content-type') ?? '');
   if (media === undefined || /[/+]json$/.test(media.essence)) return false;
-  const first = request.body.find((byte) => byte > 0x20 && !MARKS.has(byte));
+  const first = request.body.subarray(0, LOOKED_AT_BYTES).find((byte) => byte > 0x20 && !MARKS.has(byte));
   return first !== undefined && first !== 0x7b && first !== 0x5b;
 }
+/** White space as long as this is before JSON, if it is before anything. */
+const LOOKED_AT_BYTES = 1024;
 /** Bytes of byte order marks. */
 const MARKS = new Set([0xef, 0xbb, 0xbf, 0xfe, 0xff]);
 

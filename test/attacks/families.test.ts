@@ -122,6 +122,11 @@ describe.each(FAMILIES)('$format', (family) => {
     await attempt.refused(refusal, call(family, chunked(over), framed));
   });
 
+  test('a token that is none is refused in the shape of the API, although nobody knows who calls', async () => {
+    const bytes = rawRequest('not-a-token', { path: family.path, body: plain });
+    await refused(family, { status: 401, code: 'token_malformed' }, bytes);
+  });
+
   test('a body in chunks without a length passes as it was', async () => {
     const framed = { unframed: true, headers: ['Transfer-Encoding: chunked'] };
     expect((await attempt.passes(call(family, chunked(plain), framed))).body.toString()).toBe(plain);
@@ -175,8 +180,8 @@ describe.each(READ)('$format, whose reader knows its names', (family) => {
   });
 
   test('a GET with a body is refused', async () => {
-    const [status, code] = family.format === 'mcp' ? [405, 'method_not_allowed'] : [403, 'path_not_admitted'];
-    await refused(family, { status, code } as Refusal & { code: string }, call(family, plain, { method: 'GET' }));
+    const { onGet = { status: 403, code: 'path_not_admitted' } } = family;
+    await refused(family, onGet, call(family, plain, { method: 'GET' }));
   });
 });
 

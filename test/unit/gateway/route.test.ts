@@ -118,6 +118,7 @@ describe('where everything else is opaque, the path of a model API', () => {
     ['no type', { type: '', body: 'x' }],
     ['two types', { type: 'text/plain, application/json', body: 'x' }],
     ['an empty body', { type: 'text/plain', body: '' }],
+    ['a page of white space', { type: 'text/plain', body: `${' '.repeat(2000)}x` }],
   ])('is read by its format with %s', (_what, about) => {
     expect(asked(chat, { ...open, ...about })).toBe('call openai-chat');
   });
