@@ -14,6 +14,8 @@ export interface Endpoint {
   readonly model?: string;
   /** Whether the answer streams, where the path says so and the body does not. */
   readonly stream?: boolean;
+  /** Set where the API is known and its answer cannot be read: why. `facts` refuses with it. */
+  readonly unreadable?: string;
 }
 
 /** What an event of a stream is, where its path alone does not say it. */
@@ -42,6 +44,8 @@ export interface ErrorText {
   readonly row: ErrorRow;
   /** With the session at its end. */
   readonly message: string;
+  /** Empty where there is none. */
+  readonly session: string;
 }
 
 /** One model API. One file (or a few by phase) a format, one row in formats.ts, one folder in test/fixtures. */
@@ -58,7 +62,7 @@ export interface Format {
   readonly eventText: RuleNode;
   /** What each event is, where paths and `end` fields do not say it. */
   readonly events?: EventKinds;
-  /** Whether the data of an SSE event (or a line of NDJSON) says that the stream is over, and nothing else (`[DONE]`). */
+  /** Whether the data of an SSE event that is not JSON says that the stream is over. In JSON a `terminal` marker of `eventText` says so. */
   isTerminal(data: string): boolean;
   /** Events of a stream have their `type` in an `event:` line too, and SDKs read it. */
   readonly namedEvents?: true;
@@ -71,6 +75,8 @@ export interface Format {
   error(error: ErrorText): string;
   /** Paths of `GET` that ask for the list of models, answered by the gate. Several APIs may have one path: see `formats.ts`. */
   readonly modelListPaths: readonly string[];
+  /** Header by which the API's SDK is known where other APIs have these paths too. */
+  readonly modelListHeader?: string;
   /** The answer to "which models are there", as JSON text. `names` are those that the caller may use. */
   modelList(names: readonly string[]): string;
 }

@@ -1,10 +1,9 @@
 /** The stages of the request gate, made from the config's parts. */
 import { randomFillSync } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import { pathOf } from '../checkpoint/record.ts';
 import type { GateRequest, Plan, RefuseStage, Stages } from '../checkpoint/stages.ts';
 import { forwardHeaders } from '../envoy/forward.ts';
-import { formatOfRequest, modelListPaths, readRequest } from '../exchange/formats.ts';
+import { readRequest } from '../exchange/formats.ts';
 import { LargeBodies } from '../exchange/large-bodies.ts';
 import { refusal } from '../exchange/refusal.ts';
 import { refuseTransport } from '../exchange/transport.ts';
@@ -15,6 +14,7 @@ import type { Registry } from '../models/registry.ts';
 import type { Log } from '../observe/log.ts';
 import type { PolicySource } from '../policy/source.ts';
 import type { Recorder } from '../record/events.ts';
+import { createRoute } from './route.ts';
 
 export interface RequestParts {
   readonly identifier: Identifier;
@@ -52,36 +52,23 @@ export function requestStages(parts: RequestParts): Stages {
     refuseTransport,
     findCredential,
     identify: (proof) => parts.identifier.identify(proof),
-    route: {
-      models: () => models.list(),
-      admit: (request) => {
-        const path = pathOf(request.path);
-        if (request.method === 'GET' && modelListPaths.has(path)) return 'list_models';
-        return formatOfRequest(request.method, path) === undefined ? 'refused' : 'call';
-      },
-      pick: (request, modelField) => {
-        const match = models.match({
-          host: hostOf(request),
-          path: pathOf(request.path),
-          modelField,
-          named: request.namedModel,
-          format: formatOfRequest(request.method, pathOf(request.path))?.format.id,
-        });
-        return match.ok ? match.model : undefined;
-      },
-      list: (admitted) => modelListPaths.get('/v1/models')!.modelList(admitted.map(({ name }) => name)),
-    },
+    route: createRoute(models),
     enter: (request) => largeBodies.enter(request.body.length, request.cancelled),
-    read: (request) => {
-      const asked = formatOfRequest(request.method, pathOf(request.path));
-      if (asked === undefined) throw new Error('a path that was admitted has no format');
-      const media = {
-        contentType: header(request, 'content-type'),
-        contentEncoding: header(request, 'content-encoding'),
-      };
-      return readRequest(asked, media, request.body, request.cancelled);
-    },
-    find: (request, facts) => bodies.request(facts.format, request.body, request.cancelled),
+    read: (request, asked) =>
+      readRequest(
+        asked,
+        {
+          contentType: header(request, 'content-type'),
+          contentEncoding: header(request, 'content-encoding'),
+          query: queryOf(request.path),
+        },
+        request.body,
+        request.cancelled,
+      ),
+    find: (request, facts) =>
+      facts.format === 'opaque'
+        ? bodies.opaqueRequest(request.body, facts.text, request.cancelled)
+        : bodies.request(facts.format, request.body, request.cancelled),
     maskText: (text) => bodies.text(text),
     policy: () => parts.policies.current,
     recorder: parts.recorder,
@@ -95,9 +82,9 @@ export function requestStages(parts: RequestParts): Stages {
   };
 }
 
-/** Host without port, lower case; IPv6 literals keep their brackets. */
-function hostOf({ host }: GateRequest): string {
-  return host.toLowerCase().replace(/:\d+$/, '');
+function queryOf(path: string): string {
+  const at = path.indexOf('?');
+  return at < 0 ? '' : path.slice(at + 1);
 }
 
 function header(request: GateRequest, name: string): string | undefined {

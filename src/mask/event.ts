@@ -65,7 +65,7 @@ export class EventMasker {
     const reader = yield* this.read(json);
     this.usage.see(reader);
     const kind = this.format.events?.kind(reader.said) ?? plain;
-    const { terminal } = kind;
+    const terminal = kind.terminal || reader.terminal;
     const { channels } = this;
     const mayRepeat = !terminal && kind.ends === undefined;
     if (channels === undefined)
@@ -170,7 +170,7 @@ export class EventMasker {
 
 /** Paths below which all texts end with an event. */
 function endedBy(reader: TextReader, kind: EventKind, final: boolean): readonly (readonly PathStep[])[] {
-  if (final || reader.error || kind.terminal || kind.ends === 'all') return [[]];
+  if (final || reader.error || reader.terminal || kind.terminal || kind.ends === 'all') return [[]];
   const scope = kind.scope === '' ? [] : [kind.scope];
   const ended = reader.ended.map((frame) => [...scope, ...pathOf(frame)]);
   return kind.ends === undefined ? ended : [...ended, [kind.ends.scope]];
@@ -182,7 +182,7 @@ export function settle(candidate: Candidate, text: string): void {
 }
 
 /** As `settle`, for a string of any length. */
-function* settleLong(candidate: Candidate, text: string): Work<void> {
+export function* settleLong(candidate: Candidate, text: string): Work<void> {
   if (text.length <= longEvent) return settle(candidate, text);
   yield 'long';
   if (text === candidate.text) return;
@@ -198,7 +198,7 @@ function* settleLong(candidate: Candidate, text: string): Work<void> {
 
 /** The one piece of a text in an event of which nothing else changes or matters. */
 function onlyPiece(reader: TextReader, channel: Channel | undefined): OnlyPiece | undefined {
-  if (reader.ended.length > 0 || reader.error) return undefined;
+  if (reader.ended.length > 0 || reader.error || reader.terminal) return undefined;
   if (reader.inputTokens !== undefined || reader.outputTokens !== undefined) return undefined;
   let only: Candidate | undefined;
   for (const candidate of reader.candidates) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatOfRequest, modelListPaths, readRequest } from '../../../src/exchange/formats.ts';
+import { formatOfRequest, modelsAsked, readRequest } from '../../../src/exchange/formats.ts';
 import { openaiChat } from '../../../src/exchange/openai-chat.ts';
 
 const json = { contentType: 'application/json', contentEncoding: undefined };
@@ -333,7 +333,7 @@ describe('facts about an OpenAI chat request', () => {
       ['POST', '/v1/rerank'],
     ] as const)
       expect(formatOfRequest(method, path)).toBeUndefined();
-    expect(modelListPaths.get('/v1/models')).toBe(openaiChat);
+    expect(modelsAsked('/v1/models', () => false)).toEqual({ format: openaiChat, one: undefined });
   });
 
   it('lists models as OpenAI does', () => {
