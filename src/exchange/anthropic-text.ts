@@ -15,12 +15,22 @@ function block(at: string, level: number): Table {
   return {
     ...inner,
     ...table('structural', [
-      ...['type', 'id', 'tool_use_id', 'is_error', 'file_id', 'cache_control.type', 'cache_control.ttl'],
-      ...['source.type', 'source.media_type', 'source.file_id', 'citations.enabled', 'caller.type', 'caller.tool_id'],
+      ...['type', 'id', 'tool_use_id', 'is_error', 'cache_control.type', 'cache_control.ttl'],
+      ...['source.type', 'source.media_type', 'citations.enabled', 'caller.type', 'caller.tool_id'],
     ])(at),
     ...table('whole', [
       ...['text', 'name', 'server_name', 'input', 'thinking', 'title', 'context', 'url', 'page_age'],
-      ...['source', 'source.url', 'citations', 'stdout', 'stderr', 'return_code', 'error_code'],
+      ...[
+        'source',
+        'source.url',
+        'source.file_id',
+        'file_id',
+        'citations',
+        'stdout',
+        'stderr',
+        'return_code',
+        'error_code',
+      ],
     ])(at),
     // As long as they are: a signature has some hundreds of characters of base64.
     ...table('binary', ['signature', 'data', 'source.data', 'encrypted_content'])(at),

@@ -60,9 +60,9 @@ export interface Format {
   readonly responseText: RuleNode;
   /** Text of one event of a streamed response. */
   readonly eventText: RuleNode;
-  /** What each event is, where paths and `end` fields do not say it. */
+  /** What each event is, where paths, `end` fields and markers do not say it. */
   readonly events?: EventKinds;
-  /** Whether the data of an SSE event that is not JSON says that the stream is over. In JSON a `terminal` marker of `eventText` says so. */
+  /** Whether the data of an SSE event that is not JSON says that the stream is over (`[DONE]`), and nothing else. */
   isTerminal(data: string): boolean;
   /** Events of a stream have their `type` in an `event:` line too, and SDKs read it. */
   readonly namedEvents?: true;

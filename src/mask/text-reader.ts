@@ -69,10 +69,10 @@ export class TextReader implements JsonHandler {
   isObject = false;
   inputTokens: number | undefined;
   outputTokens: number | undefined;
-  /** The scalars that say what kind of event this is, by name. */
-  readonly said = new Map<string, string>();
   /** The objects that the two are from. */
   private readonly counted: { input?: Frame | undefined; output?: Frame | undefined } = {};
+  /** The scalars that say what kind of event this is, by name. */
+  readonly said = new Map<string, string>();
   private readonly root: RuleNode;
   private readonly maskName: ((name: string) => string) | undefined;
   private frame: Frame | undefined;
@@ -193,19 +193,11 @@ export class TextReader implements JsonHandler {
     if (this.dropping > 0) return;
     const { treatment, markers } = this.enter();
     if (value === null) return;
-    if (this.telling !== undefined) this.note(String(value));
     if (markers !== undefined) this.mark(markers.get(String(value)));
+    if (this.telling !== undefined) this.note(String(value));
     if (treatment === 'drop') this.add('drop', start, end, 'drop', '');
     else if (treatment === 'end') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
-  }
-
-  private note(value: string): void {
-    const { frame, name } = this;
-    if (frame?.kind !== 'object') return;
-    const path = frame.parent === undefined ? name : `${frame.step}.${name}`;
-    const isTelling = frame.parent === undefined || (isOutermost(frame.parent) && frame.parent.kind === 'object');
-    if (isTelling && this.telling!.has(path)) this.said.set(path, value);
   }
 
   /** Counts of one object are parts of a sum (cached tokens, thoughts); another object counts anew. */
@@ -219,6 +211,14 @@ export class TextReader implements JsonHandler {
     if (marker === 'end') this.ended.push(this.frame!);
     else if (marker === 'terminal') this.terminal = true;
     else if (marker === 'aside') this.frame!.index = aside;
+  }
+
+  private note(value: string): void {
+    const { frame, name } = this;
+    if (frame?.kind !== 'object') return;
+    const path = frame.parent === undefined ? name : `${frame.step}.${name}`;
+    const isTelling = frame.parent === undefined || (isOutermost(frame.parent) && frame.parent.kind === 'object');
+    if (isTelling && this.telling!.has(path)) this.said.set(path, value);
   }
 
   /** The rule for the value that begins now. */

@@ -57,12 +57,12 @@ async function recorded(): Promise<Record<string, unknown>> {
   return events.findLast(({ type }) => type === 'request')!;
 }
 
-/** What is on the record as delivered. */
-async function delivered(): Promise<string> {
+/** What is on the record of the last request and its answer. */
+async function contents(): Promise<string> {
   const { session } = await recorded();
-  const contents = (await stack.journal()).filter((line) => line.kind === 'content');
-  return contents
-    .filter((line) => line.session === session && line.direction === 'response')
+  const found = (await stack.journal()).filter((line) => line.kind === 'content');
+  return found
+    .filter((line) => line.session === session)
     .map((line) => line.text)
     .join('');
 }
@@ -80,6 +80,7 @@ const MASKED = 'Write to <EMAIL_ADDRESS> or call <PHONE_NUMBER>; the host is <IP
 const MASKED_THOUGHT = 'The card is <CREDIT_CARD>, I should not say so.';
 const MASKED_CALL = { to: '<EMAIL_ADDRESS>', card: '<CREDIT_CARD>' };
 const SECRET = /jane\.doe|4111|555-0132|10\.0\.0\.17/;
+const QUESTION = 'I am jane.doe@example.com. Whom do I write to?';
 const picture = 'iVBORw0KGgoAAAANSUhEUgAA'.repeat(20);
 
 describe('the SDK of Anthropic', () => {
@@ -91,7 +92,7 @@ describe('the SDK of Anthropic', () => {
     model: 'demo',
     max_tokens: 100,
     system: 'Be kind.',
-    messages: [{ role: 'user' as const, content: 'Whom do I write to?' }],
+    messages: [{ role: 'user' as const, content: QUESTION }],
     tools: [{ name: 'send_mail', input_schema: { type: 'object' as const } }],
   };
 
@@ -113,7 +114,8 @@ describe('the SDK of Anthropic', () => {
       tools: ['send_mail'],
       maxTokens: 100,
     });
-    expect(await delivered()).not.toMatch(SECRET);
+    expect(await contents()).not.toMatch(SECRET);
+    expect(await contents()).toContain('I am <EMAIL_ADDRESS>');
   });
 
   test('reads a masked JSON answer, and counts tokens', async () => {
@@ -174,7 +176,7 @@ describe('the SDK of Google', () => {
   });
   const question = {
     model: 'demo',
-    contents: [{ role: 'user', parts: [{ text: 'Look' }, { inlineData: { mimeType: 'image/png', data: picture } }] }],
+    contents: [{ role: 'user', parts: [{ text: QUESTION }, { inlineData: { mimeType: 'image/png', data: picture } }] }],
     config: {
       systemInstruction: 'Be kind.',
       maxOutputTokens: 50,
@@ -208,7 +210,8 @@ describe('the SDK of Google', () => {
       images: 1,
       maxTokens: 50,
     });
-    expect(await delivered()).not.toMatch(SECRET);
+    expect(await contents()).not.toMatch(SECRET);
+    expect(await contents()).toContain('I am <EMAIL_ADDRESS>');
   });
 
   test('reads a masked JSON answer, and counts tokens', async () => {
@@ -258,7 +261,7 @@ describe('the SDK of Ollama', () => {
   beforeAll(() => {
     client = new Ollama({ host: stack.url, headers: { authorization: `Bearer ${token}` } });
   });
-  const messages = [{ role: 'user', content: 'Whom do I write to?', images: [picture] }];
+  const messages = [{ role: 'user', content: QUESTION, images: [picture] }];
 
   test('puts a masked chat together', async () => {
     stack.model.answer = answer('application/x-ndjson', fixture('ollama-chat/stream.ndjson'));
@@ -284,7 +287,8 @@ describe('the SDK of Ollama', () => {
     });
     expect(last).toMatchObject({ done: true, eval_count: 282, done_reason: 'stop' });
     expect(await recorded()).toMatchObject({ format: 'ollama-chat', stream: true, images: 1, maxTokens: 50 });
-    expect(await delivered()).not.toMatch(SECRET);
+    expect(await contents()).not.toMatch(SECRET);
+    expect(await contents()).toContain('I am <EMAIL_ADDRESS>');
   });
 
   test('puts a masked completion together, streamed by default', async () => {
@@ -329,11 +333,14 @@ describe('the SDK of Amazon Bedrock', () => {
 
   test('reads a masked answer', async () => {
     stack.model.answer = answer('application/json', fixture('bedrock-converse/body.json'));
-    const { output, stopReason, usage } = await client.send(new ConverseCommand(input('Whom do I write to?')));
+    const { output, stopReason, usage } = await client.send(new ConverseCommand(input(QUESTION)));
     const content = output?.message?.content ?? [];
     expect(content.map(({ text }) => text ?? '').join('')).toBe('Write to <EMAIL_ADDRESS> about <IP_ADDRESS>');
     expect(JSON.stringify(content)).not.toMatch(SECRET);
     expect({ stopReason, usage }).toMatchObject({ stopReason: 'tool_use', usage: { outputTokens: 628 } });
+    expect(await contents()).toContain('I am <EMAIL_ADDRESS>');
+    expect(await contents()).not.toMatch(SECRET);
+    expect(stack.model.arrived.at(-1)!.body.toString()).toContain(QUESTION);
     expect(await recorded()).toMatchObject({ format: 'bedrock-converse', model: 'demo', stream: false, maxTokens: 50 });
   });
 

@@ -36,9 +36,9 @@ describe('facts about an Anthropic request', () => {
         text: 'What is in these?\njane.pdf\na contract\nplain words\ninner words\nhttps://example.com/cat.png',
       },
       { role: 'assistant', text: 'hmm\nget_weather\ncity\nParis' },
-      { role: 'user', text: '15 degrees\nhttps://example.com/docs\nDocs\nfound words' },
+      { role: 'user', text: '15 degrees\nfile_011CNha8iCJcU1wXNR6q4V8w\nhttps://example.com/docs\nDocs\nfound words' },
     ]);
-    expect(facts.text.split('\n').slice(14)).toEqual([
+    expect(facts.text.split('\n').slice(15)).toEqual([
       ...['Be kind.', 'get_weather', 'Weather of a city', 'object', 'web_search'],
       ...['https://mcp.example.com/sse', 'example-mcp', 'END', 'user-7'],
     ]);
