@@ -8,7 +8,7 @@ import type { ParameterValue, Reading, RequestFacts } from './facts.ts';
 import type { Endpoint, EventKinds, Format, PathStep } from './format.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import { carried, openaiModelList, withHeader } from './openai-api.ts';
-import { addScalars, estimatedTokens, longText, namesAt, notAnObject, refusal } from './openai-request.ts';
+import { addScalars, estimatedTokens, longText, namesAt, notAnObject, refusal, sliceItems } from './openai-request.ts';
 import type { Work } from './pace.ts';
 import { type Treatment, textRules } from './text-rules.ts';
 import { Words } from './words.ts';
@@ -137,6 +137,7 @@ function* generateFacts(body: JsonValue, bytes: number, endpoint: Endpoint): Wor
   yield* addScalars(check, body, '', parameters, noParameters);
   yield* addScalars(check, options, '', parameters, none);
   if (check.problem !== undefined) return refusal(check.problem);
+  const images = yield* imagesIn(inputs);
   const all = new Words();
   all.add(inputs);
   yield* all.collect(body, requestText, 'inputs');
@@ -155,7 +156,7 @@ function* generateFacts(body: JsonValue, bytes: number, endpoint: Endpoint): Wor
       text,
       tools: [],
       toolCall: undefined,
-      images: imagesIn(inputs),
+      images,
       audio: 0,
       files: 0,
       maxTokens,
@@ -167,9 +168,11 @@ function* generateFacts(body: JsonValue, bytes: number, endpoint: Endpoint): Wor
 }
 
 /** Models that see take their images in the text, as Markdown has them: `![](address)`. */
-function imagesIn(text: string): number {
+function* imagesIn(text: string): Work<number> {
   let count = 0;
+  let looked = 0;
   for (let at = text.indexOf('!['); at >= 0; ) {
+    if (++looked % sliceItems === 0) yield;
     const label = text.indexOf(']', at + 2);
     if (label < 0) break;
     let end = label;

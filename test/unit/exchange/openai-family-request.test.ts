@@ -326,6 +326,7 @@ describe('facts about the items of a Responses request', () => {
 });
 
 describe('requests of the OpenAI family that are refused', () => {
+  const tooMany = Object.fromEntries(Array.from({ length: 1100 }, (_, i) => [`p${i}`, 1]));
   const many = Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`p${i}`, 1]));
   it.each<[FormatId, unknown, string]>([
     ['openai-completions', [], 'Invalid type for the body'],
@@ -354,6 +355,11 @@ describe('requests of the OpenAI family that are refused', () => {
     ['openai-completions', { model: 'm', prompt: 'a', n: 200 }, 'above maximum'],
     ['openai-completions', { model: 'm', prompt: 'a', stream: 1 }, "Invalid type for 'stream'"],
     ['openai-completions', { model: 'm', prompt: 'a', ...many }, 'Too many parameters'],
+    [
+      'openai-responses',
+      { model: 'm', input: [{ role: 'user', content: 'a', ...tooMany }] },
+      'Invalid input[0]: more than 1024 names.',
+    ],
     [
       'openai-chat',
       { model: 'm', messages: [{ role: 'user', content: 'a' }], prompt_token_ids: [1] },
