@@ -15,7 +15,7 @@ import {
   requestEvent,
   sessionCaller,
 } from './checkpoint/record.ts';
-import type { Answer, GateRequest, Passage, Plan, Stages } from './checkpoint/stages.ts';
+import type { Answer, GateRequest, Passage, Plan, Routed, Stages } from './checkpoint/stages.ts';
 import type { ErrorCode } from './exchange/errors.ts';
 import type { RequestFacts } from './exchange/facts.ts';
 import type { Caller } from './identity/caller.ts';
@@ -32,6 +32,7 @@ export function createCheckpoint(stages: Stages): Checkpoint {
       startedUs: performance.now() * 1000,
       request,
       http: httpFacts(request, stages.maskText),
+      routed: stages.route.ask(request),
       cited: undefined,
       reserved: [],
     };
@@ -50,14 +51,14 @@ function failed(stages: Stages, passage: Passage, error: unknown): Answer {
   if (passage.reserved.length > 0) stages.limits.release(passage.session, passage.reserved);
   try {
     if (passage.cited === undefined) return refused(stages, passage, undefined, code, '');
-    const answer = stages.refuse({ code, session: passage.session });
+    const answer = refuse(stages, passage, code);
     stages.recorder.event(
       endEvent(stages, passage, passage.cited, { how: 'gate_failed', code, status: answer.status }),
     );
     return { kind: 'reply', session: passage.session, code, ...answer };
   } catch {
     // The record is what failed: there is nowhere to write that down.
-    return { kind: 'reply', session: passage.session, code, ...stages.refuse({ code, session: passage.session }) };
+    return { kind: 'reply', session: passage.session, code, ...refuse(stages, passage, code) };
   }
 }
 
@@ -76,20 +77,22 @@ async function pass(stages: Stages, passage: Passage): Promise<Answer> {
   const identity = identified instanceof Promise ? await identified : identified;
   if (!identity.ok) return refused(stages, passage, undefined, identity.reason, identity.detail);
   const { caller } = identity;
-  const purpose = stages.route.admit(request);
-  if (purpose === 'refused') return refused(stages, passage, caller, 'path_not_admitted', '');
-  if (purpose === 'list_models') return listModels(stages, passage, caller);
-  return admitted(stages, passage, caller);
+  const { routed } = passage;
+  if (routed.kind === 'refused') return refused(stages, passage, caller, routed.code, routed.detail);
+  if (routed.kind === 'models') return describeModels(stages, passage, caller, routed);
+  return admitted(stages, passage, caller, routed);
 }
 
+type Call = Extract<Routed, { kind: 'call' }>;
+
 /** Large bodies take turns, and work that nobody waits for ends early. */
-async function admitted(stages: Stages, passage: Passage, caller: Caller): Promise<Answer> {
+async function admitted(stages: Stages, passage: Passage, caller: Caller, asked: Call): Promise<Answer> {
   try {
     const entering = stages.enter(passage.request);
     if (entering === undefined) return refused(stages, passage, caller, 'overloaded', 'too many large bodies');
     const leave = entering instanceof Promise ? await entering : entering;
     try {
-      return await call(stages, passage, caller, leave);
+      return await call(stages, passage, caller, asked, leave);
     } finally {
       leave();
     }
@@ -99,13 +102,13 @@ async function admitted(stages: Stages, passage: Passage, caller: Caller): Promi
   }
 }
 
-async function call(stages: Stages, passage: Passage, caller: Caller, leave: () => void): Promise<Answer> {
+async function call(stages: Stages, passage: Passage, caller: Caller, asked: Call, leave: () => void): Promise<Answer> {
   const { request } = passage;
-  const reading = stages.read(request);
+  const reading = stages.read(request, asked);
   const read = reading instanceof Promise ? await reading : reading;
   if (!read.ok) return refused(stages, passage, caller, read.code, read.message, read.message);
   const facts = read.value;
-  const model = stages.route.pick(request, facts.model);
+  const model = stages.route.pick(request, asked, facts.model);
   if (model === undefined) return refused(stages, passage, caller, 'unknown_model', facts.model);
   // One set of rules for the whole of the request, whatever is loaded meanwhile.
   const policy = stages.policy();
@@ -144,7 +147,7 @@ async function call(stages: Stages, passage: Passage, caller: Caller, leave: () 
     request: cited,
     reservations: passage.reserved,
     tokens: facts.tokens,
-    opaque: false,
+    opaque: facts.format === 'opaque',
   };
   await recorder.durable();
   passage.reserved = [];
@@ -177,10 +180,17 @@ function tokensAtMost({ operation, tokens, choices, maxTokens }: RequestFacts, a
   return tokens + (answers ? choices * (maxTokens ?? assumed) : 0);
 }
 
-/** The models that this caller may use, answered by the gate and on the record like any call. */
-async function listModels(stages: Stages, passage: Passage, caller: Caller): Promise<Answer> {
+/** The models that this caller may use, or one of them, answered by the gate and on the record like any call. */
+async function describeModels(
+  stages: Stages,
+  passage: Passage,
+  caller: Caller,
+  about: Extract<Routed, { kind: 'models' }>,
+): Promise<Answer> {
   const policy = stages.policy();
   const models = stages.route.models().filter((model) => policy.admits(caller, model, passage.startedMs));
+  const body = stages.route.describe(about, models);
+  if (body === undefined) return refused(stages, passage, caller, 'model_not_found', about.one ?? '');
   const { recorder } = stages;
   const asked = {
     audio: 0,
@@ -189,7 +199,7 @@ async function listModels(stages: Stages, passage: Passage, caller: Caller): Pro
     files: 0,
     filters: {},
     findings: {},
-    format: 'openai-chat',
+    format: about.format.id,
     guards: {},
     images: 0,
     maxTokens: undefined,
@@ -213,7 +223,7 @@ async function listModels(stages: Stages, passage: Passage, caller: Caller): Pro
       ['content-type', 'application/json'],
       ['x-sallyport-session', passage.session],
     ],
-    body: stages.route.list(models),
+    body,
   };
 }
 
@@ -226,7 +236,7 @@ function refused(
   detail: string,
   message?: string,
 ): Answer {
-  const answer = stages.refuse({ code, session: passage.session, ...(message === undefined ? {} : { message }) });
+  const answer = refuse(stages, passage, code, message);
   // A full journal still counts refusals; one that has failed is why we refuse.
   if (stages.recorder.state === 'open' || stages.recorder.state === 'full')
     stages.recorder.event({
@@ -241,6 +251,12 @@ function refused(
       count: 1,
     });
   return { kind: 'reply', session: passage.session, code, ...answer };
+}
+
+/** In the shape of the API whose path was called. */
+function refuse(stages: Stages, { session, routed }: Passage, code: ErrorCode, message?: string) {
+  const format = routed.format?.id;
+  return stages.refuse({ code, session, format, ...(message === undefined ? {} : { message }) });
 }
 
 function codeOf(error: unknown): ErrorCode {

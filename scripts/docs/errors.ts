@@ -10,8 +10,9 @@ export function errorsPage(): string {
 
 # Errors
 
-Every refusal of the gateway has the shape that the caller's own SDK expects, a \`code\` from this table, the header
-\`x-sallyport-session\`, and \`x-should-retry\`. \`sallyport explain SESSION\` says for one request what happened and why.
+Every refusal of the gateway has the shape that the caller's own SDK expects, by the path that it called (Envoy's own answers have
+OpenAI's), a \`code\` from this table, the header \`x-sallyport-session\`, and \`x-should-retry\`. \`sallyport explain SESSION\`
+says for one request what happened and why.
 
 | code | status | \`openai\` SDK | retry | who can fix it | what it means | what to do |
 |---|---|---|---|---|---|---|

@@ -1,6 +1,8 @@
 /** What the request gate works on and with: the request, the stages as values, the plan and the answer. */
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { FormatId, Reading, RequestFacts } from '../exchange/facts.ts';
+import type { Format } from '../exchange/format.ts';
+import type { Asked, ModelsAsked } from '../exchange/formats.ts';
 import type { Caller, Identification, Proof } from '../identity/caller.ts';
 import type { CredentialSearch } from '../identity/credential.ts';
 import type { Admission, LimitState, Reservation } from '../limits/limiter.ts';
@@ -95,7 +97,7 @@ export interface Stages {
   readonly route: RouteStage;
   /** A place among the bodies in work, to be given back by the call; undefined: there are too many. */
   readonly enter: (request: GateRequest) => (() => void) | Promise<() => void> | undefined;
-  readonly read: (request: GateRequest) => Reading<RequestFacts> | Promise<Reading<RequestFacts>>;
+  readonly read: (request: GateRequest, asked: Asked) => Reading<RequestFacts> | Promise<Reading<RequestFacts>>;
   /** Masks the request's body for the record and counts what it found. */
   readonly find: (request: GateRequest, facts: RequestFacts) => Found | Promise<Found>;
   /** Counts what the content filters find. */
@@ -160,19 +162,32 @@ export interface Found {
   readonly findings: ReadonlyMap<string, number>;
 }
 
+/** What a request's method, host, path and kind of body ask for. `format`: in whose shape refusals are. */
+export type Routed =
+  | (Asked & { readonly kind: 'call' })
+  | (ModelsAsked & { readonly kind: 'models' })
+  | {
+      readonly kind: 'refused';
+      readonly code: 'path_not_admitted' | 'method_not_allowed';
+      /** Undefined: the path belongs to no API that we know. */
+      readonly format: Format | undefined;
+      readonly detail: string;
+    };
+
 export interface RouteStage {
   readonly models: () => readonly Model[];
-  /** Whether any entry admits this host and path (and what the path is for). */
-  readonly admit: (request: GateRequest) => 'list_models' | 'call' | 'refused';
-  readonly pick: (request: GateRequest, modelField: string) => Model | undefined;
-  /** The list that the gate answers itself. */
-  readonly list: (models: readonly Model[]) => string;
+  /** Worked out once a request, before anything else: never throws. */
+  readonly ask: (request: GateRequest) => Routed;
+  /** The one model that is meant, once the body has been read; `modelField`: the model that the body or the path names. */
+  readonly pick: (request: GateRequest, asked: Asked, modelField: string) => Model | undefined;
+  /** What the gate itself answers about models, of which the caller may use these; undefined: not the one asked about. */
+  readonly describe: (asked: ModelsAsked, models: readonly Model[]) => string | undefined;
 }
 
 export type RefuseStage = (refusal: {
   readonly code: ErrorCode;
-  /** In whose shape; OpenAI's where it is not known. */
-  readonly format?: FormatId;
+  /** In whose shape (a FormatId); OpenAI's where it is not known. */
+  readonly format?: string | undefined;
   readonly message?: string;
   readonly session: string;
 }) => { readonly status: number; readonly headers: readonly Header[]; readonly body: string };
@@ -184,6 +199,7 @@ export interface Passage {
   readonly startedUs: number;
   readonly request: GateRequest;
   readonly http: HttpFacts;
+  readonly routed: Routed;
   /** Set once the request is in the journal: from then on the session ends with an `end`, else with `refused`. */
   cited: NonNullable<EndEvent['request']> | undefined;
   /** What is to be given back when nothing is dispatched. */

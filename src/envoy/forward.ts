@@ -10,6 +10,10 @@ const PASSED = new Set([
   'baggage',
   'content-length',
   'content-type',
+  // MCP, "Transports": its session, its version, and where a broken stream is taken up.
+  'last-event-id',
+  'mcp-protocol-version',
+  'mcp-session-id',
   'transfer-encoding',
   'traceparent',
   'tracestate',

@@ -7,6 +7,7 @@
  */
 import type { Header, Plan, RefuseStage, RequestHead } from '../checkpoint/stages.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
+import { requestIdHeaders } from '../exchange/refusal.ts';
 import { upgradeOf } from '../exchange/transport.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
@@ -205,7 +206,8 @@ class ResponseGate implements GrpcReceiver {
     if (local) return this.localReply(details, message, plan);
     if (plan === undefined) return this.refusePlan('missing', message);
     this.phase = 'response';
-    const head = readHead(decodeHeaderMap(message.headerMap), message.endOfStream);
+    const passesOpaque = plan.opaque && plan.mask.length === 0;
+    const head = readHead(decodeHeaderMap(message.headerMap), message.endOfStream, passesOpaque);
     this.head = head;
     const { recorder, nowMs } = this.options;
     recorder.event({
@@ -241,7 +243,7 @@ class ResponseGate implements GrpcReceiver {
   }
 
   private refuseResponse(code: ErrorCode, plan: Plan): Promise<void> {
-    const answer = this.options.refuse({ code, session: plan.session });
+    const answer = this.options.refuse({ code, session: plan.session, format: plan.format });
     this.options.sessions.end(plan.session, {
       ...NOTHING_DELIVERED,
       how: 'response_refused',
@@ -251,7 +253,10 @@ class ResponseGate implements GrpcReceiver {
     this.phase = 'over';
     return this.options.recorder.durable().then(
       () => this.writeImmediate(answer),
-      () => this.writeImmediate(this.options.refuse({ code: 'record_unavailable', session: plan.session })),
+      () =>
+        this.writeImmediate(
+          this.options.refuse({ code: 'record_unavailable', session: plan.session, format: plan.format }),
+        ),
     );
   }
 
@@ -363,7 +368,7 @@ class ResponseGate implements GrpcReceiver {
 
   private immediate(code: ErrorCode, session: string): undefined {
     this.phase = 'over';
-    this.writeImmediate(this.options.refuse({ code, session }));
+    this.writeImmediate(this.options.refuse({ code, session, format: this.plan?.format }));
     return undefined;
   }
 
@@ -393,6 +398,7 @@ function ownHeaders(plan: Plan): Header[] {
   return [
     ['x-sallyport-session', plan.session],
     ['x-request-id', plan.requestId],
+    ...requestIdHeaders(plan.format, plan.requestId),
   ];
 }
 

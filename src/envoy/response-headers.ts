@@ -10,11 +10,14 @@ const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} G
 /** RFC 9111 section 5.2: directives, with a number of seconds at most. */
 const CACHE_CONTROL = /^[a-z-]{1,24}(?:=\d{1,8})?(?:, ?[a-z-]{1,24}(?:=\d{1,8})?){0,8}$/;
 const HEADER_NAMES = /^[A-Za-z][A-Za-z-]{0,30}(?:, ?[A-Za-z][A-Za-z-]{0,30}){0,8}$/;
+/** MCP, "Session Management": visible ASCII. A UUID, a JWT or a hash is what there is. */
+const MCP_SESSION = /^[A-Za-z0-9._~-]{1,512}$/;
 
 const PASSED: ReadonlyMap<string, RegExp> = new Map([
   ['cache-control', CACHE_CONTROL],
   ['content-length', /^\d{1,12}$/],
   ['date', HTTP_DATE],
+  ['mcp-session-id', MCP_SESSION],
   ['retry-after', /^\d{1,6}$/],
   ['transfer-encoding', /^chunked$/],
   ['vary', HEADER_NAMES],

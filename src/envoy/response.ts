@@ -17,7 +17,8 @@ export interface ResponseHead {
   readonly set: readonly Header[];
 }
 
-export function readHead(headers: readonly Header[], endOfStream: boolean): ResponseHead {
+/** `passesOpaque`: what cannot be masked passes as it is, because nothing is to be masked and the model entry admits it. */
+export function readHead(headers: readonly Header[], endOfStream: boolean, passesOpaque = false): ResponseHead {
   let status = 0;
   const contentTypes: string[] = [];
   let encoded = false;
@@ -30,13 +31,23 @@ export function readHead(headers: readonly Header[], endOfStream: boolean): Resp
   }
   const media = readResponseMedia(contentTypes);
   if (media === undefined && contentTypes.length > 0) remove.push('content-type');
+  const framing = media === undefined ? withoutType(status, contentTypes) : (media.framing ?? opaqueIf(passesOpaque));
   return {
     status,
     mediaType: media?.essence ?? '',
-    reading: readBody(status, media?.framing, encoded, endOfStream),
+    reading: readBody(status, framing, encoded, endOfStream),
     remove,
     set: media === undefined || media.canonical === contentTypes[0] ? [] : [['content-type', media.canonical]],
   };
+}
+
+/** MCP servers accept a notification with 202 and no body, which HTTP/1.1 may frame as an empty one of chunks. */
+function withoutType(status: number, contentTypes: readonly string[]): Framing | undefined {
+  return status === 202 && contentTypes.length === 0 ? 'none' : undefined;
+}
+
+function opaqueIf(passes: boolean): Framing | undefined {
+  return passes ? 'opaque' : undefined;
 }
 
 function readBody(

@@ -14,11 +14,19 @@ export class Check {
    * differs from one we read in nothing but case, width or what cannot be seen would be read by them and not by us.
    */
   names(object: JsonObject, known: ReadonlySet<string>, at: string): void {
-    for (const name of Object.keys(object)) {
+    const folded = foldedNames(known);
+    const names = Object.keys(object);
+    // Looked at in one go: an object that an API defines has a few dozen.
+    if (names.length > MOST_NAMES) {
+      this.complain(`Invalid ${at || 'request'}: more than ${MOST_NAMES} names.`);
+      return;
+    }
+    for (const name of names) {
       if (known.has(name)) continue;
       const text = name.split('\0', 1)[0]!;
       if (text.length > 64) continue;
-      if (known.has(text.normalize('NFKC').toLowerCase().replace(UNSEEN, '')))
+      const plain = PRINTABLE.test(text) ? text : text.normalize('NFKC').replace(UNSEEN, '');
+      if (folded.has(plain.toLowerCase()))
         this.complain(
           `Unrecognized request argument supplied${at && ` in '${at}'`}: a name that differs from a known one only in case or by unseen characters.`,
         );
@@ -90,8 +98,23 @@ export class Check {
   }
 }
 
+const MOST_NAMES = 1024;
+/** Nothing to fold but the case: most names, and there may be thousands. */
+const PRINTABLE = /^[ -~]*$/;
 /** Control and format characters: zero width spaces and joiners, marks of direction, … */
 const UNSEEN = /[\p{Cc}\p{Cf}]/gu;
+
+const foldedSets = new WeakMap<ReadonlySet<string>, ReadonlySet<string>>();
+
+/** Names in lower case: those of some APIs have capitals. */
+function foldedNames(known: ReadonlySet<string>): ReadonlySet<string> {
+  let names = foldedSets.get(known);
+  if (names === undefined) {
+    names = new Set([...known].map((name) => name.toLowerCase()));
+    foldedSets.set(known, names);
+  }
+  return names;
+}
 
 function join(at: string, name: string): string {
   return at === '' ? name : `${at}.${name}`;

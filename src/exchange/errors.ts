@@ -20,6 +20,7 @@ export interface ErrorRow {
     | 'BadRequestError'
     | 'AuthenticationError'
     | 'PermissionDeniedError'
+    | 'NotFoundError'
     | 'RateLimitError'
     | 'InternalServerError'
     | 'APIError';
@@ -196,6 +197,25 @@ export const errors = {
     meaning: 'No model takes requests with this method and path.',
     fix: 'Use a path of the model API, such as `POST /v1/chat/completions`.',
   },
+  method_not_allowed: {
+    status: 405,
+    type: 'invalid_request_error',
+    sdk: 'APIError',
+    retry: false,
+    fixer: 'nobody (it passes)',
+    meaning:
+      'An MCP server behind the gateway is spoken to with `POST` alone: its own stream of messages (`GET`) and the end of a session (`DELETE`) are not passed.',
+    fix: 'Nothing: MCP clients take this answer as "there is no such stream" and go on.',
+  },
+  model_not_found: {
+    status: 404,
+    type: 'invalid_request_error',
+    sdk: 'NotFoundError',
+    retry: false,
+    fixer: 'caller',
+    meaning: 'There is no model of this name, or none that the caller may use.',
+    fix: 'Use a name that the list of models has (`GET /v1/models`).',
+  },
   upgrade_refused: {
     ...forbidden,
     fixer: 'caller',
@@ -316,6 +336,8 @@ export function errorHeaders(
   ];
   if (row.retry && row.retryAfterSeconds !== undefined) headers.push(['retry-after', String(row.retryAfterSeconds)]);
   if (row.bearer !== undefined) headers.push(['www-authenticate', challenge(row.bearer, row.meaning)]);
+  // RFC 9110, section 15.5.6.
+  if (row.status === 405) headers.push(['allow', 'POST']);
   if (session !== undefined && session !== '') headers.push(['x-sallyport-session', session]);
   return headers;
 }

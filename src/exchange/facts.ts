@@ -1,5 +1,4 @@
 /** What a request says, read once, strictly. The rules see it as `request`. */
-import type { JsonValue } from './json.ts';
 
 /** Every model API that the gateway reads; `opaque` is whatever else a model entry admits, unread. */
 export type FormatId =
@@ -52,8 +51,8 @@ export interface RequestFacts {
   readonly text: string;
   /** Tools on offer; a tool without a name of its own (a hosted one) is named by its type. */
   readonly tools: readonly { readonly name: string }[];
-  /** MCP `tools/call`; undefined for everything else. `server`: the model entry's name once it is known, else empty. */
-  readonly toolCall: { readonly name: string; readonly arguments: JsonValue } | undefined;
+  /** MCP `tools/call`; undefined for everything else. The server is the model entry; `arguments` are JSON values as read. */
+  readonly toolCall: { readonly name: string; readonly arguments: unknown } | undefined;
   /** Image, audio (and video) parts; attached files. */
   readonly images: number;
   readonly audio: number;

@@ -14,6 +14,28 @@ export interface Endpoint {
   readonly model?: string;
   /** Whether the answer streams, where the path says so and the body does not. */
   readonly stream?: boolean;
+  /** Set where the API is known and its answer cannot be read: why. `facts` refuses with it. */
+  readonly unreadable?: string;
+}
+
+/** What an event of a stream is, where its path alone does not say it. */
+export interface EventKind {
+  /** Texts at one path are one text in one scope only (`type` and indexes beside the text). Empty: no scope. */
+  readonly scope: string;
+  /** Whether the event's texts go on in later events of its scope (as text, or as JSON), or each is all there is of it. */
+  readonly texts: 'pieces' | 'json-pieces' | 'complete';
+  /** The scope whose texts end with this event, or all of them. */
+  readonly ends: { readonly scope: string } | 'all' | undefined;
+  /** The last event of the stream: what follows it is dropped. */
+  readonly terminal: boolean;
+}
+
+/** How the events of a stream hang together: for formats whose events name what goes on beside it (Responses, TGI). */
+export interface EventKinds {
+  /** Scalar members that `kind` looks at: of the outermost object (`type`), or of an object in it (`token.special`). */
+  readonly members: ReadonlySet<string>;
+  /** `members`: those that the event has and that are not null; numbers and booleans as they are written. */
+  kind(members: ReadonlyMap<string, string>): EventKind;
 }
 
 /** A refusal as the API's own SDK expects it. */
@@ -22,6 +44,8 @@ export interface ErrorText {
   readonly row: ErrorRow;
   /** With the session at its end. */
   readonly message: string;
+  /** Empty where there is none. */
+  readonly session: string;
 }
 
 /** One model API. One file (or a few by phase) a format, one row in formats.ts, one folder in test/fixtures. */
@@ -36,17 +60,23 @@ export interface Format {
   readonly responseText: RuleNode;
   /** Text of one event of a streamed response. */
   readonly eventText: RuleNode;
-  /** Whether the data of an SSE event (or a line of NDJSON) says that the stream is over. */
+  /** What each event is, where paths, `end` fields and markers do not say it. */
+  readonly events?: EventKinds;
+  /** Whether the data of an SSE event that is not JSON says that the stream is over (`[DONE]`), and nothing else. */
   isTerminal(data: string): boolean;
+  /** Events of a stream have their `type` in an `event:` line too, and SDKs read it. */
+  readonly namedEvents?: true;
   /**
    * An event that carries what a channel still held, as JSON text. `header`: the scalar members of the channel's last
-   * event (`"id":"…","object":"…"`), as they were written.
+   * event (`"id":"…","object":"…"`), as they were written. `path` is without the scope.
    */
   carrier(header: string, path: readonly PathStep[], text: string): string;
   /** The body of a refusal, as JSON text. */
   error(error: ErrorText): string;
   /** Paths of `GET` that ask for the list of models, answered by the gate. Several APIs may have one path: see `formats.ts`. */
   readonly modelListPaths: readonly string[];
+  /** Header by which the API's SDK is known where other APIs have these paths too. */
+  readonly modelListHeader?: string;
   /** The answer to "which models are there", as JSON text. `names` are those that the caller may use. */
   modelList(names: readonly string[]): string;
 }

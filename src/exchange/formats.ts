@@ -1,12 +1,39 @@
+import { anthropicMessages } from './anthropic-messages.ts';
+import { bedrockConverse } from './bedrock-converse.ts';
 import type { Reading, RequestFacts } from './facts.ts';
 import type { Endpoint, Format } from './format.ts';
+import { gemini } from './gemini.ts';
 import { readingJson } from './json.ts';
-import { checkRequestMedia } from './media.ts';
+import { mcp } from './mcp.ts';
+import { checkRequestMedia, type RequestMedia } from './media.ts';
+import { ollamaChat, ollamaGenerate } from './ollama.ts';
+import { opaque } from './opaque.ts';
+import { opaqueFacts } from './opaque-request.ts';
 import { openaiChat } from './openai-chat.ts';
+import { openaiCompletions } from './openai-completions.ts';
+import { openaiEmbeddings } from './openai-embeddings.ts';
+import { openaiResponses } from './openai-responses.ts';
 import { type Cancelled, paced, type Work } from './pace.ts';
+import { tgi } from './tgi.ts';
 
-/** Every model API that the gateway speaks. */
-export const formats: readonly Format[] = [openaiChat];
+/**
+ * Every model API that the gateway speaks. `mcp` and `opaque` have no paths of their own: gateway/route.ts says when they
+ * are meant.
+ */
+export const formats: readonly Format[] = [
+  openaiChat,
+  openaiCompletions,
+  openaiResponses,
+  openaiEmbeddings,
+  anthropicMessages,
+  gemini,
+  ollamaChat,
+  ollamaGenerate,
+  bedrockConverse,
+  tgi,
+  mcp,
+  opaque,
+];
 
 export function formatById(id: string): Format | undefined {
   return formats.find((format) => format.id === id);
@@ -18,23 +45,56 @@ export interface Asked {
   readonly endpoint: Endpoint;
 }
 
-/** What a request's method and path (without its query) ask for; undefined: no format admits them. */
-export function formatOfRequest(method: string, path: string): Asked | undefined {
-  for (const format of formats) {
+/** What a request's method and path (without its query) ask for, in every format that has the path; which one is meant, the models say. */
+export function formatsOfRequest(method: string, path: string): Asked[] {
+  return formats.flatMap((format) => {
     const endpoint = format.endpoint(method, path);
-    if (endpoint !== undefined) return { format, endpoint };
-  }
-  return undefined;
+    return endpoint === undefined ? [] : [{ format, endpoint }];
+  });
 }
 
-/** Paths of `GET` that ask for the list of models, answered by the gate. */
-export const modelListPaths: ReadonlyMap<string, Format> = new Map(
-  formats.flatMap((format) => format.modelListPaths.map((path) => [path, format] as const)),
-);
+/** The same, of the first format that has the path. */
+export function formatOfRequest(method: string, path: string): Asked | undefined {
+  return formatsOfRequest(method, path)[0];
+}
 
-export interface RequestMedia {
-  readonly contentType: string | undefined;
-  readonly contentEncoding: string | undefined;
+/** A question about the models that there are, answered by the gate. */
+export interface ModelsAsked {
+  readonly format: Format;
+  /** The one that is asked about; undefined: the list. */
+  readonly one: string | undefined;
+}
+
+/** What a `GET` of this path asks about models; undefined: nothing. Several APIs have one path: a header of the SDK says which is meant. */
+export function modelsAsked(path: string, hasHeader: (name: string) => boolean): ModelsAsked | undefined {
+  const format = (list: string): Format | undefined => {
+    const having = formats.filter(({ modelListPaths }) => modelListPaths.includes(list));
+    const marked = ({ modelListHeader }: Format) => modelListHeader !== undefined && hasHeader(modelListHeader);
+    return having.find(marked) ?? having[0];
+  };
+  const listing = format(path);
+  if (listing !== undefined) return { format: listing, one: undefined };
+  const [, list = '', id = ''] = /^(.*?\/models)\/(.+)$/.exec(path) ?? [];
+  const describing = format(list);
+  return describing === undefined ? undefined : { format: describing, one: decoded(id) };
+}
+
+/** The answer to what was asked about models, as JSON text; undefined: the one that was asked about is not among `names`. */
+export function modelsAnswer({ format, one }: ModelsAsked, names: readonly string[]): string | undefined {
+  if (one === undefined) return format.modelList(names);
+  if (!names.includes(one)) return undefined;
+  // In every API that has such a path, one model is described as it is in the list.
+  const list = Object.values(JSON.parse(format.modelList([one])) as Record<string, unknown>).find(Array.isArray);
+  return JSON.stringify(list?.[0]);
+}
+
+/** Empty, which no model is called, where it is not percent-encoded text. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
 }
 
 /**
@@ -47,7 +107,7 @@ export function readRequest(
   body: Uint8Array,
   cancelled?: Cancelled,
 ): Reading<RequestFacts> | Promise<Reading<RequestFacts>> {
-  return paced(readingRequest(asked, media, body), cancelled);
+  return paced(asked.format === opaque ? opaqueFacts(media, body) : readingRequest(asked, media, body), cancelled);
 }
 
 function* readingRequest(

@@ -1,33 +1,58 @@
 import type { Reading } from './facts.ts';
 
 /** How a body is framed, as far as masking is concerned. HTML is text: proxies answer errors with it. */
-export type Framing = 'sse' | 'json' | 'ndjson' | 'text';
+export type Framing =
+  | 'sse'
+  | 'json'
+  | 'ndjson'
+  | 'text'
+  /** Whatever it is: passed as it comes, and only where nothing is masked. */
+  | 'opaque'
+  /** None at all: one byte of it is too much. */
+  | 'none';
 
-interface MediaType {
+export interface MediaType {
+  /** In lower case. */
   readonly essence: string;
   /** Lower case, without quotes; undefined when not named. */
   readonly charset: string | undefined;
+  /** As it was written, without quotes; undefined when not named. */
+  readonly boundary: string | undefined;
 }
 
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const mediaType = new RegExp(`^\\s*(${token}/${token})\\s*((?:;\\s*(?:${token}=(?:${token}|"[^"\\\\]*")\\s*)?)*)$`);
 const parameter = new RegExp(`(${token})=(${token}|"[^"\\\\]*")`, 'g');
 
-/** Parses a Content-Type (RFC 9110, section 8.3). A list, a bad parameter, or two charsets: undefined. */
-function parseMediaType(value: string): MediaType | undefined {
+/** Parses a Content-Type (RFC 9110, section 8.3). A list, a bad parameter, or two charsets or boundaries: undefined. */
+export function parseMediaType(value: string): MediaType | undefined {
   if (value.length > 256) return undefined;
   const match = mediaType.exec(value);
   if (match === null) return undefined;
   let charset: string | undefined;
+  let boundary: string | undefined;
   for (const [, name, raw] of match[2]!.matchAll(parameter)) {
     const lower = name!.toLowerCase();
     // `charset*=…` (RFC 2231): some readers take it for the charset, most do not.
-    if (lower.startsWith('charset*')) return undefined;
-    if (lower !== 'charset') continue;
-    if (charset !== undefined) return undefined;
-    charset = raw!.replaceAll('"', '').toLowerCase();
+    if (lower.startsWith('charset*') || lower.startsWith('boundary*')) return undefined;
+    const value = raw!.replaceAll('"', '');
+    if (lower === 'charset') {
+      if (charset !== undefined) return undefined;
+      charset = value.toLowerCase();
+    } else if (lower === 'boundary') {
+      if (boundary !== undefined) return undefined;
+      boundary = value;
+    }
   }
-  return { essence: match[1]!.toLowerCase(), charset };
+  return { essence: match[1]!.toLowerCase(), charset, boundary };
+}
+
+/** What the headers of a request say of its body. */
+export interface RequestMedia {
+  readonly contentType: string | undefined;
+  readonly contentEncoding: string | undefined;
+  /** Of the URL, without its `?`: read where the request is opaque. */
+  readonly query?: string;
 }
 
 /** A request's body must be JSON in UTF-8, as it is: anything else is refused with 415. */
@@ -35,11 +60,8 @@ export function checkRequestMedia(
   contentType: string | undefined,
   contentEncoding: string | undefined,
 ): (Reading<never> & { ok: false }) | undefined {
-  if (contentEncoding !== undefined && contentEncoding.trim().toLowerCase() !== 'identity')
-    return refused(
-      'unsupported_encoding',
-      'Encoded request bodies are not supported: send the body without Content-Encoding.',
-    );
+  const encoded = checkEncoding(contentEncoding);
+  if (encoded !== undefined) return encoded;
   const type = contentType === undefined ? undefined : parseMediaType(contentType);
   if (type?.essence !== 'application/json')
     return refused(
@@ -52,6 +74,15 @@ export function checkRequestMedia(
       "Unsupported charset. This API method only accepts UTF-8 ('charset=utf-8').",
     );
   return undefined;
+}
+
+/** An encoded body is read by nobody here: it is refused with 415. */
+export function checkEncoding(contentEncoding: string | undefined): (Reading<never> & { ok: false }) | undefined {
+  if (contentEncoding === undefined || contentEncoding.trim().toLowerCase() === 'identity') return undefined;
+  return refused(
+    'unsupported_encoding',
+    'Encoded request bodies are not supported: send the body without Content-Encoding.',
+  );
 }
 
 function refused(code: 'unsupported_encoding' | 'unsupported_media_type', message: string) {

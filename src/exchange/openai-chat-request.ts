@@ -3,21 +3,42 @@ import { Check, kindOf } from './check.ts';
 import type { Reading, RequestFacts } from './facts.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import { requestText } from './openai-chat-text.ts';
+import {
+  estimatedTokens,
+  longText,
+  namesAt,
+  notAnObject,
+  refusal,
+  refuseUnreadable,
+  scalarParameters,
+  sliceItems,
+} from './openai-request.ts';
 import type { Work } from './pace.ts';
 import { Words } from './words.ts';
 
-const bodyNames = new Set(
-  (
-    'model messages stream stream_options n max_tokens max_completion_tokens tools tool_choice functions function_call ' +
-    'temperature top_p logprobs top_logprobs response_format stop user metadata modalities audio prediction'
-  ).split(' '),
-);
-const messageNames = new Set(
-  'role content name refusal tool_calls tool_call_id function_call audio reasoning_content'.split(' '),
-);
-const partNames = new Set('type text refusal image_url video_url audio_url input_audio file'.split(' '));
-const toolNames = new Set('type function custom'.split(' '));
-const functionNames = new Set('name description parameters strict'.split(' '));
+const bodyNames = namesAt(requestText);
+const messageNames = namesAt(requestText, 'messages', '[]');
+const partNames = namesAt(requestText, 'messages', '[]', 'content', '[]');
+const toolNames = namesAt(requestText, 'tools', '[]');
+const functionNames = namesAt(requestText, 'tools', '[]', 'function');
+/** Facts of their own. */
+const noParameters = new Set(['model', 'stream', 'messages']);
+/** Objects whose scalars are parameters too. */
+const parameterObjects = [
+  'stream_options',
+  'response_format',
+  'structured_outputs',
+  'chat_template_kwargs',
+  'mm_processor_kwargs',
+  'reasoning',
+  'thinking',
+  'web_search_options',
+  'prediction',
+  'audio',
+  'metadata',
+  'vllm_xargs',
+  'kv_transfer_params',
+];
 
 const roles = ['system', 'assistant', 'user', 'function', 'tool', 'developer'];
 /** Which part types count as what; `video_url` and `audio_url` are vLLM's. */
@@ -31,18 +52,13 @@ const partTypes = new Map<string, 'text' | 'image' | 'audio' | 'file'>([
   ['file', 'file'],
 ]);
 const mostChoices = 128;
-const charactersPerToken = 4;
-/** Messages, parts or tools looked at in one slice. */
-const sliceItems = 500;
-/** Characters of a text that is worth a slice of its own for each step. */
-const longText = 64 * 1024;
 
 /** Reads the facts. The first thing that is wrong is what the caller hears about. */
 export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<RequestFacts>> {
   const check = new Check();
-  if (!isJsonObject(body))
-    return refusal(`Invalid type for the body: expected an object, but got ${kindOf(body)} instead.`);
+  if (!isJsonObject(body)) return notAnObject(body);
   check.names(body, bodyNames, '');
+  refuseUnreadable(check, body);
   const model = check.requiredText(body, 'model');
   const stream = check.optionalBoolean(body, 'stream') ?? false;
   const choices = check.optionalInteger(body, 'n', 1, mostChoices) ?? 1;
@@ -65,6 +81,7 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
     if (i % sliceItems === sliceItems - 1 || messages[i]!.text.length > longText) yield;
   }
   const tools = yield* toolFacts(check, body);
+  const parameters = yield* scalarParameters(check, body, noParameters, parameterObjects);
   if (check.problem !== undefined) return refusal(check.problem);
   yield* words.collect(body, requestText, 'messages');
   if (bytes > longText) yield;
@@ -89,15 +106,11 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
       audio: counts.audio,
       files: counts.file,
       maxTokens: limits.length === 0 ? undefined : Math.max(...limits),
-      parameters: new Map(),
-      tokens: Math.ceil(text.length / charactersPerToken),
+      parameters,
+      tokens: estimatedTokens(text),
       bytes,
     },
   };
-}
-
-function refusal(message: string): Reading<never> {
-  return { ok: false, code: 'invalid_request', message };
 }
 
 function checkMessage(check: Check, message: JsonObject, at: string, counts: Record<string, number>): string {
@@ -152,6 +165,8 @@ function* toolFacts(check: Check, body: JsonObject): Work<{ name: string }[]> {
     tools.push({ name: functionName(check, check.object(item, `functions[${i}]`), `functions[${i}]`) });
     if (i % sliceItems === sliceItems - 1) yield;
   }
+  // Without a tool of its own: the model searches where this is there.
+  if (isJsonObject(body['web_search_options'])) tools.push({ name: 'web_search' });
   return tools;
 }
 

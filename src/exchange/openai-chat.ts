@@ -1,8 +1,9 @@
 /**
- * OpenAI chat completions (`POST /v1/chat/completions`), as OpenAI, vLLM, SGLang, llama.cpp and Ollama speak it.
+ * OpenAI chat completions (`POST /v1/chat/completions`), as OpenAI, vLLM, SGLang, llama.cpp, TGI and Ollama speak it.
  * Source: the OpenAI API reference, "Chat" and "Chat streaming".
  */
-import type { Endpoint, Format, PathStep } from './format.ts';
+import type { Endpoint, Format } from './format.ts';
+import { choiceCarrier, isDone, openaiError, openaiModelList } from './openai-api.ts';
 import { chatFacts } from './openai-chat-request.ts';
 import { eventText, requestText, responseText } from './openai-chat-text.ts';
 
@@ -16,31 +17,9 @@ export const openaiChat: Format = {
   requestText,
   responseText,
   eventText,
-  // SDKs differ: OpenAI's compares the data itself, others trim it or look at its beginning only.
-  isTerminal: (data) => data.trim() === '[DONE]',
-  carrier,
-  // The session goes into the message as well: SDKs show the message first.
-  error: ({ code, row, message }) => JSON.stringify({ error: { message, type: row.type, param: null, code } }),
+  isTerminal: isDone,
+  carrier: choiceCarrier,
+  error: openaiError,
   modelListPaths: ['/v1/models', '/models'],
-  modelList: (names) =>
-    JSON.stringify({
-      object: 'list',
-      data: names.map((id) => ({ id, object: 'model', created: 0, owned_by: 'sallyport' })),
-    }),
+  modelList: openaiModelList,
 };
-
-/** One choice with the channel's index, a delta with the channel's field only, `finish_reason` null. */
-function carrier(header: string, path: readonly PathStep[], text: string): string {
-  let value: unknown = text;
-  for (let depth = path.length - 1; depth >= 0; depth--) {
-    const step = path[depth]!;
-    if (typeof step === 'string') value = { [step]: value };
-    else if (!step.indexed || typeof value !== 'object') value = [...Array(step.item).fill({}), value];
-    else
-      value = [
-        { index: step.item, ...value, ...(depth === 1 && path[0] === 'choices' ? { finish_reason: null } : {}) },
-      ];
-  }
-  const body = JSON.stringify(path[0] === 'choices' ? value : { choices: [], ...(value as object) });
-  return header === '' ? body : `{${header},${body.slice(1)}`;
-}

@@ -1,5 +1,4 @@
 import { type ErrorCode, errorHeaders, errorRow } from './errors.ts';
-import type { FormatId } from './facts.ts';
 import { formatById } from './formats.ts';
 import { openaiChat } from './openai-chat.ts';
 
@@ -15,16 +14,22 @@ export function refusal(about: {
   readonly code: ErrorCode;
   readonly message?: string;
   readonly session: string | undefined;
-  readonly format?: FormatId;
+  /** In whose shape (a FormatId); OpenAI's where it is not known. */
+  readonly format?: string | undefined;
 }): Refusal {
-  const { code, session, format } = about;
+  const { code, session = '', format } = about;
   const row = errorRow(code);
   const said = about.message ?? `${row.meaning} ${row.fix}`;
-  const message = session === undefined || session === '' ? said : `${said} (session ${session})`;
+  const message = session === '' ? said : `${said} (session ${session})`;
   const shape = (format === undefined ? undefined : formatById(format)) ?? openaiChat;
   return {
     status: row.status,
-    headers: errorHeaders(code, session),
-    body: shape.error({ code, row, message }),
+    headers: [...errorHeaders(code, session), ...requestIdHeaders(shape.id, session)],
+    body: shape.error({ code, row, message, session }),
   };
+}
+
+/** What an API's own SDK shows as the id of a request, where that is not `x-request-id`: the Anthropic API reference, "Errors". */
+export function requestIdHeaders(format: string, id: string): readonly (readonly [name: string, value: string])[] {
+  return format === 'anthropic-messages' && id !== '' ? [['request-id', id]] : [];
 }

@@ -23,28 +23,62 @@ export type Treatment =
   | 'error'
   /** Token alternatives (logprobs, token ids): replaced by null when masking. */
   | 'drop'
+  /** Numbers that a model computes (embeddings): fractions of few digits before the point are left alone. Strings are `whole`. */
+  | 'vector'
   /** Numbers as the model reports them: small integers are left alone. Strings are `whole`. */
   | 'counts'
   /** `counts`, and the number is the usage that the record keeps. */
   | 'input-tokens'
   | 'output-tokens';
 
+/** What a value means for the stream, or for the text beside it. */
+export type Marker =
+  /** The channels of the object that it is in end with this event. */
+  | 'end'
+  /** The stream is over with this event: all channels end, and nothing after it is delivered. */
+  | 'terminal'
+  /** This item of a joined array is no part of the text of the others, but of a second one (thoughts beside the answer). */
+  | 'aside';
+
+/** A structural field of which some values (of strings, `true` and `false`) mean more. */
+export type Markers = Readonly<Record<string, Marker>>;
+
 export interface RuleNode {
   readonly treatment: Treatment;
+  readonly markers: ReadonlyMap<string, Marker> | undefined;
   readonly members: ReadonlyMap<string, RuleNode>;
   /** What holds for a member that the table does not name. */
   readonly otherMembers: RuleNode;
   readonly items: RuleNode;
   /** The items of this array carry an `index` field, and it, not their place, says which is meant. */
   readonly indexed: boolean;
+  /** The items of this array are pieces of one text, and go on in later events: they share their channels. */
+  readonly joined: boolean;
+  /** Of the outermost object: its own field `index` says which text an event goes on with. */
+  readonly ownIndex: boolean;
+  /** The name under which the channels of this object go on in other events, where it is another one. */
+  readonly alias: string | undefined;
 }
 
 interface Draft {
   treatment: Treatment;
+  markers: ReadonlyMap<string, Marker> | undefined;
   members: Map<string, Draft>;
   otherMembers: Draft;
   items: Draft;
   indexed: boolean;
+  joined: boolean;
+  ownIndex: boolean;
+  alias: string | undefined;
+}
+
+const plain = { markers: undefined, indexed: false, joined: false, ownIndex: false, alias: undefined } as const;
+
+export interface RuleOptions {
+  /** Each event has a field `index` of its own, which says which text it goes on with (Anthropic). */
+  readonly ownIndex?: boolean;
+  /** Member of an event → the member whose texts it begins: they share their channels. */
+  readonly aliases?: Readonly<Record<string, string>>;
 }
 
 /** Names that mean an enumeration or an id wherever they stand: complete in each event. */
@@ -54,28 +88,37 @@ const whole = deep('whole');
 const unknown = deep('channel');
 addWholeNames(unknown);
 
-/** Compiles a table. `a.b` a member, `a[]` items of an array, `a[#]` items with an index field, `a.**` everything below `a`. */
-export function textRules(table: Readonly<Record<string, Treatment>>): RuleNode {
+/**
+ * Compiles a table. `a.b` a member, `a[]` items of an array, `a[#]` items with an index field, `a[+]` items that are
+ * pieces of one text, `a.**` everything below `a`.
+ */
+export function textRules(
+  table: Readonly<Record<string, Treatment | Markers>>,
+  { ownIndex = false, aliases = {} }: RuleOptions = {},
+): RuleNode {
   const drafts: Draft[] = [];
   const draft = (): Draft => {
-    const node = {
+    const node: Draft = {
+      ...plain,
       treatment: 'channel',
       members: new Map(),
       otherMembers: unknown,
       items: unknown,
-      indexed: false,
-    } as Draft;
+    };
     drafts.push(node);
     return node;
   };
   const root = draft();
-  for (const [path, treatment] of Object.entries(table)) {
+  root.ownIndex = ownIndex;
+  for (const [path, said] of Object.entries(table)) {
+    const treatment = typeof said === 'string' ? said : 'structural';
     let node = root;
-    for (const step of path.match(/\[[\]#]\]?|\*\*|[^.[]+/g) ?? []) {
+    for (const step of path.match(/\[[#+]?\]|\*\*|[^.[]+/g) ?? []) {
       if (step === '**') node.otherMembers = node.items = deep(treatment);
       else if (step.startsWith('[')) {
         if (node.items === unknown) node.items = draft();
         node.indexed ||= step === '[#]';
+        node.joined ||= step === '[+]';
         node = node.items;
       } else {
         const next = node.members.get(step) ?? draft();
@@ -84,7 +127,9 @@ export function textRules(table: Readonly<Record<string, Treatment>>): RuleNode 
       }
     }
     node.treatment = treatment;
+    if (typeof said !== 'string') node.markers = new Map(Object.entries(said));
   }
+  for (const [name, alias] of Object.entries(aliases)) root.members.get(name)!.alias = alias;
   for (const node of drafts) if (node.otherMembers === unknown) addWholeNames(node);
   return root;
 }
@@ -100,7 +145,7 @@ export function memberRule(node: RuleNode, name: string): RuleNode {
 
 /** One rule for a value and all that is in it. */
 function deep(treatment: Treatment): Draft {
-  const node = { treatment, members: new Map<string, Draft>(), indexed: false } as Draft;
+  const node = { ...plain, treatment, members: new Map<string, Draft>() } as Draft;
   node.otherMembers = node;
   node.items = node;
   return node;
@@ -124,11 +169,16 @@ const smallInteger = /^-?[0-9]{1,9}$/;
 /** Seconds since 1970. A card number has 13 digits at least. */
 const time = /^[0-9]{1,12}$/;
 
+/** At most four digits before the point: a component of a vector, no card or account. */
+const component = /^-?[0-9]{1,4}(?:\.[0-9]{1,24})?(?:[eE][+-]?[0-9]{1,3})?$/;
+
 /** Whether a number, as it is written, is left as it is. What is no small integer is masked as a text. */
 export function numberLeftAlone(treatment: Treatment, raw: string): boolean {
   switch (treatment) {
     case 'time':
       return time.test(raw);
+    case 'vector':
+      return component.test(raw);
     case 'structural':
     case 'end':
     case 'counts':

@@ -1,11 +1,10 @@
 /** The stages of the request gate, made from the config's parts. */
 import { randomFillSync } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import { pathOf } from '../checkpoint/record.ts';
 import type { GateRequest, LimitStage, RefuseStage, Stages } from '../checkpoint/stages.ts';
 import { forwardHeaders } from '../envoy/forward.ts';
 import type { RequestFacts } from '../exchange/facts.ts';
-import { formatOfRequest, modelListPaths, readRequest } from '../exchange/formats.ts';
+import { readRequest } from '../exchange/formats.ts';
 import { LargeBodies } from '../exchange/large-bodies.ts';
 import { Abandoned, paced } from '../exchange/pace.ts';
 import { refusal } from '../exchange/refusal.ts';
@@ -20,6 +19,7 @@ import type { GuardVerdict } from '../policy/decision.ts';
 import type { PolicySource } from '../policy/source.ts';
 import type { Recorder } from '../record/events.ts';
 import type { LateWork } from './late.ts';
+import { createRoute } from './route.ts';
 
 export interface RequestParts {
   readonly identifier: Identifier;
@@ -61,36 +61,23 @@ export function requestStages(parts: RequestParts): Stages {
     refuseTransport,
     findCredential,
     identify: (proof) => parts.identifier.identify(proof),
-    route: {
-      models: () => models.list(),
-      admit: (request) => {
-        const path = pathOf(request.path);
-        if (request.method === 'GET' && modelListPaths.has(path)) return 'list_models';
-        return formatOfRequest(request.method, path) === undefined ? 'refused' : 'call';
-      },
-      pick: (request, modelField) => {
-        const match = models.match({
-          host: hostOf(request),
-          path: pathOf(request.path),
-          modelField,
-          named: request.namedModel,
-          format: formatOfRequest(request.method, pathOf(request.path))?.format.id,
-        });
-        return match.ok ? match.model : undefined;
-      },
-      list: (admitted) => modelListPaths.get('/v1/models')!.modelList(admitted.map(({ name }) => name)),
-    },
+    route: createRoute(models),
     enter: (request) => largeBodies.enter(request.body.length, request.cancelled),
-    read: (request) => {
-      const asked = formatOfRequest(request.method, pathOf(request.path));
-      if (asked === undefined) throw new Error('a path that was admitted has no format');
-      const media = {
-        contentType: header(request, 'content-type'),
-        contentEncoding: header(request, 'content-encoding'),
-      };
-      return readRequest(asked, media, request.body, request.cancelled);
-    },
-    find: (request, facts) => bodies.request(facts.format, request.body, request.cancelled),
+    read: (request, asked) =>
+      readRequest(
+        asked,
+        {
+          contentType: header(request, 'content-type'),
+          contentEncoding: header(request, 'content-encoding'),
+          query: queryOf(request.path),
+        },
+        request.body,
+        request.cancelled,
+      ),
+    find: (request, facts) =>
+      facts.format === 'opaque'
+        ? bodies.opaqueRequest(request.body, facts.text, request.cancelled)
+        : bodies.request(facts.format, request.body, request.cancelled),
     filter: (request, facts) =>
       parts.filters === undefined ? new Map() : paced(parts.filters.count(facts.text), request.cancelled),
     guard: (names, request, facts) => askGuards(parts.guards, names, request, facts),
@@ -128,9 +115,9 @@ async function askGuards(
 /** Rules are compiled against the guards that there are: this is a bug, and closes. */
 const UNKNOWN_GUARD: GuardVerdict = { ok: false, code: 'guard_unknown' };
 
-/** Host without port, lower case; IPv6 literals keep their brackets. */
-function hostOf({ host }: GateRequest): string {
-  return host.toLowerCase().replace(/:\d+$/, '');
+function queryOf(path: string): string {
+  const at = path.indexOf('?');
+  return at < 0 ? '' : path.slice(at + 1);
 }
 
 function header(request: GateRequest, name: string): string | undefined {

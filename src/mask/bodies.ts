@@ -7,9 +7,10 @@ import { detectors as known } from '../detect/registry.ts';
 import type { Format } from '../exchange/format.ts';
 import { formatById } from '../exchange/formats.ts';
 import type { Framing } from '../exchange/media.ts';
-import type { Cancelled } from '../exchange/pace.ts';
+import { type Cancelled, paced } from '../exchange/pace.ts';
 import { createBodyMasker } from './body.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
+import { OpaqueDigest, opaqueKept } from './opaque.ts';
 import { createTextMaskers } from './text.ts';
 
 /** How one response's body is read: what is delivered, and what is recorded of it. */
@@ -29,6 +30,8 @@ export interface MaskedRequest {
 export interface Bodies {
   /** Masks a request's body (JSON, read strictly before) for the record. Abandoned once `cancelled` says so. */
   request(format: string, body: Buffer, cancelled?: Cancelled): Promise<MaskedRequest> | MaskedRequest;
+  /** What the record keeps of a body that no format reads: length, SHA-256, and the text in it, masked. */
+  opaqueRequest(body: Buffer, text: string, cancelled?: Cancelled): Promise<MaskedRequest> | MaskedRequest;
   /** Masks a short text for the record: a path, a user agent, a name that the caller chose. */
   text(text: string): string;
   /** `mask`: detector ids of the plan. Throws UnknownPlanDetector for one that this build does not have. */
@@ -74,17 +77,29 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
     return found;
   };
   const recorded = detectorSet(recordDetect).maskers;
+  const requestMasker = (id: string, cancelled: Cancelled | undefined): BodyMasker =>
+    createBodyMasker({
+      format: formatOf(id),
+      direction: 'request',
+      framing: 'json',
+      textMaskers: recorded,
+      ...(cancelled === undefined ? {} : { cancelled }),
+    });
+  const recordMasker = (
+    format: Format,
+    framing: Framing,
+    delivers: DetectorSet | undefined,
+  ): BodyMasker | undefined => {
+    if (framing === 'opaque') return new OpaqueDigest();
+    if (framing === 'none' || delivers?.enoughToRecord) return undefined;
+    return createBodyMasker({ format, direction: 'response', framing, textMaskers: recorded, ...DELIVERED_LIMITS });
+  };
   return {
-    request(id, body, cancelled) {
-      const format = formatOf(id);
-      const masker = createBodyMasker({
-        format,
-        direction: 'request',
-        framing: 'json',
-        textMaskers: recorded,
-        ...(cancelled === undefined ? {} : { cancelled }),
-      });
-      return whole(masker, body);
+    request: (id, body, cancelled) => whole(requestMasker(id, cancelled), body),
+    opaqueRequest(body, text, cancelled) {
+      const kept = paced(opaqueKept(body, text), cancelled);
+      const masked = (json: Buffer) => whole(requestMasker('opaque', cancelled), json);
+      return kept instanceof Promise ? kept.then(masked) : masked(kept);
     },
     text(text) {
       if (text === '') return text;
@@ -96,9 +111,7 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
       const delivers = mask.length === 0 ? undefined : detectorSet(mask);
       return {
         delivery: createBodyMasker({ format, direction: 'response', framing, textMaskers: delivers?.maskers }),
-        record: delivers?.enoughToRecord
-          ? undefined
-          : createBodyMasker({ format, direction: 'response', framing, textMaskers: recorded, ...DELIVERED_LIMITS }),
+        record: recordMasker(format, framing, delivers),
       };
     },
   };

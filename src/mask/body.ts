@@ -1,10 +1,12 @@
 import type { Format } from '../exchange/format.ts';
 import type { Framing } from '../exchange/media.ts';
 import type { Cancelled } from '../exchange/pace.ts';
+import { UnreadableBody } from '../exchange/unreadable.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
 import { Findings } from './findings.ts';
 import { JsonMasker } from './json.ts';
 import { NdjsonMasker } from './ndjson.ts';
+import { NoBody, OpaqueBody } from './opaque.ts';
 import { PiecewiseMasker } from './piecewise.ts';
 import { PlainMasker } from './plain.ts';
 import { SseMasker } from './sse.ts';
@@ -46,5 +48,11 @@ export function createBodyMasker(options: BodyMaskerOptions): BodyMasker {
       return new PiecewiseMasker(new NdjsonMasker(format, masks, maxEventBytes));
     case 'text':
       return new PiecewiseMasker(new PlainMasker(json, masks));
+    case 'none':
+      return new NoBody();
+    case 'opaque':
+      // response.ts refuses it before: what is to be masked must be read.
+      if (masks !== undefined) throw new UnreadableBody('a body that cannot be masked');
+      return new OpaqueBody();
   }
 }

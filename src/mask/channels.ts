@@ -23,9 +23,9 @@ export class Channels {
     this.findings = findings;
   }
 
-  /** The channel at a path. */
-  channel(path: readonly PathStep[], isJson: boolean): Channel {
-    const key = keyOf(path);
+  /** The channel at a path. `scope`: of a format whose texts have one; empty: none. */
+  channel(path: readonly PathStep[], isJson: boolean, scope = ''): Channel {
+    const key = keyOf(scope === '' ? path : [scope, ...path]);
     let channel = this.channels.get(key);
     if (channel === undefined) {
       channel = new Channel(path, isJson ? new ArgumentsMasker(this.findings) : this.findings.masker());

@@ -1,5 +1,5 @@
 /** Masks one event of a stream: JSON in, JSON out, with the carriers that must go before it. */
-import type { Format } from '../exchange/format.ts';
+import type { EventKind, Format, PathStep } from '../exchange/format.ts';
 import { lexSlice } from '../exchange/json.ts';
 import { JsonLexer } from '../exchange/json-lexer.ts';
 import type { Work } from '../exchange/pace.ts';
@@ -9,13 +9,15 @@ import { type Channel, maskedText } from './channel.ts';
 import { Channels } from './channels.ts';
 import { jsonInside, wholeEnd } from './escaped-string.ts';
 import type { Findings } from './findings.ts';
-import { type Candidate, type Frame, isOutermost, pathOf, TextReader } from './text-reader.ts';
+import { type Candidate, isOutermost, pathOf, TextReader } from './text-reader.ts';
 import type { UsageReader } from './usage.ts';
 
 export interface MaskedEvent {
   readonly json: string;
   /** Events that carry what ended channels still held, to be sent before this one. */
   readonly carriers: readonly string[];
+  /** The stream is over with this event. */
+  readonly terminal: boolean;
   /** Set when the event's only text is one piece of this channel: the next event may differ in nothing but this span. */
   readonly only: OnlyPiece | undefined;
 }
@@ -26,6 +28,9 @@ export interface OnlyPiece {
   readonly start: number;
   readonly end: number;
 }
+
+/** An event of a format whose paths say it all. */
+const plain: EventKind = { scope: '', texts: 'pieces', ends: undefined, terminal: false };
 
 /** Pieces of this event: what becomes of the last one of each channel. */
 type Pieces = Map<Channel, { last: Candidate; text: string }>;
@@ -59,20 +64,24 @@ export class EventMasker {
   *mask(json: string, final = false): Work<MaskedEvent> {
     const reader = yield* this.read(json);
     this.usage.see(reader);
+    const kind = this.format.events?.kind(reader.said) ?? plain;
+    const terminal = kind.terminal || reader.terminal;
     const { channels } = this;
-    if (channels === undefined) return { json, carriers: [], only: onlyPiece(reader, undefined) };
+    const mayRepeat = !terminal && kind.ends === undefined;
+    if (channels === undefined)
+      return { json, carriers: [], terminal, only: mayRepeat ? onlyPiece(reader, undefined) : undefined };
     const pieces: Pieces = new Map();
     // Carriers repeat the header, so it is masked before anything is put in a channel.
     for (const candidate of reader.candidates)
-      if (isStructural(candidate.treatment)) yield* this.decideStructural(channels, candidate);
+      if (isStructural(candidate.treatment)) yield* this.decideStructural(channels, candidate, kind);
     const { header } = reader;
     for (const candidate of reader.candidates)
-      if (!isStructural(candidate.treatment)) yield* this.decide(channels, candidate, header, pieces);
-    const carriers = this.endChannels(channels, reader, final, pieces);
-    const only = pieces.size === 1 ? onlyPiece(reader, pieces.keys().next().value) : undefined;
+      if (!isStructural(candidate.treatment)) yield* this.decide(channels, candidate, { header, pieces, kind });
+    const carriers = this.endChannels(channels, endedBy(reader, kind, final), pieces);
+    const only = mayRepeat && pieces.size === 1 ? onlyPiece(reader, pieces.keys().next().value) : undefined;
     for (const { last, text } of pieces.values()) yield* settleLong(last, text);
     if (json.length > longEvent) yield 'long';
-    return { json: rewritten(json, reader.candidates), carriers, only };
+    return { json: rewritten(json, reader.candidates), carriers, terminal, only };
   }
 
   /** The carriers of everything that is still held: nothing comes after them. */
@@ -90,7 +99,8 @@ export class EventMasker {
   /** Reads a JSON text strictly, and finds its texts. Throws UnreadableBody. */
   private *read(json: string): Work<TextReader> {
     const { findings } = this;
-    const reader = new TextReader(this.format.eventText, findings && ((name) => findings.mask(name)), this.clean);
+    const maskName = findings && ((name: string) => findings.mask(name));
+    const reader = new TextReader(this.format.eventText, maskName, this.clean, this.format.events?.members);
     const lexer = new JsonLexer(json, reader, { maxValues });
     reader.lexer = lexer;
     for (;;) {
@@ -104,9 +114,11 @@ export class EventMasker {
   }
 
   /** Clients keep the last value of such a field of the event itself; those deeper down some of them put together. */
-  private *decideStructural(channels: Channels, candidate: Candidate): Work<void> {
+  private *decideStructural(channels: Channels, candidate: Candidate, { texts }: EventKind): Work<void> {
     const { kind, frame, step, text } = candidate;
     if (kind === 'number') settle(candidate, this.findings!.mask(text));
+    else if (texts === 'complete' && !isOutermost(frame))
+      settle(candidate, yield* maskedText(this.findings!, text, false));
     else if (!isOutermost(frame)) settle(candidate, yield* channels.whole(pathOf(frame, step)).mask(text));
     else {
       settle(candidate, yield* maskedText(this.findings!, text, false));
@@ -114,14 +126,21 @@ export class EventMasker {
     }
   }
 
-  private *decide(channels: Channels, candidate: Candidate, header: string, pieces: Pieces): Work<void> {
-    const { kind, treatment, text } = candidate;
-    if (kind === 'name') return;
-    if (kind === 'drop') candidate.becomes = 'null';
-    else if (kind === 'number') settle(candidate, this.findings!.mask(text));
+  private *decide(
+    channels: Channels,
+    candidate: Candidate,
+    { header, pieces, kind }: { header: string; pieces: Pieces; kind: EventKind },
+  ): Work<void> {
+    const { treatment, text } = candidate;
+    if (candidate.kind === 'name') return;
+    if (candidate.kind === 'drop') candidate.becomes = 'null';
+    else if (candidate.kind === 'number') settle(candidate, this.findings!.mask(text));
     else if (yield* isMedia(treatment, text)) return;
+    else if (kind.texts === 'complete')
+      yield* settleLong(candidate, yield* maskedText(this.findings!, text, treatment === 'json'));
     else if (treatment === 'channel' || treatment === 'json') {
-      const channel = channels.channel(pathOf(candidate.frame, candidate.step), treatment === 'json');
+      const isJson = treatment === 'json' || kind.texts === 'json-pieces';
+      const channel = channels.channel(pathOf(candidate.frame, candidate.step), isJson, kind.scope);
       const out = yield* channel.pushLong(text);
       channel.header = header;
       const earlier = pieces.get(channel);
@@ -131,11 +150,10 @@ export class EventMasker {
   }
 
   /** What ended channels still held goes into their piece of this event, or, where there is none, into a carrier. */
-  private endChannels(channels: Channels, reader: TextReader, final: boolean, pieces: Pieces): string[] {
+  private endChannels(channels: Channels, ended: readonly (readonly PathStep[])[], pieces: Pieces): string[] {
     const carriers: string[] = [];
-    const ended: readonly (Frame | undefined)[] = final || reader.error ? [undefined] : reader.ended;
-    for (const frame of ended) {
-      for (const channel of channels.close(pathOf(frame))) {
+    for (const path of ended) {
+      for (const channel of channels.close(path)) {
         const rest = channel.end();
         const piece = pieces.get(channel);
         if (piece === undefined) this.carry(channel, rest, carriers);
@@ -150,13 +168,21 @@ export class EventMasker {
   }
 }
 
+/** Paths below which all texts end with an event. */
+function endedBy(reader: TextReader, kind: EventKind, final: boolean): readonly (readonly PathStep[])[] {
+  if (final || reader.error || reader.terminal || kind.terminal || kind.ends === 'all') return [[]];
+  const scope = kind.scope === '' ? [] : [kind.scope];
+  const ended = reader.ended.map((frame) => [...scope, ...pathOf(frame)]);
+  return kind.ends === undefined ? ended : [...ended, [kind.ends.scope]];
+}
+
 /** Sets what a candidate becomes, where its text changed. A masked number becomes a quoted string. */
 export function settle(candidate: Candidate, text: string): void {
   if (text !== candidate.text) candidate.becomes = JSON.stringify(text);
 }
 
 /** As `settle`, for a string of any length. */
-function* settleLong(candidate: Candidate, text: string): Work<void> {
+export function* settleLong(candidate: Candidate, text: string): Work<void> {
   if (text.length <= longEvent) return settle(candidate, text);
   yield 'long';
   if (text === candidate.text) return;
@@ -172,7 +198,7 @@ function* settleLong(candidate: Candidate, text: string): Work<void> {
 
 /** The one piece of a text in an event of which nothing else changes or matters. */
 function onlyPiece(reader: TextReader, channel: Channel | undefined): OnlyPiece | undefined {
-  if (reader.ended.length > 0 || reader.error) return undefined;
+  if (reader.ended.length > 0 || reader.error || reader.terminal) return undefined;
   if (reader.inputTokens !== undefined || reader.outputTokens !== undefined) return undefined;
   let only: Candidate | undefined;
   for (const candidate of reader.candidates) {

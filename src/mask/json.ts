@@ -12,6 +12,7 @@ import { jsonInside, wholeEnd } from './escaped-string.ts';
 import { maxValues, settle } from './event.ts';
 import type { Findings } from './findings.ts';
 import { joined } from './joined.ts';
+import { isJoined, JoinedTexts } from './joined-texts.ts';
 import { type Candidate, TextReader } from './text-reader.ts';
 import { UsageReader } from './usage.ts';
 
@@ -20,6 +21,8 @@ const nothing = Buffer.alloc(0);
 const encodeSlice = 256 * 1024;
 /** Pieces of a long string that are rewritten together. */
 const piecesTogether = 64;
+/** Strings and numbers kept until the end of a body whose strings make up texts together: some 100 bytes each. */
+const maxWaiting = 500_000;
 /** Structural strings that are remembered, and how long they may be. */
 const mostClean = 64;
 const longestClean = 64;
@@ -76,12 +79,17 @@ export class JsonMasker implements BodyMasker {
     reader.lexer = lexer;
     const output = new Output(text);
     const clean = new Set<string>();
+    const texts = masks && new JoinedTexts(masks);
     for (;;) {
       const state = lexer.run(lexSlice);
       if (state === 'failed') throw new UnreadableBody(`the body is not strict JSON: ${lexer.problem!.reason}`);
-      const candidates = reader.candidates;
-      reader.candidates = [];
-      if (masks !== undefined) yield* applyMasks(masks, candidates, clean, output);
+      // What a string becomes may depend on all that follow: then the texts wait for the end of the body.
+      if (!reader.joins || masks === undefined || state === 'done') {
+        const candidates = reader.candidates;
+        reader.candidates = [];
+        if (masks !== undefined) yield* applyMasks(masks, candidates, clean, texts!, output);
+      } else if (reader.candidates.length > maxWaiting)
+        throw new UnreadableBody(`more than ${maxWaiting} strings and numbers beside texts in several strings`);
       if (state === 'done') break;
       yield;
     }
@@ -95,13 +103,21 @@ function* applyMasks(
   masks: Findings,
   candidates: readonly Candidate[],
   clean: Set<string>,
+  texts: JoinedTexts,
   output: Output,
 ): Work<void> {
   let count = 0;
   for (const candidate of candidates) {
+    if (isJoined(candidate)) yield* texts.add(candidate);
+    if (++count % 1024 === 0) yield;
+  }
+  yield* texts.end();
+  for (const candidate of candidates) {
     if (candidate.kind === 'drop') candidate.becomes = 'null';
     else if (yield* isMedia(candidate.treatment, candidate.text)) continue;
-    else if (candidate.pieces !== undefined) {
+    else if (isJoined(candidate)) {
+      // Settled already.
+    } else if (candidate.pieces !== undefined) {
       const pieces = yield* maskedPieces(masks, candidate.pieces, candidate.treatment === 'json');
       if (pieces !== undefined) yield* output.replaceString(candidate.start, candidate.end, pieces);
     } else if (candidate.kind !== 'name' && !(isShortStructural(candidate) && clean.has(candidate.text))) {

@@ -18,6 +18,8 @@ export class NdjsonMasker implements BodyMasker {
   private readonly usages = new UsageReader();
   private readonly maxLineBytes: number;
   private readonly pending = new GrowingBuffer();
+  /** The terminal line is out: whatever follows is dropped. */
+  private done = false;
 
   /** `masks` undefined: lines are read strictly and passed as they are. */
   constructor(format: Format, masks: Findings | undefined, maxLineBytes: number) {
@@ -31,6 +33,7 @@ export class NdjsonMasker implements BodyMasker {
   }
 
   push(chunk: Uint8Array): Released | Promise<Released> {
+    if (this.done) return { bytes: nothing, terminal: false };
     const complete = chunk.lastIndexOf(LF) + 1;
     const before = this.pending.length;
     this.pending.append(chunk);
@@ -41,13 +44,14 @@ export class NdjsonMasker implements BodyMasker {
   }
 
   end(): Released | Promise<Released> {
+    if (this.done) return { bytes: nothing, terminal: false };
     return paced(this.take(this.pending.take(this.pending.length), true));
   }
 
   private *take(region: Buffer, final: boolean): Work<Released> {
     const text = sseText(region);
     let out = '';
-    for (let at = 0; at < text.length; ) {
+    for (let at = 0; at < text.length && !this.done; ) {
       const end = text.indexOf('\n', at) + 1 || text.length;
       const line = text.slice(at, end);
       at = end;
@@ -56,6 +60,7 @@ export class NdjsonMasker implements BodyMasker {
       else {
         const masked = yield* this.events.mask(line, final && at === text.length);
         out += masked.carriers.map((json) => `${json}\n`).join('') + masked.json;
+        this.done = masked.terminal;
       }
       yield;
     }
@@ -64,7 +69,7 @@ export class NdjsonMasker implements BodyMasker {
         .end()
         .map((json) => `${json}\n`)
         .join('');
-    return { bytes: out === text ? region : Buffer.from(out), terminal: final };
+    return { bytes: out === text ? region : Buffer.from(out), terminal: final || this.done };
   }
 
   private tooLong(): never {

@@ -156,12 +156,16 @@ export class SseMasker implements BodyMasker {
   private *takeData(data: string, final: boolean): Work<MaskedEvent> {
     if (this.format.isTerminal(data)) {
       this.done = true;
-      return { json: data, carriers: this.events.end(), only: undefined };
+      return { json: data, carriers: this.events.end(), terminal: true, only: undefined };
     }
-    if (looksLikeJson.test(data)) return yield* this.events.mask(data, final);
+    if (looksLikeJson.test(data)) {
+      const masked = yield* this.events.mask(data, final);
+      this.done ||= masked.terminal;
+      return masked;
+    }
     // Not JSON: a text of its own.
     const text = data === '' ? data : yield* this.events.maskOutside('data', data);
-    return { json: text, carriers: final ? this.events.end() : [], only: undefined };
+    return { json: text, carriers: final ? this.events.end() : [], terminal: false, only: undefined };
   }
 
   /** Comments, event names and ids are texts too. A line that is none of them could be anything: it is refused. */
@@ -175,12 +179,22 @@ export class SseMasker implements BodyMasker {
   }
 
   private carried(carriers: readonly string[], prefix: string): string {
-    return carriers.map((json) => prefix + json + this.eol + this.eol).join('');
+    const { eol } = this;
+    return carriers.map((json) => this.eventLine(json) + prefix + json + eol + eol).join('');
+  }
+
+  /** Some SDKs read the event's name, and not the data's type; they are the same. */
+  private eventLine(json: string): string {
+    if (this.format.namedEvents !== true) return '';
+    const { type } = JSON.parse(json) as { type?: unknown };
+    return typeof type === 'string' && eventName.test(type) ? `event: ${type}${this.eol}` : '';
   }
 }
 
 /** Whoever parses JSON leniently would skip such white space, so what follows must be strict JSON. */
 const looksLikeJson = /^\s*["[{]/;
+
+const eventName = /^[\w.-]{1,128}$/;
 
 function bytesOf(line: SseLine): string {
   return line.prefix + line.text + line.eol;

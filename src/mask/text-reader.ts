@@ -1,7 +1,14 @@
 /** Finds in a JSON text everything that a mask may have to change, and what it says about the stream. */
 import type { PathStep } from '../exchange/format.ts';
 import type { JsonHandler, JsonLexer } from '../exchange/json-lexer.ts';
-import { isStructural, memberRule, numberLeftAlone, type RuleNode, type Treatment } from '../exchange/text-rules.ts';
+import {
+  isStructural,
+  type Marker,
+  memberRule,
+  numberLeftAlone,
+  type RuleNode,
+  type Treatment,
+} from '../exchange/text-rules.ts';
 
 /** An object or array around a place. */
 export interface Frame {
@@ -12,6 +19,8 @@ export interface Frame {
   readonly step: string | number;
   /** The object's own `index` field, where the format says that it has one. */
   index: number | undefined;
+  /** Inside an array whose items are pieces of one text. */
+  readonly joined: boolean;
   /** Items so far. */
   count: number;
   /** Names that this object got from a mask. */
@@ -52,12 +61,20 @@ export class TextReader implements JsonHandler {
   /** Objects whose channels end with this event. */
   readonly ended: Frame[] = [];
   error = false;
+  /** The stream is over with this event. */
+  terminal = false;
+  /** Some strings so far are pieces of one text. */
+  joins = false;
   /** Whether the outermost value is an object. */
   isObject = false;
   inputTokens: number | undefined;
   outputTokens: number | undefined;
   /** Characters of text that goes on from event to event. */
   characters = 0;
+  /** The objects that the two are from. */
+  private readonly counted: { input?: Frame | undefined; output?: Frame | undefined } = {};
+  /** The scalars that say what kind of event this is, by name. */
+  readonly said = new Map<string, string>();
   private readonly root: RuleNode;
   private readonly maskName: ((name: string) => string) | undefined;
   private frame: Frame | undefined;
@@ -67,15 +84,22 @@ export class TextReader implements JsonHandler {
   private dropStart = 0;
   private readonly headerMembers: HeaderMember[] = [];
   private readonly clean: ReadonlyMap<string, string> | undefined;
+  private readonly telling: ReadonlySet<string> | undefined;
 
   /**
    * `maskName` undefined: names are not looked at. `clean`: by name, structural strings of the outermost object that
-   * need not be looked at again.
+   * need not be looked at again. `telling`: names (`a`, `a.b`) of the scalars that go into `said`.
    */
-  constructor(root: RuleNode, maskName: ((name: string) => string) | undefined, clean?: ReadonlyMap<string, string>) {
+  constructor(
+    root: RuleNode,
+    maskName: ((name: string) => string) | undefined,
+    clean?: ReadonlyMap<string, string>,
+    telling?: ReadonlySet<string>,
+  ) {
     this.root = root;
     this.maskName = maskName;
     this.clean = clean;
+    this.telling = telling;
   }
 
   /** The structural scalar members of the outermost object, as they are written or become, joined by commas. */
@@ -97,7 +121,18 @@ export class TextReader implements JsonHandler {
     }
     if (rule.treatment === 'error') this.error = true;
     if (frame === undefined) this.isObject = kind === 'object';
-    this.frame = { parent: frame, rule, kind, step: this.step(), index: undefined, count: 0, renamed: undefined };
+    const joined = frame !== undefined && (frame.joined || frame.rule.joined);
+    this.joins ||= joined;
+    this.frame = {
+      parent: frame,
+      rule,
+      kind,
+      step: rule.alias ?? this.step(),
+      index: undefined,
+      joined,
+      count: 0,
+      renamed: undefined,
+    };
   }
 
   close(_kind: 'object' | 'array', end: number): void {
@@ -125,10 +160,12 @@ export class TextReader implements JsonHandler {
       return;
     }
     const text = this.lexer!.decoded();
+    if (this.telling !== undefined) this.note(text);
     // Some servers send an empty finish_reason until there is one.
     if (treatment === 'end' && text !== '') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
     if (treatment === 'channel' || treatment === 'json') this.characters += text.length;
+    if (rule.markers !== undefined) this.mark(rule.markers.get(text));
     const inHeader = isHeader(treatment, this.frame);
     const isClean = inHeader && this.clean?.get(this.name) === text;
     const candidate = isClean ? undefined : this.add('string', start, end, treatment, text);
@@ -144,9 +181,10 @@ export class TextReader implements JsonHandler {
       return;
     }
     const raw = this.lexer!.text.slice(start, end);
-    if (this.name === 'index' && this.frame?.parent?.rule.indexed === true) this.frame.index = indexOf(raw);
-    if (treatment === 'input-tokens') this.inputTokens = indexOf(raw);
-    else if (treatment === 'output-tokens') this.outputTokens = indexOf(raw);
+    if (this.telling !== undefined) this.note(raw);
+    if (this.name === 'index' && this.frame !== undefined && hasIndex(this.frame)) this.frame.index = indexOf(raw);
+    if (treatment === 'input-tokens') this.inputTokens = this.usage('input', this.inputTokens, indexOf(raw));
+    else if (treatment === 'output-tokens') this.outputTokens = this.usage('output', this.outputTokens, indexOf(raw));
     else if (treatment === 'end') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
     const leftAlone = numberLeftAlone(treatment, raw);
@@ -156,11 +194,34 @@ export class TextReader implements JsonHandler {
 
   literal(value: true | false | null, start: number, end: number): void {
     if (this.dropping > 0) return;
-    const { treatment } = this.enter();
+    const { treatment, markers } = this.enter();
     if (value === null) return;
+    if (markers !== undefined) this.mark(markers.get(String(value)));
+    if (this.telling !== undefined) this.note(String(value));
     if (treatment === 'drop') this.add('drop', start, end, 'drop', '');
     else if (treatment === 'end') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
+  }
+
+  /** Counts of one object are parts of a sum (cached tokens, thoughts); another object counts anew. */
+  private usage(what: 'input' | 'output', sum: number | undefined, count: number | undefined): number | undefined {
+    const before = this.counted[what] === this.frame ? sum : undefined;
+    this.counted[what] = this.frame;
+    return before === undefined ? count : before + (count ?? 0);
+  }
+
+  private mark(marker: Marker | undefined): void {
+    if (marker === 'end') this.ended.push(this.frame!);
+    else if (marker === 'terminal') this.terminal = true;
+    else if (marker === 'aside') this.frame!.index = aside;
+  }
+
+  private note(value: string): void {
+    const { frame, name } = this;
+    if (frame?.kind !== 'object') return;
+    const path = frame.parent === undefined ? name : `${frame.step}.${name}`;
+    const isTelling = frame.parent === undefined || (isOutermost(frame.parent) && frame.parent.kind === 'object');
+    if (isTelling && this.telling!.has(path)) this.said.set(path, value);
   }
 
   /** The rule for the value that begins now. */
@@ -235,6 +296,13 @@ function digitsOf(raw: string): string {
   );
 }
 
+/** Where the items of a joined array are in a path: all in one place, those that are marked in a second one. */
+const aside = 1;
+
+function hasIndex({ parent, rule }: Frame): boolean {
+  return parent === undefined ? rule.ownIndex : parent.rule.indexed;
+}
+
 /** Indexes and token counts: small integers. */
 function indexOf(raw: string): number | undefined {
   return /^[0-9]{1,9}$/.test(raw) ? Number(raw) : undefined;
@@ -253,10 +321,12 @@ export function pathOf(frame: Frame | undefined, step?: string | number): PathSt
   }
   for (; at !== undefined; at = at.parent) {
     if (typeof next === 'string') path.push(next);
-    else path.push({ item: inside?.index ?? next!, indexed: at.rule.indexed });
+    else path.push({ item: inside?.index ?? (at.rule.joined ? 0 : next!), indexed: at.rule.indexed });
     inside = at;
     next = at.step;
   }
+  // Only what carries the field: other events of such a stream say something of the whole.
+  if (inside?.rule.ownIndex && inside.index !== undefined) path.push({ item: inside.index, indexed: true });
   return path.reverse();
 }
 

@@ -20,17 +20,21 @@ export class WholeText {
   private before = '';
   private last = '';
   private lastMasked = '';
+  /** `before` is nothing but repetitions of `last`: one more changes nothing. */
+  private settled = false;
 
   constructor(findings: Findings) {
     this.findings = findings;
   }
 
   *mask(text: string): Work<string> {
-    if (text === this.last) return this.lastMasked;
+    if (text === this.last && this.settled) return this.lastMasked;
     const seam = this.seam(text.slice(0, seamLength));
     if (seam !== undefined) this.findings.add(seam);
     const masked = seam === undefined ? yield* maskedText(this.findings, text, false) : seamLabel;
-    this.before = (this.before + text.slice(-rememberedLength)).slice(-rememberedLength);
+    const before = (this.before + text.slice(-rememberedLength)).slice(-rememberedLength);
+    this.settled = text === this.last && before === this.before;
+    this.before = before;
     // Remembered only where that is cheap.
     this.last = text.length <= rememberedLength ? text : '';
     this.lastMasked = masked;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type Document, LineCounter, type Node, parseDocument } from 'yaml';
-import type { Model } from './model.ts';
+import { type Model, namelessFormats, pathlessFormats } from './model.ts';
 import { type ModelEntry, modelsFile } from './schema.ts';
 
 /** Something wrong in models.yaml. `path` as in `models[0].upstream`; lines and columns count from 1. */
@@ -71,6 +71,9 @@ export async function parseModels(text: string, readSecret: ReadSecret): Promise
     const credential = await readCredential(entry, ['models', index, 'credential'], readSecret, complain);
     if (entry.identity !== undefined && entry.identity.header === entry.credential?.header)
       complain(['models', index, 'identity', 'header'], "is the header of the model's own credential");
+    const pathless = entry.formats.find((format) => pathlessFormats.has(format));
+    if (pathless !== undefined && entry.match.paths.length === 0)
+      complain(['models', index, 'match'], `paths are required for the format ${pathless}: it has none of its own`);
     models.push(toModel(entry, credential));
   }
   refuseAmbiguity(models, complain);
@@ -151,15 +154,24 @@ function refuseAmbiguity(models: readonly Model[], complain: Complain): void {
         const shared = model.match.names.find((name) => other.match.names.includes(name));
         const places =
           overlap(model.match.hosts, other.match.hosts, same) && overlap(model.match.paths, other.match.paths, nested);
+        const nameless = model.formats.find((format) => namelessFormats.has(format) && other.formats.includes(format));
         if (shared !== undefined && places)
           complain(
             [...path, 'match'],
             `"${shared}" could also mean "${other.name}": give them different names, hosts or paths`,
           );
+        else if (nameless !== undefined && places && !(inMesh(model) && inMesh(other)))
+          complain(
+            [...path, 'match'],
+            `a request of the format ${nameless} could also mean "${other.name}": give them different hosts or paths`,
+          );
       }
     }
   }
 }
+
+/** Its entry names the cluster, so that a mesh's route may name the model (`sallyport.model`): what is nameless is told apart by it. */
+const inMesh = (model: Model): boolean => model.cluster !== ownCluster(model);
 
 function overlap(a: readonly string[], b: readonly string[], touch: (x: string, y: string) => boolean): boolean {
   return a.length === 0 || b.length === 0 || a.some((x) => b.some((y) => touch(x, y)));

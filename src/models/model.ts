@@ -22,3 +22,9 @@ export interface Model {
   /** Envoy cluster of this version: `model_<name>_<version>`, `[^A-Za-z0-9_.-]` as `_`; or what the entry says a mesh calls it. */
   readonly cluster: string;
 }
+
+/** Formats whose requests name no model: host and path say which entry is meant, or the mesh's route. */
+export const namelessFormats: ReadonlySet<string> = new Set(['tgi', 'mcp', 'opaque']);
+
+/** Formats without a path of their own: what comes to the entry's `match.paths` is theirs. */
+export const pathlessFormats: ReadonlySet<string> = new Set(['mcp', 'opaque']);

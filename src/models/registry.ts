@@ -1,18 +1,22 @@
 import { isBelow } from './load.ts';
-import type { Model } from './model.ts';
+import { type Model, namelessFormats } from './model.ts';
 
-/** What a request says of the model that it wants. */
-export interface ModelRequest {
+/** Where a request goes, and in which API. */
+export interface ModelPlace {
   /** Host without port, lower case. */
   readonly host: string;
   /** Path without query. */
   readonly path: string;
-  /** The model field of the body. */
-  readonly modelField: string;
   /** A route's `context_extensions` `sallyport.model`: then only that model will do. */
   readonly named?: string | undefined;
   /** API format of the path, where it is known. */
   readonly format?: string | undefined;
+}
+
+/** What a request says of the model that it wants. */
+export interface ModelRequest extends ModelPlace {
+  /** The model as the body or the path names it; not looked at where the format names none. */
+  readonly modelField: string;
 }
 
 export type ModelMatch =
@@ -22,9 +26,11 @@ export type ModelMatch =
 export interface Registry {
   list(): readonly Model[];
   byName(name: string): Model | undefined;
+  /** Whether any entry takes requests at this place, whatever model they name. */
+  admits(place: ModelPlace): boolean;
   /**
-   * The one model that a request means. `unknown_model`: no entry has the name for this host, or the route names another;
-   * `path_not_admitted`: the entry does not take this path or format.
+   * The one model that a request means. `unknown_model`: no entry has the name for this host, the route names another, or a
+   * request that names none could mean several; `path_not_admitted`: the entry does not take this path or format.
    */
   match(request: ModelRequest): ModelMatch;
 }
@@ -35,25 +41,47 @@ export function createRegistry(models: readonly Model[]): Registry {
   const byField = new Map<string, Model[]>();
   for (const model of models)
     for (const name of model.match.names) byField.set(name, [...(byField.get(name) ?? []), model]);
+  const byFormat = Map.groupBy(
+    models.flatMap((model) => model.formats.map((format) => ({ format, model }))),
+    ({ format }) => format,
+  );
+  const nameless = (place: ModelPlace): Model[] =>
+    (byFormat.get(place.format ?? '') ?? [])
+      .filter(({ model }) => isHere(model, place) && takes(model, place))
+      .map(({ model }) => model);
 
   return {
     list: () => models,
     byName: (name) => byName.get(name),
-    match({ host, path, modelField, named, format }) {
-      const meant = (byField.get(modelField) ?? []).filter(
-        ({ name, match }) =>
-          (named === undefined || name === named) && (match.hosts.length === 0 || match.hosts.includes(host)),
-      );
+    admits: (place) =>
+      place.format === undefined
+        ? models.some((model) => isHere(model, place) && takes(model, place))
+        : (byFormat.get(place.format) ?? []).some(({ model }) => isHere(model, place) && takes(model, place)),
+    match(request) {
+      if (request.format !== undefined && namelessFormats.has(request.format))
+        return only(nameless(request), 'unknown_model');
+      const meant = (byField.get(request.modelField) ?? []).filter((model) => isHere(model, request));
       if (meant.length === 0) return { ok: false, code: 'unknown_model' };
-      const admitted = meant.filter(
-        ({ match, formats }) =>
-          (match.paths.length === 0 || match.paths.some((prefix) => isBelow(path, prefix))) &&
-          (format === undefined || formats.includes(format)),
+      return only(
+        meant.filter((model) => takes(model, request)),
+        'path_not_admitted',
       );
-      const [model] = admitted;
-      return model !== undefined && admitted.length === 1
-        ? { ok: true, model }
-        : { ok: false, code: 'path_not_admitted' };
     },
   };
+}
+
+function only(found: readonly Model[], code: 'unknown_model' | 'path_not_admitted'): ModelMatch {
+  const [model] = found;
+  return model !== undefined && found.length === 1 ? { ok: true, model } : { ok: false, code };
+}
+
+function isHere({ name, match }: Model, { host, named }: ModelPlace): boolean {
+  return (named === undefined || name === named) && (match.hosts.length === 0 || match.hosts.includes(host));
+}
+
+function takes({ match, formats }: Model, { path, format }: ModelPlace): boolean {
+  return (
+    (match.paths.length === 0 || match.paths.some((prefix) => isBelow(path, prefix))) &&
+    (format === undefined || formats.includes(format))
+  );
 }

@@ -91,8 +91,26 @@ const match = z.strictObject({
   paths: z
     .array(path)
     .default([])
-    .describe('Path prefixes (whole segments) that this entry answers to. Default: the paths of its formats.'),
+    .describe(
+      'Path prefixes (whole segments) that this entry answers to. Default: the paths of its formats; `mcp` and `opaque` have none of their own.',
+    ),
 });
+
+/** Every `FormatId` of src/exchange/facts.ts. */
+const formats = [
+  'openai-chat',
+  'openai-completions',
+  'openai-responses',
+  'openai-embeddings',
+  'anthropic-messages',
+  'gemini',
+  'ollama-chat',
+  'ollama-generate',
+  'tgi',
+  'bedrock-converse',
+  'mcp',
+  'opaque',
+] as const;
 
 /** One entry of models.yaml. */
 export const modelEntry = z.strictObject({
@@ -103,9 +121,11 @@ export const modelEntry = z.strictObject({
     .describe("Version of the model. Required; on the record of every session, and part of the cluster's name."),
   upstream,
   formats: z
-    .array(z.enum(['openai-chat']))
+    .array(z.enum(formats))
     .min(1)
-    .describe('APIs that it speaks: `openai-chat`. Required.'),
+    .describe(
+      'APIs that it speaks: `openai-chat`, `openai-completions`, `openai-responses`, `openai-embeddings`, `anthropic-messages`, `gemini`, `ollama-chat`, `ollama-generate`, `tgi`, `bedrock-converse`, `mcp`; and `opaque`: whatever else comes to its paths, unread but for its text. Required. Requests of `tgi`, `mcp` and `opaque` name no model: the entry is found by `match.hosts` and `match.paths`, and there must be one only. `mcp` and `opaque` need `match.paths`.',
+    ),
   match: match.prefault({}).describe('Which requests mean this model.'),
   credential: credential
     .optional()

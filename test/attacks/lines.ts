@@ -1,5 +1,5 @@
 /**
- * What is to be thrown at the identity layer, item by item, and the tests that throw it. An item without a test fails
+ * What is to be thrown at the identity layer and at the readers of bodies, item by item, and the tests that throw it. An item without a test fails
  * `lines.test.ts`, and so does a test that is named here and gone.
  */
 
@@ -184,4 +184,122 @@ const SAML: readonly (readonly [item: string, tests: Tests])[] = [
   ['SHA-1', signed('SHA-1', 'SHA-1 as digest')],
 ];
 
-export const LINES = { 'Tokens (JWT)': TOKENS, SAML } as const;
+const families = (...names: readonly string[]): Tests => ({ 'families.test.ts': names });
+const body = (...names: readonly string[]): Tests => ({ 'body.test.ts': names });
+const transport = (...names: readonly string[]): Tests => ({ 'transport.test.ts': names });
+const also = (...tests: readonly Tests[]): Tests => Object.assign({}, ...tests) as Tests;
+
+/** Of "Transport and parsing", what concerns bodies; families.test.ts has each for an endpoint of every family of APIs. */
+const BODIES: readonly (readonly [item: string, tests: Tests])[] = [
+  [
+    'CL+TE',
+    also(
+      families('Content-Length and Transfer-Encoding at once: the connection is closed'),
+      transport('Content-Length and Transfer-Encoding', 'Transfer-Encoding and Content-Length'),
+    ),
+  ],
+  [
+    'TE obfuscation',
+    transport(
+      'an unknown transfer encoding',
+      'a space before the colon',
+      'chunked that is not last',
+      'stacked transfer encodings',
+    ),
+  ],
+  ['trailers', also(families('trailers go no further, and Range is not asked for'), transport('with trailers'))],
+  ['Expect', transport('Expect: 100-continue is answered by Envoy, and the model gets the body without it')],
+  [
+    'Range',
+    also(
+      families('trailers go no further, and Range is not asked for'),
+      transport('do not reach the model, in whatever case, however often: it gets ours alone'),
+    ),
+  ],
+  [
+    'GET with a body',
+    also(
+      families('a GET with a body is refused'),
+      transport('a GET with a body for the list of models is answered by the gate, body unread'),
+    ),
+  ],
+  [
+    'JSON: duplicate keys',
+    also(
+      families('a duplicate key'),
+      body('a name twice', 'a name twice with the same value', 'a name twice further in'),
+    ),
+  ],
+  [
+    'JSON: duplicate keys, once escaped (mod\\u0065l)',
+    also(families('a duplicate key, once escaped'), body('a name twice, once escaped')),
+  ],
+  [
+    'JSON: case variants',
+    also(
+      families('a case variant of a name', 'a name in full width', 'a name with a zero width space'),
+      body('another case of model', 'a Kelvin sign and a long s, as Go folds them', 'full width'),
+    ),
+  ],
+  [
+    'JSON: nesting 100,000',
+    also(families('nesting of 100,000'), body('nesting of 100,000', 'nesting that never ends')),
+  ],
+  ['JSON: 1e400', also(families('1e400'), body('1e400', '-1e400'))],
+  [
+    'JSON: big integers',
+    also(
+      families('a big integer', 'an integer of 10,000 digits'),
+      body('an integer beyond 2^53', 'an integer beyond 64 bits', 'a number of 100,000 digits'),
+    ),
+  ],
+  ['JSON: NaN', also(families('NaN'), body('NaN', 'Infinity'))],
+  ['JSON: BOM', also(families('a byte order mark'), body('a byte order mark'))],
+  ['JSON: UTF-16', also(families('UTF-16'), body('UTF-16', 'UTF-16 with a mark', 'UTF-32'))],
+  [
+    'JSON: lone surrogates',
+    also(
+      families('a lone surrogate', 'a lone surrogate in UTF-8'),
+      body('a lone high surrogate', 'surrogates the wrong way round', 'a surrogate in UTF-8'),
+    ),
+  ],
+  [
+    'JSON: trailing junk',
+    also(families('trailing junk', 'two documents'), body('something behind it', 'a NUL behind it', 'two documents')),
+  ],
+  [
+    'JSON: __proto__',
+    also(
+      families('__proto__ twice', '__proto__ as a name'),
+      body('__proto__ twice', '__proto__ as a name', 'the model under __proto__'),
+    ),
+  ],
+  ['Content-Type missing', families('no Content-Type')],
+  ['Content-Type multipart', families('multipart')],
+  ['Content-Type form', families('a form')],
+  ['Content-Type with another charset', families('JSON in another charset')],
+  ['Content-Type text/plain for JSON', families('text/plain')],
+  ['Content-Type twice, or a list', also(families('a list of types'), body('sent twice'))],
+  ['gzip', also(families('gzip', 'gzip in name alone'), body('gzip', 'x-gzip', 'gzip that does not say so'))],
+  ['zstd', also(families('zstd'), body('zstd'))],
+  ['br', also(families('br'), body('br'))],
+  ['stacked encodings', also(families('a stacked encoding'), body('stacked', 'stacked in two headers'))],
+  ['bombs', also(families('a bomb'), body('a bomb'))],
+  [
+    'body at limit−1, limit, limit+1',
+    also(
+      families('a body of limit − 1 and of the limit passes, of limit + 1 not, with its length and in chunks'),
+      body('a body over the limit, whether it says its length or not, is refused and on the record'),
+    ),
+  ],
+  [
+    'chunked without length',
+    also(
+      families('a body in chunks without a length passes as it was'),
+      transport('without a length, in one chunk', 'in two chunks with extensions'),
+    ),
+  ],
+  ['slow loris', families('a slow loris is cut off, and the model hears nothing of it')],
+];
+
+export const LINES = { 'Tokens (JWT)': TOKENS, SAML, 'Transport and parsing: bodies': BODIES } as const;

@@ -1,4 +1,10 @@
-import OpenAI, { AuthenticationError, BadRequestError, InternalServerError, PermissionDeniedError } from 'openai';
+import OpenAI, {
+  AuthenticationError,
+  BadRequestError,
+  InternalServerError,
+  NotFoundError,
+  PermissionDeniedError,
+} from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startDemoModel } from '../../src/commands/demo/model.ts';
 import type { DemoServer } from '../../src/commands/demo/provider.ts';
@@ -187,6 +193,16 @@ describe('refusals arrive as the classes of the SDK', () => {
 test('the list of models is answered by the gate', async () => {
   const list = await sam.models.list();
   expect(list.data.map(({ id }) => id)).toEqual(['demo']);
+});
+
+test('a model is described by the gate, and one that is not there is NotFoundError', async () => {
+  expect(await sam.models.retrieve('demo')).toEqual({ id: 'demo', object: 'model', created: 0, owned_by: 'sallyport' });
+  const error = await sam.models.retrieve('gpt-9').then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(NotFoundError);
+  expect(error).toMatchObject({ status: 404, code: 'model_not_found' });
 });
 
 test("the model gets its own credential and the caller's name, never the caller's token", async () => {

@@ -43,6 +43,8 @@ export interface StackOptions {
   readonly modelsSpeakHttp2?: boolean;
   /** More of the entry in models.yaml. */
   readonly model?: object;
+  /** Further entries of models.yaml: of the same upstream, in the same cluster. */
+  readonly models?: readonly object[];
   /** Port of the model instead of the stack's own. */
   readonly modelPort?: number;
   readonly extras?: GatewayExtras;
@@ -130,6 +132,13 @@ export function writeConfig(dir: string, issuer: string, modelPort: number, opti
           credential: { file: 'model-key' },
           ...options.model,
         },
+        ...(options.models ?? []).map((entry) => ({
+          version: '1',
+          upstream: `http://127.0.0.1:${modelPort}`,
+          cluster: 'model_demo_1',
+          credential: { file: 'model-key' },
+          ...entry,
+        })),
       ],
     }),
   );

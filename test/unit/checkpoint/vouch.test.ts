@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { GateRequest, Stages } from '../../../src/checkpoint/stages.ts';
 import { createCheckpoint } from '../../../src/checkpoint.ts';
 import { forwardHeaders } from '../../../src/envoy/forward.ts';
+import { openaiChat } from '../../../src/exchange/openai-chat.ts';
 import { refusal } from '../../../src/exchange/refusal.ts';
 import type { RecordEvent } from '../../../src/record/events.ts';
 import { StateUnavailable } from '../../../src/state/store.ts';
@@ -19,6 +20,8 @@ const request: GateRequest = {
   peer: '',
   jwtAuthn: undefined,
 };
+
+const asked = { kind: 'call', format: openaiChat, endpoint: { operation: 'chat' } } as const;
 
 /** A gate that says yes (or no) to everybody, and keeps in which order things happened. */
 function gate(vouch: Stages['vouch'], verdict: 'allow' | 'deny' = 'allow') {
@@ -41,7 +44,7 @@ function gate(vouch: Stages['vouch'], verdict: 'allow' | 'deny' = 'allow') {
     refuseTransport: () => undefined,
     findCredential: () => ({ ok: true, token: 't' }),
     identify: () => ({ ok: true, caller: caller() }),
-    route: { admit: () => 'call', pick: () => model({ identity: { header: 'x-sallyport-identity', audience: 'm' } }) },
+    route: { ask: () => asked, pick: () => model({ identity: { header: 'x-sallyport-identity', audience: 'm' } }) },
     enter: () => () => {},
     read: () => ({ ok: true, value: facts() }),
     find: () => ({ masked: Buffer.alloc(0), findings: new Map() }),

@@ -25,6 +25,8 @@ const request: GateRequest = {
   jwtAuthn: undefined,
 };
 
+const asked = { kind: 'call', format: openaiChat, endpoint: { operation: 'chat' } } as const;
+
 /** A gate that reads bodies, and then knows no model. */
 function gate(places: LargeBodies) {
   const events: { code?: string; detail?: string }[] = [];
@@ -37,10 +39,9 @@ function gate(places: LargeBodies) {
     refuseTransport: () => undefined,
     findCredential: () => ({ ok: true, token: 't' }),
     identify: () => ({ ok: true, caller: { subject: 'jane', issuer: 'i', groups: [], claims: {} } }),
-    route: { admit: () => 'call', pick: () => undefined },
+    route: { ask: () => asked, pick: () => undefined },
     enter: (one: GateRequest) => places.enter(one.body.length, one.cancelled),
-    read: (one: GateRequest) =>
-      readRequest({ format: openaiChat, endpoint: { operation: 'chat' } }, media, one.body, one.cancelled),
+    read: (one: GateRequest, about: typeof asked) => readRequest(about, media, one.body, one.cancelled),
     refuse: (about: Parameters<typeof refusal>[0]) => refusal(about),
     failed: (_: string, error: unknown) => failures.push(error),
   } as unknown as Stages;

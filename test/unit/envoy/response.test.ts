@@ -70,4 +70,53 @@ describe('the head of a response', () => {
     expect(reading.ok).toBe(true);
     expect(remove).toContain('content-type');
   });
+
+  const opaque = (...headers: Header[]) => readHead([[':status', '200'], ...headers], false, true).reading;
+  it.each<[string, string]>([
+    ['application/octet-stream', 'opaque'],
+    ['audio/mpeg', 'opaque'],
+    ['text/plain; charset=iso-8859-1', 'opaque'],
+    ['application/json', 'json'],
+    ['text/event-stream', 'sse'],
+    ['application/x-ndjson', 'ndjson'],
+    ['text/plain', 'text'],
+  ])('reads %s of an opaque call of which nothing is masked as %s', (type, framing) => {
+    expect(opaque(['content-type', type])).toEqual({ ok: true, framing });
+  });
+
+  it.each<[string, Header[]]>([
+    ['no content type', []],
+    ['a malformed one', [['content-type', 'jane roe']]],
+    [
+      'two',
+      [
+        ['content-type', 'audio/mpeg'],
+        ['content-type', 'audio/mpeg'],
+      ],
+    ],
+  ])('refuses %s of an opaque call as well', (_what, headers) => {
+    expect(opaque(...headers)).toEqual({ ok: false, code: 'response_type_refused' });
+  });
+
+  it('refuses a part of a body, and an encoded one, of an opaque call as well', () => {
+    const part: Header[] = [
+      [':status', '206'],
+      ['content-type', 'audio/mpeg'],
+    ];
+    expect(readHead(part, false, true).reading).toEqual({ ok: false, code: 'response_type_refused' });
+    expect(opaque(['content-type', 'audio/mpeg'], ['content-encoding', 'gzip'])).toEqual({
+      ok: false,
+      code: 'response_encoding_refused',
+    });
+  });
+
+  it('takes 202 without a content type for an answer without a body, and no other status', () => {
+    expect(readHead([[':status', '202']], false).reading).toEqual({ ok: true, framing: 'none' });
+    expect(readHead([[':status', '201']], false).reading).toEqual({ ok: false, code: 'response_type_refused' });
+    const malformed: Header[] = [
+      [':status', '202'],
+      ['content-type', 'jane roe'],
+    ];
+    expect(readHead(malformed, false).reading).toEqual({ ok: false, code: 'response_type_refused' });
+  });
 });

@@ -1,7 +1,7 @@
 import OpenAI, { APIError } from 'openai';
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, errorHeaders, errorRow, errors } from '../../../src/exchange/errors.ts';
-import { refusal } from '../../../src/exchange/refusal.ts';
+import { refusal, requestIdHeaders } from '../../../src/exchange/refusal.ts';
 
 const codes = Object.keys(errors) as ErrorCode[];
 
@@ -67,4 +67,35 @@ describe('the error table', () => {
       error: { message: 'say "no"\n', type: 'permission_error', param: null, code: 'policy_denied' },
     });
   });
+
+  it('says which method is allowed with 405', () => {
+    expect(errorHeaders('method_not_allowed', 's')).toContainEqual(['allow', 'POST']);
+    for (const code of codes)
+      expect(errorHeaders(code, 's').some(([name]) => name === 'allow')).toBe(errors[code].status === 405);
+  });
+
+  it.each<[ErrorCode, number]>([
+    ['invalid_json', -32700],
+    ['invalid_request', -32600],
+    ['policy_denied', -32001],
+    ['token_missing', -32001],
+  ])('has the shape of JSON-RPC for MCP: %s is %i', (code, expected) => {
+    const body = JSON.parse(refusal({ code, message: 'say "no"', session: 's', format: 'mcp' }).body);
+    const error = { code: expected, message: 'say "no" (session s)', data: { code, session: 's' } };
+    expect(body).toEqual({ jsonrpc: '2.0', id: null, error });
+  });
+
+  it("gives Anthropic's SDK the id that it shows, and no other API", () => {
+    expect(requestIdHeaders('anthropic-messages', 's')).toEqual([['request-id', 's']]);
+    expect(requestIdHeaders('anthropic-messages', '')).toEqual([]);
+    expect(requestIdHeaders('openai-chat', 's')).toEqual([]);
+  });
+
+  it.each(['openai-chat', 'opaque', 'no-such-format', undefined])(
+    "is OpenAI's where the path belongs to no other API: %s",
+    (format) => {
+      const body = JSON.parse(refusal({ code: 'gate_failed', session: 's', format }).body);
+      expect(body).toMatchObject({ error: { type: 'server_error', code: 'gate_failed' } });
+    },
+  );
 });

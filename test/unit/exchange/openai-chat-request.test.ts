@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatOfRequest, modelListPaths, readRequest } from '../../../src/exchange/formats.ts';
+import { formatOfRequest, modelsAsked, readRequest } from '../../../src/exchange/formats.ts';
 import { openaiChat } from '../../../src/exchange/openai-chat.ts';
 
 const json = { contentType: 'application/json', contentEncoding: undefined };
@@ -128,7 +128,7 @@ describe('facts about an OpenAI chat request', () => {
       model: 'demo',
       messages: hello,
       user: 'jane@example.com',
-      documents: [{ text: 'secret' }],
+      surprises: [{ deep: 'secret' }],
       tools: [
         {
           type: 'function',
@@ -139,8 +139,8 @@ describe('facts about an OpenAI chat request', () => {
     expect(text.split('\n')).toEqual([
       'hello',
       'jane@example.com',
-      'documents',
-      'text',
+      'surprises',
+      'deep',
       'secret',
       'look',
       'looks',
@@ -330,10 +330,10 @@ describe('facts about an OpenAI chat request', () => {
       ['POST', '/v1/chat/completions/'],
       ['POST', '/V1/chat/completions'],
       ['POST', '/v1/chat/completions;x'],
-      ['POST', '/v1/completions'],
+      ['POST', '/v1/rerank'],
     ] as const)
       expect(formatOfRequest(method, path)).toBeUndefined();
-    expect(modelListPaths.get('/v1/models')).toBe(openaiChat);
+    expect(modelsAsked('/v1/models', () => false)).toEqual({ format: openaiChat, one: undefined });
   });
 
   it('lists models as OpenAI does', () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import type { FormatId } from '../../../src/exchange/facts.ts';
 import { loadModels, parseModels } from '../../../src/models/load.ts';
 import type { Model } from '../../../src/models/model.ts';
 
@@ -37,6 +38,54 @@ test('an entry becomes a model with defaults', async () => {
       cluster: 'model_demo_1',
     },
   ]);
+});
+
+test('an entry speaks any format that there is, and no other', async () => {
+  const every: Record<FormatId, true> = {
+    'openai-chat': true,
+    'openai-completions': true,
+    'openai-responses': true,
+    'openai-embeddings': true,
+    'anthropic-messages': true,
+    gemini: true,
+    'ollama-chat': true,
+    'ollama-generate': true,
+    tgi: true,
+    'bedrock-converse': true,
+    mcp: true,
+    opaque: true,
+  };
+  const ids = Object.keys(every);
+  const text = (formats: string) => file(entry('    match: {paths: [/x]}\n').replace('[openai-chat]', formats));
+  expect((await modelsOf(text(`[${ids.join()}]`)))[0]?.formats).toEqual(ids);
+  expect((await problemsOf(text('[openai]'))).join()).toMatch(/Invalid option/);
+  expect((await problemsOf(text('[]'))).join()).toMatch(/formats/);
+});
+
+describe('formats whose requests name no model', () => {
+  const place = (name: string, format: string, match: string, more = '') =>
+    entry(`    match: ${match}\n${more}`, name).replace('openai-chat', format);
+  test.each([
+    ['mcp', '{}', '3:5 models[0].match: paths are required for the format mcp: it has none of its own'],
+    ['opaque', '{hosts: [a.test]}', '6:12 models[0].match: paths are required for the format opaque'],
+  ])('%s without paths is refused', async (format, match, problem) => {
+    expect((await problemsOf(file(place('a', format, match))))[0]).toContain(problem.replace(/^\S+ /, ''));
+  });
+  test.each([
+    ['mcp', '{paths: [/mcp]}', '{paths: [/mcp/two]}'],
+    ['opaque', '{paths: [/raw], hosts: [a.test]}', '{paths: [/]}'],
+    ['tgi', '{}', '{hosts: [a.test]}'],
+  ])('two entries of %s that one request could mean are refused: %s and %s', async (format, one, two) => {
+    const problems = await problemsOf(file(place('a', format, one), place('b', format, two)));
+    expect(problems.join()).toContain(`a request of the format ${format} could also mean "a"`);
+  });
+  test.each([
+    ['by path', 'mcp', '{paths: [/a]}', '{paths: [/b]}', ''],
+    ['by host', 'tgi', '{hosts: [a.test]}', '{hosts: [b.test]}', ''],
+    ["by a mesh's route", 'tgi', '{}', '{}', '    cluster: outbound\n'],
+  ])('two entries that are told apart %s are two', async (_how, format, one, two, more) => {
+    expect(await modelsOf(file(place('a', format, one, more), place('b', format, two, more)))).toHaveLength(2);
+  });
 });
 
 test('an entry may ask to be told who calls, in a header of its own', async () => {

@@ -1,0 +1,128 @@
+/**
+ * OpenAI completions (`POST /v1/completions`), as OpenAI, vLLM, SGLang and llama.cpp speak it. Sources: the OpenAI API
+ * reference, "Completions"; vLLM's `entrypoints/openai` protocol for what it adds.
+ */
+import { Check } from './check.ts';
+import type { Reading, RequestFacts } from './facts.ts';
+import type { Endpoint, Format } from './format.ts';
+import { isJsonObject, type JsonValue } from './json.ts';
+import { choiceCarrier, isDone, openaiError, openaiModelList } from './openai-api.ts';
+import { constraints, envelope, sampling } from './openai-chat-text.ts';
+import {
+  estimatedTokens,
+  longText,
+  namesAt,
+  notAnObject,
+  refusal,
+  refuseUnreadable,
+  scalarParameters,
+  sliceItems,
+  textOrTexts,
+} from './openai-request.ts';
+import type { Work } from './pace.ts';
+import { type Treatment, textRules } from './text-rules.ts';
+import { Words } from './words.ts';
+
+const paths: ReadonlySet<string> = new Set(['/v1/completions', '/completions']);
+const endpoint: Endpoint = { operation: 'text_completion' };
+
+const parameters = [
+  'model',
+  'stream',
+  'stream_options.include_usage',
+  'stream_options.continuous_usage_stats',
+  'n',
+  'max_tokens',
+  'temperature',
+  'top_p',
+  'top_k',
+  'min_p',
+  'seed',
+  'logprobs',
+  'echo',
+  'presence_penalty',
+  'frequency_penalty',
+  'repetition_penalty',
+  'logit_bias',
+  'response_format.type',
+  'return_token_ids',
+  ...sampling,
+];
+const words = ['prompt', 'suffix', 'user', 'stop[]', 'metadata', 'bad_words[]', ...constraints];
+
+const requestText = textRules({
+  ...Object.fromEntries(parameters.map((path) => [path, 'structural'] as const)),
+  ...Object.fromEntries(words.map((path) => [path, 'whole'] as const)),
+});
+
+/** A body and an event have the same fields. `echo` puts the prompt into the text as well. */
+const answer: Record<string, Treatment> = { ...envelope, 'choices[#].text': 'channel' };
+
+export const openaiCompletions: Format = {
+  id: 'openai-completions',
+  endpoint: (method, path) => (method === 'POST' && paths.has(path) ? endpoint : undefined),
+  facts: completionFacts,
+  requestText,
+  responseText: textRules(answer),
+  eventText: textRules(answer),
+  isTerminal: isDone,
+  carrier: choiceCarrier,
+  error: openaiError,
+  // The gate's list is the same for all of OpenAI's APIs; `openai-chat` has the paths.
+  modelListPaths: [],
+  modelList: openaiModelList,
+};
+
+const bodyNames = namesAt(requestText);
+const noParameters = new Set(['model', 'stream', 'prompt', 'suffix']);
+const parameterObjects = ['stream_options', 'response_format', 'structured_outputs', 'metadata', 'vllm_xargs'];
+const mostChoices = 128;
+
+function* completionFacts(body: JsonValue, bytes: number): Work<Reading<RequestFacts>> {
+  if (!isJsonObject(body)) return notAnObject(body);
+  const check = new Check();
+  check.names(body, bodyNames, '');
+  refuseUnreadable(check, body);
+  const model = check.requiredText(body, 'model');
+  const stream = check.optionalBoolean(body, 'stream') ?? false;
+  const choices = check.optionalInteger(body, 'n', 1, mostChoices) ?? 1;
+  const maxTokens = check.optionalInteger(body, 'max_tokens', 0);
+  check.optionalInteger(body, 'best_of', 0, mostChoices);
+  check.optionalText(body, 'suffix');
+  const prompts = yield* textOrTexts(check, body, 'prompt');
+  const parameters = yield* scalarParameters(check, body, noParameters, parameterObjects);
+  if (check.problem !== undefined) return refusal(check.problem);
+  const all = new Words();
+  const messages: { role: string; text: string }[] = [];
+  for (const [i, text] of prompts.entries()) {
+    messages.push({ role: 'user', text });
+    all.add(text);
+    if (i % sliceItems === sliceItems - 1) yield;
+  }
+  yield* all.collect(body, requestText, 'prompt');
+  if (bytes > longText) yield;
+  const text = all.text();
+  return {
+    ok: true,
+    value: {
+      format: 'openai-completions',
+      operation: 'text_completion',
+      model,
+      stream,
+      // Each prompt gets its own choices.
+      choices: choices * prompts.length,
+      system: '',
+      messages,
+      text,
+      tools: [],
+      toolCall: undefined,
+      images: 0,
+      audio: 0,
+      files: 0,
+      maxTokens,
+      parameters,
+      tokens: estimatedTokens(text),
+      bytes,
+    },
+  };
+}
