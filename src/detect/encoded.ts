@@ -9,7 +9,6 @@
  */
 import type { Automaton } from './automaton.ts';
 import { Base64Runs } from './base64.ts';
-import type { Finding } from './detector.ts';
 import { type DecodedRegion, decodePercent, percentRegions } from './percent.ts';
 import { scanUnits } from './scan.ts';
 import { unitsOf } from './units.ts';
@@ -18,7 +17,16 @@ import { unitsOf } from './units.ts';
 export interface EncodedRun {
   readonly start: number;
   readonly end: number;
-  /** Ids, one a match. */
+  /** Ids, one a match in the decoded text. */
+  readonly detectors: readonly string[];
+  /** Ids, each once, also of matches in the clear that reach into this part: what may stand for it. */
+  readonly labels: readonly string[];
+}
+
+/** What was found where. */
+interface Hit {
+  readonly start: number;
+  readonly end: number;
   readonly detectors: readonly string[];
 }
 
@@ -26,6 +34,8 @@ export interface EncodedRun {
 export type Sliced<T> = Generator<'long' | undefined, T, undefined>;
 
 const MAX_DEPTH = 2;
+/** Matches that take a moment to be put in order. */
+const MANY = 4096;
 /** Units read in one step, with what is decoded of them: some tenths of a millisecond. */
 const SLICE_LENGTH = 8192;
 
@@ -34,32 +44,44 @@ const SLICE_LENGTH = 8192;
  * them is put together.
  */
 export function* encodedRuns(automaton: Automaton, text: string | readonly string[]): Sliced<readonly EncodedRun[]> {
-  return yield* runsIn(automaton, yield* unitsOf(text), MAX_DEPTH);
+  const units = yield* unitsOf(text);
+  const hits = yield* hitsIn(automaton, units, MAX_DEPTH);
+  if (hits.length === 0) return [];
+  if (hits.length > MANY) yield 'long';
+  const clear = (yield* scanUnits(automaton, units)).map((match) => ({
+    ...match,
+    detectors: [],
+    labels: [match.detector],
+  }));
+  return merged([...hits.map(labelled), ...clear]).filter(({ detectors }) => detectors.length > 0);
 }
 
-function* runsIn(automaton: Automaton, units: Uint16Array, depth: number): Sliced<readonly EncodedRun[]> {
+function* hitsIn(automaton: Automaton, units: Uint16Array, depth: number): Sliced<readonly Hit[]> {
   if (depth === 0) return [];
-  const hits: EncodedRun[] = [];
+  const hits: Hit[] = [];
   const runs = new Base64Runs(units);
   for (let done = 0; runs.next(); ) {
-    if (runs.isWhole && runs.mayHaveText()) hits.push(...(yield* inBase64(automaton, runs, depth)));
+    if (runs.isWhole && runs.mayHaveText()) for (const hit of yield* inBase64(automaton, runs, depth)) hits.push(hit);
     if (runs.at - done < SLICE_LENGTH) continue;
     done = runs.at;
     yield;
   }
-  if (runs.hasPercent)
-    for (const [from, to] of yield* percentRegions(units))
-      hits.push(...(yield* inPercent(automaton, units, yield* decodePercent(units, from, to), depth, hits)));
-  return merged(hits);
+  if (!runs.hasPercent) return hits;
+  const known = merged(hits.map(labelled));
+  for (const [from, to] of yield* percentRegions(units))
+    for (const hit of yield* inPercent(automaton, units, yield* decodePercent(units, from, to), depth, known))
+      hits.push(hit);
+  return hits;
 }
 
 /** One run: what is found in its stretches of text, as parts of the run. */
-function* inBase64(automaton: Automaton, run: Base64Runs, depth: number): Sliced<readonly EncodedRun[]> {
-  const hits: EncodedRun[] = [];
+function* inBase64(automaton: Automaton, run: Base64Runs, depth: number): Sliced<readonly Hit[]> {
+  const hits: Hit[] = [];
   for (const place of [0, 1, 2, 3])
     for (const stretch of yield* run.stretches(place)) {
       const detectors = (yield* scanUnits(automaton, stretch.units)).map(({ detector }) => detector);
-      for (const inner of yield* runsIn(automaton, stretch.units, depth - 1)) detectors.push(...inner.detectors);
+      for (const inner of yield* hitsIn(automaton, stretch.units, depth - 1))
+        for (const id of inner.detectors) detectors.push(id);
       if (detectors.length > 0) hits.push({ ...run.partOf(place, stretch), detectors });
     }
   return hits;
@@ -75,20 +97,20 @@ function* inPercent(
   region: DecodedRegion,
   depth: number,
   known: readonly EncodedRun[],
-): Sliced<readonly EncodedRun[]> {
-  const found: EncodedRun[] = [];
+): Sliced<readonly Hit[]> {
+  const found: Hit[] = [];
   for (const { detector, start, end } of yield* scanUnits(automaton, region.units))
     if (region.isEscaped(start, end)) found.push({ ...region.partOf(start, end), detectors: [detector] });
   const direct = found.length;
-  for (const { start, end, detectors } of yield* runsIn(automaton, region.units, depth - 1))
+  for (const { start, end, detectors } of yield* hitsIn(automaton, region.units, depth - 1))
     if (region.isEscaped(start, end)) found.push({ ...region.partOf(start, end), detectors });
   if (found.length === 0) return found;
   const clear = direct === 0 ? [] : yield* scanUnits(automaton, units.subarray(region.start, region.end));
-  const isKnown = (hit: EncodedRun, index: number): boolean =>
+  const isKnown = (hit: Hit, index: number): boolean =>
     index < direct
-      ? known.some((run) => run.start <= hit.start && hit.end <= run.end) ||
-        clear.some((match) => match.detector === hit.detectors[0] && overlaps(moved(match, region.start), hit))
-      : known.some((run) => overlaps(run, hit) && hit.detectors.every((id) => run.detectors.includes(id)));
+      ? overlapping(known, hit).some((run) => run.start <= hit.start && hit.end <= run.end) ||
+        overlapping(clear, hit, region.start).some((match) => match.detector === hit.detectors[0])
+      : overlapping(known, hit).some((run) => hit.detectors.every((id) => run.detectors.includes(id)));
   return found.filter((hit, index) => !isKnown(hit, index));
 }
 
@@ -97,22 +119,33 @@ interface Span {
   readonly end: number;
 }
 
-const overlaps = (a: Span, b: Span): boolean => a.start < b.end && b.start < a.end;
+/** Of spans in order and apart, counted from `origin`, those that overlap another. */
+function overlapping<T extends Span>(sorted: readonly T[], { start, end }: Span, origin = 0): readonly T[] {
+  let low = 0;
+  for (let high = sorted.length; low < high; ) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]!.end + origin <= start) low = middle + 1;
+    else high = middle;
+  }
+  let last = low;
+  while (last < sorted.length && sorted[last]!.start + origin < end) last++;
+  return sorted.slice(low, last);
+}
 
-const moved = ({ start, end }: Finding, by: number): Span => ({ start: start + by, end: end + by });
+const labelled = (hit: Hit): EncodedRun => ({ ...hit, labels: hit.detectors });
 
 /** Runs that overlap become one. */
-function merged(hits: readonly EncodedRun[]): readonly EncodedRun[] {
-  if (hits.length < 2) return hits;
+function merged(runs: readonly EncodedRun[]): readonly EncodedRun[] {
   const result: EncodedRun[] = [];
-  for (const hit of hits.toSorted((a, b) => a.start - b.start)) {
+  for (const { start, end, detectors, labels } of runs.toSorted((a, b) => a.start - b.start)) {
     const last = result.at(-1);
-    if (last === undefined || hit.start >= last.end) result.push(hit);
+    if (last === undefined || start >= last.end) result.push({ start, end, detectors, labels: [...new Set(labels)] });
     else
       result[result.length - 1] = {
         start: last.start,
-        end: Math.max(last.end, hit.end),
-        detectors: [...last.detectors, ...hit.detectors],
+        end: Math.max(last.end, end),
+        detectors: [...last.detectors, ...detectors],
+        labels: [...new Set([...last.labels, ...labels])],
       };
   }
   return result;

@@ -10,6 +10,7 @@ import type { Framing } from '../exchange/media.ts';
 import type { Cancelled } from '../exchange/pace.ts';
 import { createBodyMasker } from './body.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
+import { createEncodedParts, type EncodedParts, maskedShort } from './encoded.ts';
 import { createTextMaskers } from './text.ts';
 
 /** How one response's body is read: what is delivered, and what is recorded of it. */
@@ -27,7 +28,10 @@ export interface MaskedRequest {
 }
 
 export interface Bodies {
-  /** Masks a request's body (JSON, read strictly before) for the record. Abandoned once `cancelled` says so. */
+  /**
+   * Masks a request's body (JSON, read strictly before) for the record, what is found in base64 and percent-encoded parts of
+   * its strings included; both are counted. Abandoned once `cancelled` says so.
+   */
   request(format: string, body: Buffer, cancelled?: Cancelled): Promise<MaskedRequest> | MaskedRequest;
   /** Masks a short text for the record: a path, a user agent, a name that the caller chose. */
   text(text: string): string;
@@ -51,6 +55,7 @@ const DELIVERED_LIMITS = { maxJsonBytes: 64 * 1024 * 1024, maxEventBytes: 8 * 10
 /** Detectors of one plan, compiled. */
 interface DetectorSet {
   readonly maskers: TextMaskers;
+  readonly encoded: EncodedParts;
   /** What they leave needs no second look for the record. */
   readonly enoughToRecord: boolean;
 }
@@ -66,14 +71,16 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
     if (found === undefined) {
       const chosen = known.filter(({ id }) => ids.includes(id));
       if (chosen.length !== new Set(ids).size) throw new UnknownPlanDetector(`one of ${key} is not known here`);
-      const maskers = createTextMaskers(compileAutomaton(chosen));
-      found = { maskers, enoughToRecord: recordDetect.every((id) => ids.includes(id)) };
+      const automaton = compileAutomaton(chosen);
+      const maskers = createTextMaskers(automaton);
+      const encoded = createEncodedParts(automaton);
+      found = { maskers, encoded, enoughToRecord: recordDetect.every((id) => ids.includes(id)) };
       if (byIds.size >= MAX_SETS) byIds.delete(byIds.keys().next().value ?? '');
       byIds.set(key, found);
     }
     return found;
   };
-  const recorded = detectorSet(recordDetect).maskers;
+  const { maskers: recorded, encoded } = detectorSet(recordDetect);
   return {
     request(id, body, cancelled) {
       const format = formatOf(id);
@@ -82,14 +89,13 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
         direction: 'request',
         framing: 'json',
         textMaskers: recorded,
+        encoded,
         ...(cancelled === undefined ? {} : { cancelled }),
       });
       return whole(masker, body);
     },
     text(text) {
-      if (text === '') return text;
-      const masker = recorded(() => {});
-      return masker.push(text) + masker.end();
+      return text === '' ? text : maskedShort(recorded, encoded, text);
     },
     response(id, framing, mask) {
       const format = formatOf(id);
