@@ -136,17 +136,16 @@ const labelled = (hit: Hit): EncodedRun => ({ ...hit, labels: hit.detectors });
 
 /** Runs that overlap become one. */
 function merged(runs: readonly EncodedRun[]): readonly EncodedRun[] {
-  const result: EncodedRun[] = [];
+  const result: { start: number; end: number; detectors: string[]; labels: string[] }[] = [];
   for (const { start, end, detectors, labels } of runs.toSorted((a, b) => a.start - b.start)) {
     const last = result.at(-1);
-    if (last === undefined || start >= last.end) result.push({ start, end, detectors, labels: [...new Set(labels)] });
-    else
-      result[result.length - 1] = {
-        start: last.start,
-        end: Math.max(last.end, end),
-        detectors: [...last.detectors, ...detectors],
-        labels: [...new Set([...last.labels, ...labels])],
-      };
+    if (last === undefined || start >= last.end) {
+      result.push({ start, end, detectors: [...detectors], labels: [...new Set(labels)] });
+      continue;
+    }
+    last.end = Math.max(last.end, end);
+    for (const id of detectors) last.detectors.push(id);
+    for (const id of labels) if (!last.labels.includes(id)) last.labels.push(id);
   }
   return result;
 }
