@@ -23,19 +23,16 @@ export interface EncodedRun {
   readonly labels: readonly string[];
 }
 
-/** What was found where. */
-interface Hit {
-  readonly start: number;
-  readonly end: number;
-  readonly detectors: readonly string[];
-}
-
 /** Work in slices, as exchange/pace.ts drives it: `'long'` goes before a step that cannot be cut. */
 export type Sliced<T> = Generator<'long' | undefined, T, undefined>;
 
 const MAX_DEPTH = 2;
-/** Matches that take a moment to be put in order. */
-const MANY = 4096;
+/** `%31.1.1.1`: shorter texts hide nothing. */
+const SHORTEST = 9;
+/** What beginning a stretch costs, in units read. */
+const STRETCH_COST = 128;
+/** Matches put in order in one step. */
+const MANY = 1024;
 /** Units read in one step, with what is decoded of them: some tenths of a millisecond. */
 const SLICE_LENGTH = 8192;
 
@@ -47,18 +44,15 @@ export function* encodedRuns(automaton: Automaton, text: string | readonly strin
   const units = yield* unitsOf(text);
   const hits = yield* hitsIn(automaton, units, MAX_DEPTH);
   if (hits.length === 0) return [];
-  if (hits.length > MANY) yield 'long';
-  const clear = (yield* scanUnits(automaton, units)).map((match) => ({
-    ...match,
-    detectors: [],
-    labels: [match.detector],
-  }));
-  return merged([...hits.map(labelled), ...clear]).filter(({ detectors }) => detectors.length > 0);
+  const all = hits.slice();
+  for (const { start, end, detector } of yield* scanUnits(automaton, units))
+    all.push({ start, end, detectors: [], labels: [detector] });
+  return (yield* merged(all)).filter(({ detectors }) => detectors.length > 0);
 }
 
-function* hitsIn(automaton: Automaton, units: Uint16Array, depth: number): Sliced<readonly Hit[]> {
-  if (depth === 0) return [];
-  const hits: Hit[] = [];
+function* hitsIn(automaton: Automaton, units: Uint16Array, depth: number): Sliced<readonly EncodedRun[]> {
+  if (depth === 0 || units.length < SHORTEST) return [];
+  const hits: EncodedRun[] = [];
   const runs = new Base64Runs(units);
   for (let done = 0; runs.next(); ) {
     if (runs.isWhole && runs.mayHaveText()) for (const hit of yield* inBase64(automaton, runs, depth)) hits.push(hit);
@@ -67,22 +61,27 @@ function* hitsIn(automaton: Automaton, units: Uint16Array, depth: number): Slice
     yield;
   }
   if (!runs.hasPercent) return hits;
-  const known = merged(hits.map(labelled));
-  for (const [from, to] of yield* percentRegions(units))
+  const known = yield* merged(hits.slice());
+  for (const [from, to] of yield* percentRegions(units)) {
     for (const hit of yield* inPercent(automaton, units, yield* decodePercent(units, from, to), depth, known))
       hits.push(hit);
+    yield;
+  }
   return hits;
 }
 
 /** One run: what is found in its stretches of text, as parts of the run. */
-function* inBase64(automaton: Automaton, run: Base64Runs, depth: number): Sliced<readonly Hit[]> {
-  const hits: Hit[] = [];
+function* inBase64(automaton: Automaton, run: Base64Runs, depth: number): Sliced<readonly EncodedRun[]> {
+  const hits: EncodedRun[] = [];
+  let sinceYield = 0;
   for (const place of [0, 1, 2, 3])
     for (const stretch of yield* run.stretches(place)) {
+      if (sinceYield > SLICE_LENGTH) yield;
+      sinceYield = (sinceYield > SLICE_LENGTH ? 0 : sinceYield) + stretch.units.length + STRETCH_COST;
       const detectors = (yield* scanUnits(automaton, stretch.units)).map(({ detector }) => detector);
       for (const inner of yield* hitsIn(automaton, stretch.units, depth - 1))
         for (const id of inner.detectors) detectors.push(id);
-      if (detectors.length > 0) hits.push({ ...run.partOf(place, stretch), detectors });
+      if (detectors.length > 0) hits.push({ ...run.partOf(place, stretch), detectors, labels: detectors });
     }
   return hits;
 }
@@ -97,16 +96,17 @@ function* inPercent(
   region: DecodedRegion,
   depth: number,
   known: readonly EncodedRun[],
-): Sliced<readonly Hit[]> {
-  const found: Hit[] = [];
+): Sliced<readonly EncodedRun[]> {
+  const found: EncodedRun[] = [];
   for (const { detector, start, end } of yield* scanUnits(automaton, region.units))
-    if (region.isEscaped(start, end)) found.push({ ...region.partOf(start, end), detectors: [detector] });
+    if (region.isEscaped(start, end))
+      found.push({ ...region.partOf(start, end), detectors: [detector], labels: [detector] });
   const direct = found.length;
   for (const { start, end, detectors } of yield* hitsIn(automaton, region.units, depth - 1))
-    if (region.isEscaped(start, end)) found.push({ ...region.partOf(start, end), detectors });
+    if (region.isEscaped(start, end)) found.push({ ...region.partOf(start, end), detectors, labels: detectors });
   if (found.length === 0) return found;
   const clear = direct === 0 ? [] : yield* scanUnits(automaton, units.subarray(region.start, region.end));
-  const isKnown = (hit: Hit, index: number): boolean =>
+  const isKnown = (hit: EncodedRun, index: number): boolean =>
     index < direct
       ? overlapping(known, hit).some((run) => run.start <= hit.start && hit.end <= run.end) ||
         overlapping(clear, hit, region.start).some((match) => match.detector === hit.detectors[0])
@@ -132,12 +132,15 @@ function overlapping<T extends Span>(sorted: readonly T[], { start, end }: Span,
   return sorted.slice(low, last);
 }
 
-const labelled = (hit: Hit): EncodedRun => ({ ...hit, labels: hit.detectors });
-
-/** Runs that overlap become one. */
-function merged(runs: readonly EncodedRun[]): readonly EncodedRun[] {
+/** Runs that overlap become one. Sorts what it is given. */
+function* merged(runs: EncodedRun[]): Sliced<readonly EncodedRun[]> {
+  // What comes in is a few ascending rows: sorting takes a comparison or two a run.
+  if (runs.length > MANY) yield 'long';
+  runs.sort((a, b) => a.start - b.start);
   const result: { start: number; end: number; detectors: string[]; labels: string[] }[] = [];
-  for (const { start, end, detectors, labels } of runs.toSorted((a, b) => a.start - b.start)) {
+  let count = 0;
+  for (const { start, end, detectors, labels } of runs) {
+    if (++count % MANY === 0) yield;
     const last = result.at(-1);
     if (last === undefined || start >= last.end) {
       result.push({ start, end, detectors: [...detectors], labels: [...new Set(labels)] });
