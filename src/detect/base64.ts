@@ -124,12 +124,19 @@ export class Base64Runs {
   partOf(place: number, { from, to }: Stretch): { readonly start: number; readonly end: number } {
     const first = place + Math.floor((from * 4) / 3);
     const last = place + Math.ceil((to * 4) / 3) - 1;
+    return { start: this.#wordOf(first).start, end: this.#wordOf(last).end };
+  }
+
+  /** The word that a character of the run is in. */
+  #wordOf(character: number): Word {
     const words = this.#words;
-    let start = 0;
-    while (start + 1 < words.length && words[start + 1]!.first <= first) start++;
-    let end = start;
-    while (end + 1 < words.length && words[end + 1]!.first <= last) end++;
-    return { start: words[start]!.start, end: words[end]!.end };
+    let low = 0;
+    for (let high = words.length - 1; low < high; ) {
+      const middle = (low + high + 1) >> 1;
+      if (words[middle]!.first <= character) low = middle;
+      else high = middle - 1;
+    }
+    return words[low]!;
   }
 
   /** A quick no, for runs that are not long: most are words of a program, paths, hashes. */
