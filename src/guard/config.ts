@@ -52,7 +52,7 @@ const filter = z
   );
 
 /** The `filters:` section. */
-export const filtersSection = z.array(filter).max(64).superRefine(unique).default([]);
+export const filtersSection = z.array(filter).max(64).superRefine(unique).prefault([]);
 
 const credential = z
   .strictObject({
@@ -167,7 +167,7 @@ const guard = z
   });
 
 /** The `guards:` section. */
-export const guardsSection = z.array(guard).max(32).superRefine(unique).default([]);
+export const guardsSection = z.array(guard).max(32).superRefine(unique).prefault([]);
 
 export type FilterConfig = z.output<typeof filter>;
 export type GuardConfig = z.output<typeof guard>;
