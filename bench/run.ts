@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory,slices,identity --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
+ * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory,slices,identity,scan --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
  * rounds on one Envoy; identity alone, without Envoy. Every answer that is timed is asserted. Prints rates, latencies, CPU, memory and ratios.
  */
 import { parseArgs } from 'node:util';
@@ -7,6 +7,7 @@ import { EVENTS, MASKED, SECRET } from './answers.ts';
 import { identity } from './identity.ts';
 import { type Exchange, holdStreams, pacing, quantile, type Throughput, throughput } from './load.ts';
 import { childrenOf, cpuUs, rssBytes } from './procstat.ts';
+import { scans } from './scan.ts';
 import { slices, startSlicesModel } from './slices.ts';
 import { type Bench, type System, startBench } from './systems.ts';
 
@@ -21,7 +22,7 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     /** Folder for a CPU profile of the gateway. */
     profile: { type: 'string' },
-    only: { type: 'string', default: 'json,streams,paced,memory,slices,identity' },
+    only: { type: 'string', default: 'json,streams,paced,memory,slices,identity,scan' },
   },
 });
 const rounds = Number(values.rounds);
@@ -210,6 +211,7 @@ async function behindEnvoy(): Promise<void> {
   }
 }
 
+if (wanted.has('scan')) results['scan'] = await scans(report);
 if (wanted.has('identity')) results['identity'] = await identity(report);
 if (['memory', 'json', 'streams', 'paced'].some((name) => wanted.has(name))) await behindEnvoy();
 if (wanted.has('slices')) results['slices'] = await largeBodies(envoyBinary());

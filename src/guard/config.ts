@@ -14,7 +14,7 @@ function duration(minMs: number, maxMs: number, shown: string) {
 const name = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'must be lower case letters, digits, - and _, 63 at most, a letter first');
-const files = z.array(z.string().min(1)).max(64).default([]);
+const files = z.array(z.string().min(1)).max(64).readonly().prefault([]);
 
 function unique(list: readonly { readonly name: string }[], context: z.RefinementCtx): void {
   list.forEach((item, i) => {
@@ -32,14 +32,15 @@ const filter = z
       .describe(
         '`word` (default): words and phrases match as whole words. `substring`: also inside of words, which finds more than is meant.',
       ),
-    words: z.array(z.string().min(1)).max(1000).default([]).describe('Words and phrases. Default: none.'),
+    words: z.array(z.string().min(1)).max(1000).readonly().prefault([]).describe('Words and phrases. Default: none.'),
     wordFiles: files.describe(
       'Files of words and phrases, one a line, in UTF-8; empty lines and lines that begin with `#` are left out. Relative to this file. Default: none.',
     ),
     patterns: z
       .array(z.string().min(1).max(1024))
       .max(200)
-      .default([])
+      .readonly()
+      .prefault([])
       .describe(
         'Regular expressions, without case, over text folded to ASCII. No lookaround, backreference or open-ended quantifier: they run in linear time. Default: none.',
       ),
@@ -129,6 +130,7 @@ const guard = z
       .array(z.string().min(1).max(128))
       .min(1)
       .max(200)
+      .readonly()
       .optional()
       .describe('Only these categories flag. Default: whatever the classifier flags.'),
     threshold: z
