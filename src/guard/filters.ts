@@ -1,13 +1,13 @@
 /** Loads the `filters:` section: word lists become one automaton over words, each filter's patterns one over folded text. */
 import { type Automaton, compileAutomaton } from '../detect/automaton.ts';
 import type { Detector } from '../detect/detector.ts';
-import { normalizedSlices } from '../detect/normalize.ts';
+import { normalize, normalizedSlices } from '../detect/normalize.ts';
 import { PatternError, parsePattern } from '../detect/pattern.ts';
 import { scanSliced } from '../detect/scan.ts';
 import type { FilterConfig } from './config.ts';
 import type { Filters } from './guard.ts';
-import { type Phrase, Phrases } from './phrases.ts';
-import { WordReader, wordsOf } from './words.ts';
+import { PhraseList, Phrases } from './phrases.ts';
+import { WordReader } from './words.ts';
 
 /** Something wrong with a filter. Lines and columns count from 1. */
 export interface FilterProblem {
@@ -72,7 +72,8 @@ interface Entry {
 }
 
 class Builder {
-  readonly phrases: Phrase[] = [];
+  readonly phrases = new PhraseList();
+  readonly #reader = new WordReader();
   readonly problems: FilterProblem[] = [];
   readonly automata: { filter: number; automaton: Automaton }[] = [];
   #characters = 0;
@@ -82,13 +83,19 @@ class Builder {
   }
 
   word(entry: Entry, filter: number, match: FilterConfig['match']): void {
-    const words = entry.text.length > MAX_ENTRY_LENGTH ? undefined : wordsOf(entry.text);
-    const bare = words?.trim();
-    if (words === undefined || bare === undefined)
+    if (entry.text.length > MAX_ENTRY_LENGTH) {
       this.complain(entry, `an entry has at most ${MAX_ENTRY_LENGTH} characters`);
-    else if (bare === '') this.complain(entry, 'an entry must have a letter or a digit');
-    else if (this.#isFull(entry, words.length)) return;
-    else this.phrases.push({ text: match === 'word' ? words : bare, list: filter });
+      return;
+    }
+    const reader = this.#reader;
+    reader.reset();
+    // With the space that ends the last word.
+    reader.read(`${normalize(entry.text)} `);
+    const { units, length } = reader;
+    if (length < 2) this.complain(entry, 'an entry must have a letter or a digit');
+    else if (this.#isFull(entry, length)) return;
+    else if (match === 'word') this.phrases.add(units, 0, length, filter);
+    else this.phrases.add(units, 1, length - 1, filter);
   }
 
   #isFull(entry: Entry, length: number): boolean {
@@ -152,9 +159,9 @@ function* build(
   }
   if (builder.problems.length > 0) return { ok: false, problems: builder.problems };
   const { phrases, automata } = builder;
-  const words = phrases.length === 0 ? undefined : yield* Phrases.of(phrases);
+  const words = phrases.count === 0 ? undefined : yield* Phrases.of(phrases);
   const names = configs.map(({ name }) => name);
-  return { ok: true, filters: new LoadedLists(names, words, automata), entries: phrases.length };
+  return { ok: true, filters: new LoadedLists(names, words, automata), entries: phrases.count };
 }
 
 const inline = (texts: readonly string[], path: string): Entry[] =>

@@ -6,12 +6,41 @@
 
 /** Nodes built in one step: some tenths of a millisecond. */
 const STEP = 2048;
+const UNITS_TOGETHER = 65_536;
 
-export interface Phrase {
-  /** Not empty. */
-  readonly text: string;
-  /** Which list it is of, from 0. */
-  readonly list: number;
+/** Phrases, one behind the other: a hundred thousand strings would be more work than all the rest. */
+export class PhraseList {
+  /** All their units. */
+  units = new Uint16Array(1024);
+  /** Per phrase, and behind the last: where it begins in `units`. */
+  starts = new Int32Array(256);
+  /** Per phrase: which list it is of, from 0. */
+  lists = new Uint16Array(256);
+  count = 0;
+
+  /** Units of all phrases together. */
+  get length(): number {
+    return this.starts[this.count]!;
+  }
+
+  /** Adds the units between two offsets, at least one. */
+  add(units: Uint16Array, from: number, to: number, list: number): void {
+    const { count, length } = this;
+    if (count + 2 > this.starts.length) {
+      this.starts = grown(new Int32Array(2 * count + 2), this.starts);
+      this.lists = grown(new Uint16Array(2 * count + 2), this.lists);
+    }
+    if (length + to - from > this.units.length)
+      this.units = grown(new Uint16Array(2 * (length + to - from)), this.units);
+    this.units.set(units.subarray(from, to), length);
+    this.lists[count] = list;
+    this.starts[++this.count] = length + to - from;
+  }
+}
+
+function grown<T extends Int32Array | Uint16Array>(larger: T, old: T): T {
+  larger.set(old);
+  return larger;
 }
 
 type Steps<T> = Generator<undefined, T, undefined>;
@@ -49,7 +78,7 @@ export class Phrases {
   }
 
   /** Builds it in steps: a hundred thousand phrases take some tenths of a second. */
-  static *of(phrases: readonly Phrase[]): Steps<Phrases> {
+  static *of(phrases: PhraseList): Steps<Phrases> {
     const trie = yield* buildTrie(phrases);
     const fails = new Int32Array(trie.nodes);
     const reports = new Int32Array(trie.nodes);
@@ -115,23 +144,27 @@ interface Trie {
 }
 
 /** Level by level: what is in a node is a row of `order`, which is put in order of the next character, for its children. */
-function* buildTrie(phrases: readonly Phrase[]): Steps<Trie> {
-  const { classes, classCount, texts, starts } = yield* classify(phrases);
+function* buildTrie(phrases: PhraseList): Steps<Trie> {
+  const { starts, count } = phrases;
+  const { classes, classCount, texts } = yield* classify(phrases);
+  yield;
   const most = texts.length + 2;
   const children = new Int32Array(most + 1);
   const labels = new Uint16Array(most);
   const parents = new Int32Array(most);
   const ends = new Int32Array(most);
-  const lists = new Int32Array(2 * phrases.length);
+  const lists = new Int32Array(2 * count);
   // Per node, while it waits: its row, and how deep it is.
   const from = new Int32Array(most);
   const to = new Int32Array(most);
   const depths = new Uint16Array(most);
-  const order = Int32Array.from(phrases, (_, i) => i);
-  const bins = new Bins(classCount, phrases.length);
+  const order = new Int32Array(count);
+  for (let i = 0; i < count; i++) order[i] = i;
+  const bins = new Bins(classCount, count);
+  yield;
   let nodes = 1;
   let entries = 0;
-  to[0] = phrases.length;
+  to[0] = count;
   let work = 0;
   for (let node = 0; node < nodes; node++) {
     const depth = depths[node]!;
@@ -144,7 +177,7 @@ function* buildTrie(phrases: readonly Phrase[]): Steps<Trie> {
       if (starts[phrase]! + depth < starts[phrase + 1]!) continue;
       order[i] = order[first]!;
       order[first++] = phrase;
-      const { list } = phrases[phrase]!;
+      const list = phrases.lists[phrase]!;
       if (isIn(lists, ends[node]!, list)) continue;
       lists[2 * entries] = list;
       lists[2 * entries + 1] = ends[node]!;
@@ -171,10 +204,10 @@ function* buildTrie(phrases: readonly Phrase[]): Steps<Trie> {
     nodes,
     classes,
     classCount,
-    children: children.slice(0, nodes + 1),
-    labels: labels.slice(0, nodes),
+    children: children.subarray(0, nodes + 1),
+    labels: labels.subarray(0, nodes),
     parents,
-    ends: ends.slice(0, nodes),
+    ends: ends.subarray(0, nodes),
     lists,
   };
 }
@@ -185,29 +218,18 @@ function isIn(lists: Int32Array, first: number, list: number): boolean {
   return false;
 }
 
-/** Each character that is in a phrase becomes a number; all phrases in these, one behind the other. */
-function* classify(phrases: readonly Phrase[]) {
-  const starts = new Int32Array(phrases.length + 1);
-  let total = 0;
-  for (let i = 0; i < phrases.length; i++) {
-    starts[i] = total;
-    total += phrases[i]!.text.length;
-  }
-  starts[phrases.length] = total;
+/** Each character that is in a phrase becomes a number. */
+function* classify({ units, length }: PhraseList) {
   const classes = new Uint16Array(0x10000);
-  const texts = new Uint16Array(total);
+  const texts = new Uint16Array(length);
   let classCount = 1;
-  let at = 0;
-  for (let i = 0; i < phrases.length; i++) {
-    const { text } = phrases[i]!;
-    for (let j = 0; j < text.length; j++) {
-      const unit = text.charCodeAt(j);
-      if (classes[unit] === 0) classes[unit] = classCount++;
-      texts[at++] = classes[unit]!;
-    }
-    if (i % STEP === STEP - 1) yield;
+  for (let at = 0; at < length; at++) {
+    const unit = units[at]!;
+    if (classes[unit] === 0) classes[unit] = classCount++;
+    texts[at] = classes[unit]!;
+    if (at % UNITS_TOGETHER === UNITS_TOGETHER - 1) yield;
   }
-  return { classes, classCount, texts, starts };
+  return { classes, classCount, texts };
 }
 
 /** Puts rows in order by small numbers. */

@@ -3,7 +3,7 @@
  * however much of it there is. So `Drop  the-BOMB!` reads ` drop the bomb `, and a phrase is found as it is in a sentence. In
  * scripts that put no spaces between words each character counts as a word.
  */
-import { normalize, normalizedSlices } from '../detect/normalize.ts';
+export const SPACE = 0x20;
 
 const SEPARATOR = 0;
 const WORD = 1;
@@ -13,8 +13,6 @@ const ALONE = 2;
 const word = /^[\p{L}\p{M}\p{N}_]$/u;
 const alone =
   /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]$/u;
-
-export const SPACE = 0x20;
 
 // Filled page by page at first use: 256 code points each.
 const pages: (Uint8Array | undefined)[] = new Array(0x1100).fill(undefined);
@@ -68,31 +66,16 @@ export class WordReader {
     this.length = length;
   }
 
+  /** As it was at first. */
+  reset(): void {
+    this.#last = SEPARATOR;
+    this.#begun = false;
+  }
+
   /** The space behind the last word. */
   end(): void {
     this.length = 0;
     if (this.#last !== SEPARATOR) this.units[this.length++] = SPACE;
     this.#last = SEPARATOR;
   }
-}
-
-/** All of a text, read: ` drop the bomb `; a space alone where there is no word. */
-export function wordsOf(text: string): string {
-  let all = '';
-  const reader = new WordReader();
-  const take = () => {
-    all += String.fromCharCode(...reader.units.subarray(0, reader.length));
-  };
-  reader.read('');
-  take();
-  for (const piece of text.length < 4096 ? [normalize(text)] : normalizedSlices(text))
-    for (let at = 0; at < piece.length; ) {
-      const end = at + 1024 < piece.length && (piece.charCodeAt(at + 1023) & 0xfc00) === 0xd800 ? at + 1025 : at + 1024;
-      reader.read(piece.slice(at, end));
-      take();
-      at = end;
-    }
-  reader.end();
-  take();
-  return all;
 }
