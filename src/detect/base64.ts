@@ -102,16 +102,18 @@ export class Base64Runs {
     const until = Math.min(length, this.#at + SLICE_LENGTH);
     while (this.#at < until) {
       const unit = units[this.#at]!;
-      let width = 1;
-      let kind: number;
-      if (unit < 128) kind = kinds[unit]!;
-      else {
-        const point = pointAt(units, this.#at, length);
-        width = point > 0xffff ? 2 : 1;
-        const symbol = symbolOf(point);
-        // Read over, as part of what it is in.
-        kind = symbol === SKIP ? SKIP : kinds[symbol]!;
+      if (unit < 128) {
+        const kind = kinds[unit]!;
+        if (kind < 64) this.#takeAll(until);
+        else if (this.#other(kind)) return true;
+        else this.#at++;
+        continue;
       }
+      const point = pointAt(units, this.#at, length);
+      const symbol = symbolOf(point);
+      // What nobody sees is read over, as part of what it is in.
+      const kind = symbol === SKIP ? SKIP : kinds[symbol]!;
+      const width = point > 0xffff ? 2 : 1;
       if (kind < 64) this.#take(kind, width);
       else if (kind !== SKIP && this.#other(kind)) return true;
       this.#at += width;
@@ -193,16 +195,36 @@ export class Base64Runs {
   }
 
   #take(kind: number, width: number): void {
-    if (this.#count === this.#first) this.#start = this.#escaped ? this.#at - 1 : this.#at;
-    this.#escaped = false;
-    if (this.#count + 4 > this.#bits.length) {
-      const more = new Uint8Array(2 * this.#bits.length);
-      more.set(this.#bits);
-      this.#bits = more;
-    }
+    this.#begin();
     this.#bits[this.#count++] = kind;
     this.#end = this.#at + width;
+  }
+
+  /** Takes the characters of the alphabet that follow, the first of which is known to be one. */
+  #takeAll(until: number): void {
+    this.#begin();
+    const units = this.#units;
+    const bits = this.#bits;
+    let count = this.#count;
+    let at = this.#at;
+    const last = Math.min(until, at + bits.length - 4 - count);
+    do {
+      bits[count++] = kinds[units[at++]!]!;
+    } while (at < last && units[at]! < 128 && kinds[units[at]!]! < 64);
+    this.#count = count;
+    this.#at = at;
+    this.#end = at;
+  }
+
+  /** One more character is about to be taken: there is room for it, and the word has its beginning. */
+  #begin(): void {
+    if (this.#count === this.#first) this.#start = this.#escaped ? this.#at - 1 : this.#at;
+    this.#escaped = false;
     this.#gap = 0;
+    if (this.#count + 8 <= this.#bits.length) return;
+    const more = new Uint8Array(2 * this.#bits.length);
+    more.set(this.#bits);
+    this.#bits = more;
   }
 
   /** A character that is not of the alphabet. True: with it, a run is whole. */
