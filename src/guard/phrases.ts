@@ -183,7 +183,10 @@ function* buildTrie(phrases: PhraseList): Steps<Trie> {
       lists[2 * entries + 1] = ends[node]!;
       ends[node] = ++entries;
     }
+    const isLarge = last - first > STEP;
+    if (isLarge) yield;
     bins.sort(order, first, last, (phrase) => texts[starts[phrase]! + depth]!);
+    if (isLarge) yield;
     for (let i = first; i < last; i++) {
       const label = texts[starts[order[i]!]! + depth]!;
       if (i === first || label !== labels[nodes - 1]) {

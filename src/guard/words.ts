@@ -3,7 +3,7 @@
  * however much of it there is. So `Drop  the-BOMB!` reads ` drop the bomb `, and a phrase is found as it is in a sentence. In
  * scripts that put no spaces between words each character counts as a word.
  */
-export const SPACE = 0x20;
+const SPACE = 0x20;
 
 const SEPARATOR = 0;
 const WORD = 1;
