@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory,slices,identity,policies --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
- * rounds on one Envoy; identity and policies alone, without Envoy. Every answer that is timed is asserted. Prints rates, latencies, CPU, memory and ratios.
+ * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory,slices,identity,policies,scan,reload --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
+ * rounds on one Envoy; identity, policies and scans alone, without Envoy. Every answer that is timed is asserted. Prints rates, latencies, CPU, memory and ratios.
  */
 import { parseArgs } from 'node:util';
 import { EVENTS, MASKED, SECRET } from './answers.ts';
@@ -8,6 +8,7 @@ import { identity } from './identity.ts';
 import { type Exchange, holdStreams, pacing, quantile, type Throughput, throughput } from './load.ts';
 import { policies } from './policies.ts';
 import { childrenOf, cpuUs, rssBytes } from './procstat.ts';
+import { scans } from './scan.ts';
 import { slices, startSlicesModel } from './slices.ts';
 import { type Bench, type System, startBench } from './systems.ts';
 
@@ -22,7 +23,7 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     /** Folder for a CPU profile of the gateway. */
     profile: { type: 'string' },
-    only: { type: 'string', default: 'json,streams,paced,memory,slices,identity,policies' },
+    only: { type: 'string', default: 'json,streams,paced,memory,slices,identity,policies,scan' },
   },
 });
 const rounds = Number(values.rounds);
@@ -211,6 +212,7 @@ async function behindEnvoy(): Promise<void> {
   }
 }
 
+if (wanted.has('scan')) results['scan'] = await scans(report);
 if (wanted.has('identity')) results['identity'] = await identity(report);
 if (wanted.has('policies')) results['policies'] = await policies(report);
 if (['memory', 'json', 'streams', 'paced'].some((name) => wanted.has(name))) await behindEnvoy();

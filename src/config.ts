@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { drainTimeout, listenSection, maxRequestBytes, planKeyFiles } from './envoy/config.ts';
+import { filtersSection, guardsSection } from './guard/config.ts';
 import { identitySection } from './identity/config.ts';
 import { modelsSection } from './models/config.ts';
 import { logLevels } from './observe/log.ts';
@@ -33,6 +34,10 @@ export const configSchema = z.strictObject({
   identity: identitySection,
   models: modelsSection.prefault({}),
   policies: policiesSection.prefault({}),
+  filters: filtersSection.describe(
+    'Content filters: word lists and patterns that rules ask for. See [content-checks.md](content-checks.md).',
+  ),
+  guards: guardsSection.describe('External classifiers that rules ask. See [content-checks.md](content-checks.md).'),
   state: stateSection.prefault({}),
   record: recordConfig.prefault({}),
   store: storeConfig,
@@ -111,6 +116,7 @@ function withPaths(sections: Sections, folder: string): Sections {
     identity: identityPaths(sections.identity, folder),
     models: { ...sections.models, file: resolve(folder, sections.models.file) },
     policies: { ...sections.policies, dir: resolve(folder, sections.policies.dir) },
+    ...contentPaths(sections, folder),
     state: statePaths(sections.state, folder, stateDir),
     record: { ...sections.record, journal: { ...journal, dir: resolve(stateDir, journal.dir) } },
     store: storePaths(sections.store, folder, stateDir),
@@ -159,6 +165,22 @@ function identityPaths(identity: Sections['identity'], folder: string): Sections
       ...saml,
       idp: { ...saml.idp, ...at(saml.idp, 'metadataFile') },
       ...at(saml, 'decryptionKeyFile', 'decryptionCertFile'),
+    })),
+  };
+}
+
+function contentPaths({ filters, guards }: Sections, folder: string): Pick<Sections, 'filters' | 'guards'> {
+  const at = (file: string): string => resolve(folder, file);
+  return {
+    filters: filters.map((filter) => ({
+      ...filter,
+      wordFiles: filter.wordFiles.map(at),
+      patternFiles: filter.patternFiles.map(at),
+    })),
+    guards: guards.map(({ credential, caFile, ...guard }) => ({
+      ...guard,
+      ...(caFile && { caFile: at(caFile) }),
+      ...(credential && { credential: { ...credential, ...(credential.file && { file: at(credential.file) }) } }),
     })),
   };
 }

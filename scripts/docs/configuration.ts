@@ -30,7 +30,8 @@ interface Row {
 export function configurationPage(schema: z.ZodType): string {
   const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Schema;
   const sections = Object.entries(json.properties ?? {});
-  const isSection = (part: Schema) => part.properties !== undefined || part.oneOf !== undefined;
+  const isSection = (part: Schema) =>
+    part.properties !== undefined || part.oneOf !== undefined || part.items?.properties !== undefined;
   const single = sections
     .filter(([, part]) => !isSection(part))
     .flatMap(([name, part]) => rows(name, part, isRequired(json, name)));

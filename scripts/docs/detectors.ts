@@ -34,7 +34,8 @@ ${detectors.map(row).join('\n')}
 
 ## What they do not find
 
-- Encoded text: base64, hex, URL encoding and HTML entities are not decoded.
+- Encoded text: hex and HTML entities are not decoded. Base64 and percent-encoding are in requests, where they are counted and
+  recorded ([content-checks.md](content-checks.md#encoded-text)), but not in what is delivered.
 - What only its meaning gives away: names, postal addresses, dates of birth, diagnoses.
 - Pictures, sound and files.
 

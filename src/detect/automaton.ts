@@ -1,6 +1,6 @@
 import type { Detector } from './detector.ts';
 import { Dfa } from './dfa.ts';
-import { SKIP, SYMBOLS } from './fold.ts';
+import { OTHER, SKIP, SYMBOLS, symbolOf } from './fold.ts';
 import { Nfa } from './nfa.ts';
 import { parseClass, parsePattern, type Shape } from './pattern.ts';
 
@@ -124,6 +124,8 @@ function partition(sets: readonly Uint8Array[]): { readonly classes: Uint8Array;
   const classes = new Uint8Array(256).fill(SKIP);
   const known = new Map<string, number>();
   for (let symbol = 0; symbol < SYMBOLS; symbol++) {
+    // Controls are read over, like all that is invisible.
+    if (symbol !== OTHER && symbolOf(symbol) === SKIP) continue;
     const signature = distinct.map((set) => set[symbol]).join('');
     if (!known.has(signature)) known.set(signature, known.size);
     classes[symbol] = known.get(signature)!;

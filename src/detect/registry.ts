@@ -1,12 +1,13 @@
 import { contact } from './contact.ts';
 import type { Category, Detector } from './detector.ts';
 import { finance } from './finance.ts';
+import { health } from './health.ts';
 import { national } from './national.ts';
 import { network } from './network.ts';
 import { secrets } from './secrets.ts';
 
 /** Every detector there is. Where two match the same characters, the earlier one wins. */
-export const detectors: readonly Detector[] = [...secrets, ...finance, ...national, ...contact, ...network];
+export const detectors: readonly Detector[] = [...secrets, ...finance, ...national, ...health, ...contact, ...network];
 
 const categories: readonly Category[] = ['pii', 'finance', 'health', 'secrets', 'network'];
 

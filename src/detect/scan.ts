@@ -37,14 +37,24 @@ export function scan(automaton: Automaton, text: string): Finding[] {
 
 /** As `scan`, as work that may be interrupted wherever it yields: whoever drives it decides when the event loop turns. */
 export function* scanSliced(automaton: Automaton, text: string): Generator<undefined, Finding[], undefined> {
+  const units = new Uint16Array(text.length);
+  return yield* scanUnits(automaton, units, (from, to) => copyUnits(text, from, to, units, 0));
+}
+
+/** As `scanSliced`, of UTF-16 units. `fill` is called for each part of them before it is read. */
+export function* scanUnits(
+  automaton: Automaton,
+  units: Uint16Array,
+  fill?: (from: number, to: number) => void,
+): Generator<undefined, Finding[], undefined> {
   const findings = new Findings(automaton);
   const scanner = new Scanner(automaton, findings);
-  const units = new Uint16Array(text.length);
-  for (let from = 0; from < text.length; from += SLICE_LENGTH) {
-    const end = Math.min(from + SLICE_LENGTH, text.length);
-    copyUnits(text, from, end, units, 0);
-    scanner.run(units, end, end === text.length);
-    if (end < text.length) yield;
+  const { length } = units;
+  for (let from = 0; from < length; from += SLICE_LENGTH) {
+    const end = Math.min(from + SLICE_LENGTH, length);
+    fill?.(from, end);
+    scanner.run(units, end, end === length);
+    if (end < length) yield;
   }
   return findings.found;
 }

@@ -165,6 +165,20 @@ export function isSsn(candidate: string): boolean {
   return /^(?!000|666|9)\d{3}(?!00)\d{2}(?!0000)\d{4}$/.test(digits);
 }
 
+/** A US national provider identifier: Luhn over `80840` and its ten digits (45 CFR 162.406). What is before them is not read. */
+export function isNpi(candidate: string): boolean {
+  return luhn(`80840${candidate.slice(-10)}`);
+}
+
+/** A UK NHS number: weights 10 to 2 over nine digits, and 11 less the remainder by 11 is the tenth; 11 is 0, 10 is none. */
+export function isNhsNumber(candidate: string): boolean {
+  const digits = digitsOf(candidate);
+  if (/^(\d)\1+$/.test(digits)) return false;
+  let sum = 0;
+  for (let i = 0; i < 9; i++) sum += (10 - i) * (digits.charCodeAt(i) - 48);
+  return (11 - (sum % 11)) % 11 === digits.charCodeAt(9) - 48;
+}
+
 // ITU-T E.164 country codes of one and two digits; all others that are assigned have three.
 const shortCountryCode = /^(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])/;
 const longCountryCode = /^(?:2[1-69]|3[578]|42|5[09]|6[7-9]|8[0578]|9[679])\d/;

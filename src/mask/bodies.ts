@@ -10,6 +10,7 @@ import type { Framing } from '../exchange/media.ts';
 import { type Cancelled, paced } from '../exchange/pace.ts';
 import { createBodyMasker } from './body.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
+import { createEncodedParts, type EncodedParts, maskedShort } from './encoded.ts';
 import { OpaqueDigest, opaqueKept } from './opaque.ts';
 import { createTextMaskers } from './text.ts';
 
@@ -28,7 +29,10 @@ export interface MaskedRequest {
 }
 
 export interface Bodies {
-  /** Masks a request's body (JSON, read strictly before) for the record. Abandoned once `cancelled` says so. */
+  /**
+   * Masks a request's body (JSON, read strictly before) for the record, what is found in base64 and percent-encoded parts of
+   * its strings included; both are counted. Abandoned once `cancelled` says so.
+   */
   request(format: string, body: Buffer, cancelled?: Cancelled): Promise<MaskedRequest> | MaskedRequest;
   /** What the record keeps of a body that no format reads: length, SHA-256, and the text in it, masked. */
   opaqueRequest(body: Buffer, text: string, cancelled?: Cancelled): Promise<MaskedRequest> | MaskedRequest;
@@ -54,6 +58,7 @@ const DELIVERED_LIMITS = { maxJsonBytes: 64 * 1024 * 1024, maxEventBytes: 8 * 10
 /** Detectors of one plan, compiled. */
 interface DetectorSet {
   readonly maskers: TextMaskers;
+  readonly encoded: EncodedParts;
   /** What they leave needs no second look for the record. */
   readonly enoughToRecord: boolean;
 }
@@ -69,20 +74,23 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
     if (found === undefined) {
       const chosen = known.filter(({ id }) => ids.includes(id));
       if (chosen.length !== new Set(ids).size) throw new UnknownPlanDetector(`one of ${key} is not known here`);
-      const maskers = createTextMaskers(compileAutomaton(chosen));
-      found = { maskers, enoughToRecord: recordDetect.every((id) => ids.includes(id)) };
+      const automaton = compileAutomaton(chosen);
+      const maskers = createTextMaskers(automaton);
+      const encoded = createEncodedParts(automaton);
+      found = { maskers, encoded, enoughToRecord: recordDetect.every((id) => ids.includes(id)) };
       if (byIds.size >= MAX_SETS) byIds.delete(byIds.keys().next().value ?? '');
       byIds.set(key, found);
     }
     return found;
   };
-  const recorded = detectorSet(recordDetect).maskers;
+  const { maskers: recorded, encoded } = detectorSet(recordDetect);
   const requestMasker = (id: string, cancelled: Cancelled | undefined): BodyMasker =>
     createBodyMasker({
       format: formatOf(id),
       direction: 'request',
       framing: 'json',
       textMaskers: recorded,
+      encoded,
       ...(cancelled === undefined ? {} : { cancelled }),
     });
   const recordMasker = (
@@ -102,9 +110,7 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
       return kept instanceof Promise ? kept.then(masked) : masked(kept);
     },
     text(text) {
-      if (text === '') return text;
-      const masker = recorded(() => {});
-      return masker.push(text) + masker.end();
+      return text === '' ? text : maskedShort(recorded, encoded, text);
     },
     response(id, framing, mask) {
       const format = formatOf(id);

@@ -3,6 +3,7 @@ import type { Framing } from '../exchange/media.ts';
 import type { Cancelled } from '../exchange/pace.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
+import type { EncodedParts } from './encoded.ts';
 import { Findings } from './findings.ts';
 import { JsonMasker } from './json.ts';
 import { NdjsonMasker } from './ndjson.ts';
@@ -18,6 +19,8 @@ export interface BodyMaskerOptions {
   readonly direction: 'request' | 'response';
   /** Undefined: nothing is masked; the body is still read strictly, and its end and usage found. */
   readonly textMaskers: TextMaskers | undefined;
+  /** A JSON body: what is looked for in encoded parts of its strings. Default: they are not decoded. */
+  readonly encoded?: EncodedParts | undefined;
   /** Longest JSON body, kept in memory until its end; 16 MiB by default. Beyond: UnreadableBody. */
   readonly maxJsonBytes?: number;
   /** Longest event or line of a stream; 1 MiB by default. Beyond: UnreadableBody. */
@@ -37,7 +40,7 @@ export function createBodyMasker(options: BodyMaskerOptions): BodyMasker {
     direction === 'request' ? format.requestText : format.responseText,
     masks,
     maxJsonBytes,
-    options.cancelled,
+    options,
   );
   switch (options.framing) {
     case 'json':

@@ -6,8 +6,8 @@ import { type Cancelled, paced, type Work } from '../exchange/pace.ts';
 import { isMedia, isStructural, type RuleNode } from '../exchange/text-rules.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { decodeUtf8 } from '../exchange/utf8.ts';
-import { maskedPieces, maskedText } from './channel.ts';
 import type { BodyMasker, Released } from './contract.ts';
+import { type EncodedParts, maskedDecoded, maskedDecodedPieces, maskedName } from './encoded.ts';
 import { jsonInside, wholeEnd } from './escaped-string.ts';
 import { maxValues, settle } from './event.ts';
 import type { Findings } from './findings.ts';
@@ -27,24 +27,31 @@ const maxWaiting = 500_000;
 const mostClean = 64;
 const longestClean = 64;
 
+interface JsonMaskerOptions {
+  readonly cancelled?: Cancelled;
+  readonly encoded?: EncodedParts | undefined;
+}
+
 export class JsonMasker implements BodyMasker {
   readonly findings: ReadonlyMap<string, number>;
   private readonly rules: RuleNode;
   private readonly masks: Findings | undefined;
   private readonly maxBytes: number;
   private readonly cancelled: Cancelled | undefined;
+  private readonly encoded: EncodedParts | undefined;
   private readonly usages = new UsageReader();
   /** The first chunk; the body, where it comes in one. */
   private first: Buffer = nothing;
   private readonly body = new GrowingBuffer();
 
   /** `masks` undefined: the body is read strictly and passed as it is. */
-  constructor(rules: RuleNode, masks: Findings | undefined, maxBytes: number, cancelled?: Cancelled) {
+  constructor(rules: RuleNode, masks: Findings | undefined, maxBytes: number, options: JsonMaskerOptions = {}) {
     this.rules = rules;
     this.masks = masks;
     this.findings = masks?.counts ?? new Map();
     this.maxBytes = maxBytes;
-    this.cancelled = cancelled;
+    this.cancelled = options.cancelled;
+    this.encoded = options.encoded;
   }
 
   get usage() {
@@ -74,7 +81,7 @@ export class JsonMasker implements BodyMasker {
     const text = yield* decodeUtf8(body);
     if (text === undefined) throw new UnreadableBody('the body is not valid UTF-8');
     const { masks } = this;
-    const reader = new TextReader(this.rules, masks && ((name) => masks.mask(name)));
+    const reader = new TextReader(this.rules, masks && ((name) => maskedName(masks, this.encoded, name)));
     const lexer = new JsonLexer(text, reader, { maxValues });
     reader.lexer = lexer;
     const output = new Output(text);
@@ -87,7 +94,7 @@ export class JsonMasker implements BodyMasker {
       if (!reader.joins || masks === undefined || state === 'done') {
         const candidates = reader.candidates;
         reader.candidates = [];
-        if (masks !== undefined) yield* applyMasks(masks, candidates, clean, texts!, output);
+        if (masks !== undefined) yield* applyMasks(masks, this.encoded, candidates, clean, texts!, output);
       } else if (reader.candidates.length > maxWaiting)
         throw new UnreadableBody(`more than ${maxWaiting} strings and numbers beside texts in several strings`);
       if (state === 'done') break;
@@ -101,6 +108,7 @@ export class JsonMasker implements BodyMasker {
 /** `clean`: short structural strings in which nothing was found; roles and types are in every message. */
 function* applyMasks(
   masks: Findings,
+  encoded: EncodedParts | undefined,
   candidates: readonly Candidate[],
   clean: Set<string>,
   texts: JoinedTexts,
@@ -118,10 +126,10 @@ function* applyMasks(
     else if (isJoined(candidate)) {
       // Settled already.
     } else if (candidate.pieces !== undefined) {
-      const pieces = yield* maskedPieces(masks, candidate.pieces, candidate.treatment === 'json');
+      const pieces = yield* maskedDecodedPieces(masks, encoded, candidate.pieces, candidate.treatment === 'json');
       if (pieces !== undefined) yield* output.replaceString(candidate.start, candidate.end, pieces);
     } else if (candidate.kind !== 'name' && !(isShortStructural(candidate) && clean.has(candidate.text))) {
-      settle(candidate, yield* maskedText(masks, candidate.text, candidate.treatment === 'json'));
+      settle(candidate, yield* maskedDecoded(masks, encoded, candidate.text, candidate.treatment === 'json'));
       if (candidate.becomes === undefined && isShortStructural(candidate) && clean.size < mostClean)
         clean.add(candidate.text);
     }

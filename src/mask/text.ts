@@ -13,9 +13,12 @@ const MAX_INVISIBLE = 64;
 /** Longest text that is looked at in one go; longer deltas are taken in pieces. */
 const PIECE_LENGTH = 16_384;
 
+/** What a match becomes. */
+export const labelOf = (id: string): string => `<${id.toUpperCase()}>`;
+
 /** Makes maskers that replace each match by its detector's id: `<EMAIL_ADDRESS>`. */
 export function createTextMaskers(automaton: Automaton): TextMaskers {
-  const labels = automaton.detectors.map((detector) => `<${detector.id.toUpperCase()}>`);
+  const labels = automaton.detectors.map(({ id }) => labelOf(id));
   return (onFinding) => new ReplacingMasker(automaton, labels, onFinding);
 }
 

@@ -17,8 +17,9 @@ describe('selecting detectors', () => {
     expect(ids([])).toEqual([]);
   });
 
-  it('takes a category that has no detector yet', () => {
-    expect(ids(['health'])).toEqual([]);
+  it('has a detector in each category', () => {
+    expect(ids(['health'])).toEqual(['us_medicare_mbi', 'us_npi', 'uk_nhs']);
+    expect(ids(['network'])).not.toEqual([]);
   });
 
   it.each([
