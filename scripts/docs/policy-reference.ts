@@ -2,9 +2,8 @@ import type { RuleKind, TypeRow, VariableRow } from '../../src/policy/fields.ts'
 import type { FunctionGroup, FunctionRow } from '../../src/policy/functions/row.ts';
 import { operators } from '../../src/policy/functions/standard.ts';
 import { functionGroups } from '../../src/policy/functions/table.ts';
-import { types, variables } from '../../src/policy/variables.ts';
+import { typeRows, variables } from '../../src/policy/variables.ts';
 
-const typeRows: Readonly<Record<string, TypeRow>> = types;
 const variableRows: Readonly<Record<string, VariableRow>> = variables;
 
 /** docs/policy-reference.md: every variable, operator and function of the rules, from the tables themselves. */

@@ -13,7 +13,7 @@ import {
 } from './views.ts';
 
 /** The types, as rules are checked against them: name in complaints → class and fields. */
-export const types = {
+const types = {
   Message: {
     ctor: MessageView,
     fields: { role: { type: 'string', doc: '' }, text: { type: 'string', doc: '' } },
