@@ -1,7 +1,7 @@
+import { Activation, type Situation, type ViewCache } from './activation.ts';
 import type { Budget } from './budget.ts';
 import { errorCode, type Program } from './cel.ts';
 import type { CompiledPolicy, CompiledRule } from './rules.ts';
-import { Activation, type Situation, type ViewCache } from './variables.ts';
 
 const maxMessageLength = 1000;
 const maxKeyLength = 2048;

@@ -1,9 +1,9 @@
+import type { Activation } from './activation.ts';
 import { type Budget, BudgetExceeded } from './budget.ts';
 import type { CelCompiler, Compilation, Program } from './cel.ts';
 import type { LocatedPolicy } from './document.ts';
 import type { RuleKind } from './fields.ts';
 import type { Problem } from './problem.ts';
-import type { Activation } from './variables.ts';
 import type { Sliced } from './yaml.ts';
 
 export type VariablesClass = ReturnType<typeof variablesClass>;

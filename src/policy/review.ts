@@ -1,9 +1,9 @@
 import type { Model } from '../models/model.ts';
+import type { ViewCache } from './activation.ts';
 import { Evaluation, type Outcome } from './evaluate.ts';
 import type { Compiled } from './load.ts';
 import type { Problem } from './problem.ts';
 import { type CompiledPolicy, type CompiledRule, nameOf } from './rules.ts';
-import type { ViewCache } from './variables.ts';
 
 /** Something that is not wrong, but cannot be meant. */
 export interface Warning extends Problem {

@@ -1,5 +1,6 @@
 import type { Category } from '../detect/detector.ts';
 import type { Model } from '../models/model.ts';
+import type { Activation } from './activation.ts';
 import type { Program } from './cel.ts';
 import type { ApprovalDemand, LimitWindow, RuleHit } from './decision.ts';
 import { digestOf } from './digest.ts';
@@ -11,7 +12,6 @@ import type { Problem } from './problem.ts';
 import { mayRead } from './program-reads.ts';
 import type { RuleDocument } from './schema.ts';
 import { compileRuleScope, compileScope, type Scope } from './scope.ts';
-import type { Activation } from './variables.ts';
 import type { Sliced } from './yaml.ts';
 
 /** Detector ids for detectors or categories by name, or what is wrong with a name. Built by the detect module. */

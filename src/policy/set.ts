@@ -1,11 +1,12 @@
 import type { Model } from '../models/model.ts';
+import type { Situation, ViewCache } from './activation.ts';
 import type { Budget } from './budget.ts';
 import { decideLifecycle, decideRequest, decideResponse } from './decide.ts';
 import type { Needs, PolicySet, RuleInfo } from './decision.ts';
 import { digestOf } from './digest.ts';
 import { Evaluation } from './evaluate.ts';
 import type { CompiledPolicy, CompiledRule } from './rules.ts';
-import type { Categories, Situation, ViewCache } from './variables.ts';
+import type { Categories } from './views.ts';
 
 export interface PolicySetParts {
   readonly policies: readonly CompiledPolicy[];

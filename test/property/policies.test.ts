@@ -10,7 +10,7 @@ const conditions = [
   'request.stream',
   'variables.big',
   'variables.costly',
-  '!variables.costly || request.messages.all(a, a.text != "x")',
+  '!variables.costly || request.messages.all(a, request.messages.exists(b, a.text == b.text))',
   'request.maxTokens > 10',
   'variables.broken || request.stream',
   '"email" in request.findings',
@@ -40,7 +40,7 @@ const rule = fc.record({
 });
 const situation: fc.Arbitrary<DecisionInput> = fc
   .record({
-    messages: fc.integer({ min: 0, max: 30 }),
+    messages: fc.constantFrom(0, 1, 14, 16, 18, 24),
     stream: fc.boolean(),
     maxTokens: fc.constantFrom(undefined, 5, 50),
     tokens: fc.constantFrom(5, 500),
@@ -113,7 +113,7 @@ test('the order of rules, and the files that they are in, never change what is d
       verdicts.add(decided.verdict);
       expect(meaning(fileSet(shuffled, names).decide(asked))).toEqual(meaning(decided));
     }),
-    { numRuns: 120 },
+    { numRuns: 200 },
   );
   expect([...verdicts].sort()).toEqual(['allow', 'deny', 'requireApproval']);
 });

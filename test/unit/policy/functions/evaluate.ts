@@ -1,7 +1,7 @@
+import { Activation } from '../../../../src/policy/activation.ts';
 import { Budget } from '../../../../src/policy/budget.ts';
 import { CelCompiler, type CelOptions, errorCode, type Program } from '../../../../src/policy/cel.ts';
 import type { DecisionInput, GuardVerdict } from '../../../../src/policy/decision.ts';
-import { Activation } from '../../../../src/policy/variables.ts';
 import { demo, input } from '../fixtures.ts';
 
 export const verdict: GuardVerdict = {
