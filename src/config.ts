@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { drainTimeout, listenSection, maxRequestBytes, planKeyFiles } from './envoy/config.ts';
 import { identitySection } from './identity/config.ts';
+import { limitsSection } from './limits/config.ts';
 import { modelsSection } from './models/config.ts';
 import { logLevels } from './observe/log.ts';
 import { policiesSection } from './policy/config.ts';
@@ -34,6 +35,7 @@ export const configSchema = z.strictObject({
   models: modelsSection.prefault({}),
   policies: policiesSection.prefault({}),
   state: stateSection.prefault({}),
+  limits: limitsSection.prefault({}),
   record: recordConfig.prefault({}),
   store: storeConfig,
   planKeyFiles,
