@@ -12,8 +12,8 @@ import { stateSection } from './state/config.ts';
 import { storeConfig } from './store/config.ts';
 import { type Problem, readYaml } from './strict-yaml.ts';
 
-/** The whole of sallyport.yaml: each module's own section. Unknown keys are refused at every level. */
-export const configSchema = z.strictObject({
+/** Each module's own section. Unknown keys are refused at every level. */
+const sections = z.strictObject({
   stateDir: z
     .string()
     .min(1)
@@ -46,6 +46,15 @@ export const configSchema = z.strictObject({
   maxRequestBytes: maxRequestBytes.describe('Largest request body in bytes; over it callers get 413.'),
   drainTimeout: drainTimeout.describe('How long live streams may go on after SIGTERM.'),
 });
+
+/** The whole of sallyport.yaml. */
+export const configSchema = sections.refine(
+  ({ limits, state }) => limits.store !== 'redis' || state.engine === 'redis',
+  {
+    message: 'needs state.engine: redis',
+    path: ['limits', 'store'],
+  },
+);
 
 type Sections = z.output<typeof configSchema>;
 
