@@ -31,7 +31,7 @@ export interface Counters {
    * Corrects the counters that are still there, if the session is open, and ends it. Says whether it was. A counter never
    * goes below 0.
    */
-  correct(session: string, corrections: readonly Correction[], nowMs: number): Promise<boolean>;
+  correct(session: string, corrections: readonly Correction[]): Promise<boolean>;
   health(): { readonly ready: boolean; readonly detail: string };
   close(): Promise<void>;
 }

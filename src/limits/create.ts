@@ -44,11 +44,11 @@ export function createLimiter(options: LimiterOptions): Limiter {
     const done = (open: boolean) => open && observer.settled(how);
     const shared = corrections.filter(({ counter }) => !counter.startsWith('~'));
     const own = corrections.filter(({ counter }) => counter.startsWith(localPrefix));
-    if (local !== undefined && own.length > 0) done(await local.correct(session, own, now()));
+    if (local !== undefined && own.length > 0) done(await local.correct(session, own));
     if (shared.length === 0) return;
     const work = async () => {
       const live = shared.filter(({ endsAtMs }) => endsAtMs > now());
-      if (live.length > 0) done(await counters.correct(session, live, now()));
+      if (live.length > 0) done(await counters.correct(session, live));
     };
     await work().catch(() => later.add(work));
   };
@@ -59,7 +59,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
     } catch (error) {
       if (!(error instanceof LimitsUnavailable)) throw error;
       const giveBack = charges.map((charge) => ({ ...charge, by: -charge.amount }));
-      if (error.unsure) later.add(async () => void (await counters.correct(session, giveBack, now())));
+      if (error.unsure) later.add(async () => void (await counters.correct(session, giveBack)));
       if (charges.every(({ group }) => group !== 0)) {
         observer.unavailable('open');
         return charges.map(() => undefined);

@@ -7,21 +7,30 @@ import type { Charge } from './windows.ts';
 /** What one call frees at most, so that it holds nobody up. */
 const freedAtOnce = 500;
 
+export interface MemoryCountersOptions {
+  /** Bounds counters and open sessions together; at the bound LimitsUnavailable, until windows or sessions end. */
+  readonly maxCounters: number;
+  /** Milliseconds that have passed, by a clock that nobody sets. Default: performance.now. */
+  readonly elapsedMs?: () => number;
+}
+
 /**
- * `maxCounters` bounds counters and open sessions together; at the bound LimitsUnavailable, until windows end. The clock is
- * the caller's alone: the library is told to keep everything (duration 0), and what has ended is freed here.
+ * The library is told to keep everything (duration 0): it would free by the system's clock, and a clock that is set forward
+ * and back again would open a window a second time. Freed here once a window has truly ended, and `slackMs` on top.
  */
-export function createMemoryCounters({ maxCounters }: { readonly maxCounters: number }): Counters {
+export function createMemoryCounters(options: MemoryCountersOptions): Counters {
+  const { maxCounters, elapsedMs = () => performance.now() } = options;
   const limiter = new RateLimiterMemory({ points: 0, duration: 0, keyPrefix: '' });
   const kept = new Keeper();
   const inTurn = createTurns();
   const usedOf = async ({ counter }: { counter: string }) => (await limiter.get(counter))?.consumedPoints;
-  const free = async (nowMs: number) => {
-    for (const name of kept.expired(nowMs - slackMs, freedAtOnce)) await limiter.delete(name);
+  const free = async () => {
+    for (const name of kept.expired(elapsedMs(), freedAtOnce)) await limiter.delete(name);
   };
 
   const take = async (session: string, all: readonly Charge[], nowMs: number) => {
-    await free(nowMs);
+    await free();
+    const keep = (name: string, endsAtMs: number) => kept.add(name, endsAtMs, elapsedMs() + endsAtMs - nowMs + slackMs);
     const before = await Promise.all(all.map(usedOf));
     const room = maxCounters - kept.size - 1;
     const added = (group: (charge: Charge) => boolean) =>
@@ -30,20 +39,20 @@ export function createMemoryCounters({ maxCounters }: { readonly maxCounters: nu
     const counted = (charge: Charge) => charge.group === 0 || added(() => true) <= room;
     const counts = decide(all, before);
     if (counts.some(({ fits }, i) => all[i]?.group === 0 && !fits)) return counts;
-    kept.add(openKey(session), Math.max(...all.map(({ endsAtMs }) => endsAtMs)));
+    keep(openKey(session), Math.max(...all.map(({ endsAtMs }) => endsAtMs)));
     return Promise.all(
       all.map(async (charge, i) => {
         if (!counted(charge)) return undefined;
         const count = counts[i] as Count;
         if (!count.taken) return count;
-        kept.add(charge.counter, charge.endsAtMs);
+        keep(charge.counter, charge.endsAtMs);
         const { consumedPoints } = await limiter.penalty(charge.counter, charge.amount);
         return { ...count, used: consumedPoints };
       }),
     );
   };
-  const correct = async (session: string, corrections: readonly Correction[], nowMs: number) => {
-    await free(nowMs);
+  const correct = async (session: string, corrections: readonly Correction[]) => {
+    await free();
     if (!kept.remove(openKey(session))) return false;
     for (const { counter, by } of corrections) {
       const used = await usedOf({ counter });
@@ -53,7 +62,7 @@ export function createMemoryCounters({ maxCounters }: { readonly maxCounters: nu
   };
   return {
     take: (session, charges, nowMs) => inTurn(() => take(session, charges, nowMs)),
-    correct: (session, corrections, nowMs) => inTurn(() => correct(session, corrections, nowMs)),
+    correct: (session, corrections) => inTurn(() => correct(session, corrections)),
     health: () => ({ ready: true, detail: `in memory, for this process alone: ${kept.size} of ${maxCounters}` }),
     close: async () => {},
   };
@@ -82,21 +91,22 @@ function createTurns() {
   };
 }
 
-/** Names by the time at which they end. */
+/** Names by the end of their window, so that freeing looks at windows rather than at names. */
 class Keeper {
   readonly #ends = new Map<string, number>();
-  readonly #byEnd = new Map<number, Set<string>>();
+  readonly #windows = new Map<number, { readonly freeAtMs: number; readonly names: Set<string> }>();
 
   get size(): number {
     return this.#ends.size;
   }
 
-  add(name: string, endsAtMs: number): void {
+  add(name: string, endsAtMs: number, freeAtMs: number): void {
+    if (this.#ends.get(name) === endsAtMs) return;
     this.remove(name);
     this.#ends.set(name, endsAtMs);
-    const names = this.#byEnd.get(endsAtMs);
-    if (names === undefined) this.#byEnd.set(endsAtMs, new Set([name]));
-    else names.add(name);
+    const window = this.#windows.get(endsAtMs);
+    if (window === undefined) this.#windows.set(endsAtMs, { freeAtMs, names: new Set([name]) });
+    else window.names.add(name);
   }
 
   /** Says whether it was there. */
@@ -104,17 +114,17 @@ class Keeper {
     const endsAtMs = this.#ends.get(name);
     if (endsAtMs === undefined) return false;
     this.#ends.delete(name);
-    const names = this.#byEnd.get(endsAtMs);
-    names?.delete(name);
-    if (names?.size === 0) this.#byEnd.delete(endsAtMs);
+    const window = this.#windows.get(endsAtMs);
+    window?.names.delete(name);
+    if (window?.names.size === 0) this.#windows.delete(endsAtMs);
     return true;
   }
 
-  /** Removes `most` at most that ended at `untilMs` or before. */
-  expired(untilMs: number, most: number): readonly string[] {
+  /** Removes `most` at most that may be freed. */
+  expired(elapsedMs: number, most: number): readonly string[] {
     const found: string[] = [];
-    for (const [endsAtMs, names] of this.#byEnd) {
-      if (endsAtMs > untilMs) continue;
+    for (const { freeAtMs, names } of this.#windows.values()) {
+      if (freeAtMs > elapsedMs) continue;
       for (const name of names) {
         if (found.length === most) break;
         found.push(name);
