@@ -53,20 +53,25 @@ export function createLimiter(options: LimiterOptions): Limiter {
     await work().catch(() => later.add(work));
   };
 
-  const take = async (session: string, charges: readonly Charge[], nowMs: number) => {
+  /** What may have been taken without our hearing of it. Dry runs aside: nobody knows which of them fitted. */
+  const giveBack = async (session: string, charges: readonly Charge[]) => {
+    const enforced = charges.filter(({ group }) => group === 0);
+    const all = enforced.map(({ counter, amount, endsAtMs }) => ({ counter, by: -amount, endsAtMs }));
+    if (await counters.correct(session, all)) observer.settled('released');
+  };
+
+  const take = async (session: string, charges: readonly Charge[], nowMs: number): Promise<readonly Outcome[]> => {
     try {
-      return await counters.take(session, charges, nowMs);
+      return outcomes(charges, await counters.take(session, charges, nowMs));
     } catch (error) {
       if (!(error instanceof LimitsUnavailable)) throw error;
-      const giveBack = charges.map((charge) => ({ ...charge, by: -charge.amount }));
-      if (error.unsure) later.add(async () => void (await counters.correct(session, giveBack)));
-      if (charges.every(({ group }) => group !== 0)) {
-        observer.unavailable('open');
-        return charges.map(() => undefined);
-      }
-      observer.unavailable(local === undefined ? 'closed' : 'local');
-      if (local === undefined) throw error;
-      return undefined;
+      if (error.unsure) later.add(() => giveBack(session, charges));
+      const onTrial = charges.every(({ group }) => group !== 0);
+      if (!onTrial && local === undefined) throw error;
+      observer.unavailable(onTrial ? 'open' : 'local');
+      if (onTrial || local === undefined) return [];
+      const own = charges.map((charge) => ({ ...charge, counter: localPrefix + charge.counter }));
+      return outcomes(own, await local.take(session, own, nowMs));
     }
   };
 
@@ -74,13 +79,13 @@ export function createLimiter(options: LimiterOptions): Limiter {
     async reserve(session, limits, demand, nowMs) {
       const charges = chargesOf(limits, demand, options.assumedMaxTokens, nowMs);
       if (charges.length === 0) return { ok: true, reservations: [], states: [] };
-      let counted = charges;
-      let counts = await take(session, charges, nowMs);
-      if (counts === undefined && local !== undefined) {
-        counted = charges.map((charge) => ({ ...charge, counter: localPrefix + charge.counter }));
-        counts = await local.take(session, counted, nowMs);
-      }
-      const admission = admit(counted, counts ?? [], nowMs);
+      const admission = await take(session, charges, nowMs).then(
+        (taken) => admit(taken, nowMs),
+        (error: unknown) => {
+          if (error instanceof LimitsUnavailable) observer.unavailable('closed');
+          throw error;
+        },
+      );
       if (admission.ok) observer.reserved();
       else observer.refused(admission.by);
       return admission;
@@ -115,11 +120,23 @@ function settledBy({ unit, amount }: Reservation, tokens: number): number {
   return unit === 'requests' || Number.isNaN(tokens) ? 0 : wholeTokens(tokens) - amount;
 }
 
-function admit(charges: readonly Charge[], counts: readonly (Count | undefined)[], nowMs: number): Admission {
-  const all = charges.flatMap((charge, i) => {
+/** A charge and what came of it. */
+interface Outcome {
+  readonly charge: Charge;
+  readonly count: Count;
+}
+
+/** Leaves out dry runs that were not counted; an enforced charge that was not counted must not pass. */
+function outcomes(charges: readonly Charge[], counts: readonly (Count | undefined)[]): readonly Outcome[] {
+  return charges.flatMap((charge, i) => {
     const count = counts[i];
-    return count === undefined ? [] : [{ charge, count, state: stateOf(charge, count, nowMs) }];
+    if (count === undefined && charge.group === 0) throw new LimitsUnavailable('a limit was not counted');
+    return count === undefined ? [] : [{ charge, count }];
   });
+}
+
+function admit(outcomes: readonly Outcome[], nowMs: number): Admission {
+  const all = outcomes.map(({ charge, count }) => ({ charge, count, state: stateOf(charge, count, nowMs) }));
   const states = all.map(({ state }) => state);
   const refusing = all.filter(({ charge, count }) => charge.group === 0 && !count.fits);
   const [first] = refusing.toSorted((a, b) => b.state.resetMs - a.state.resetMs);

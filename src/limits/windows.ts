@@ -18,8 +18,8 @@ export interface Charge {
 const weekMs = 7 * 86_400_000;
 /** 1970-01-05, a Monday. */
 const mondayMs = 4 * 86_400_000;
-/** What a window can count; Redis and JavaScript both hold it exactly, sums included. */
-const mostTokens = 2 ** 50;
+/** What one request or answer counts at most: sums of millions of them are still exact, in JavaScript and in Redis. */
+const mostTokens = 2 ** 40;
 
 /** End of the window that `nowMs` is in. */
 export function windowEnd(windowMs: number, nowMs: number): number {

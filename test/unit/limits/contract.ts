@@ -141,7 +141,7 @@ export function limiterContract(name: string, open: () => Promise<Counters> | Co
         await expect(ask([limit([tokens(5)])], of(wrong))).rejects.toThrow(RangeError);
       });
 
-      test.each([Number.POSITIVE_INFINITY, 1e300, Number.MAX_SAFE_INTEGER])(
+      test.each([Number.POSITIVE_INFINITY, 1e300, Number.MAX_SAFE_INTEGER, 2 ** 31])(
         'refuses a request that may use %s tokens, and counts on',
         async (most) => {
           const charge = limit([tokens(1000)]);
