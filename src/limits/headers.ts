@@ -45,7 +45,19 @@ const limitItem = (state: LimitState): string =>
 
 /** The rule, unit and window: unlike any other of the list. Only characters of a token. */
 const nameOf = ({ rule, unit, windowMs }: LimitState): string =>
-  `${rule.replace(/[^A-Za-z0-9._-]/g, '-').slice(0, 100)}-${unit}-${goDuration(Math.ceil(windowMs / 1000))}`;
+  `${rule.replace(/[^A-Za-z0-9._-]/g, '-').slice(0, 100)}-${unit}-${windowName(windowMs)}`;
+
+/** `1d`, `5h`, `90s`: as policies write it. */
+function windowName(windowMs: number): string {
+  const unit = windowUnits.find(([, ms]) => windowMs % ms === 0) ?? (['s', 1000] as const);
+  return `${Math.ceil(windowMs / unit[1])}${unit[0]}`;
+}
+
+const windowUnits = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+] as const;
 
 function openaiHeaders(state: LimitState): readonly Header[] {
   const { unit, limit, remaining } = state;
