@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisConfig, StateConfig } from '../state/config.ts';
 import { readSecrets } from '../state/open.ts';
-import { RedisConnection } from '../state/redis-connection.ts';
+import { type RedisClient, RedisConnection } from '../state/redis-connection.ts';
 import type { LimitsConfig } from './config.ts';
 import type { Counters } from './counters.ts';
 import { createLimiter } from './create.ts';
 import { type Limiter, type LimitsObserver, LimitsUnavailable } from './limiter.ts';
 import { createMemoryCounters } from './memory-counters.ts';
-import { createRedisCounters } from './redis-counters.ts';
+import { createRedisCounters, tryScripts } from './redis-counters.ts';
 
 export interface OpenLimiterOptions {
   readonly config: LimitsConfig;
@@ -51,9 +51,10 @@ function connectionOf(
   state: RedisConfig,
   environment: OpenLimiterOptions['environment'],
 ): RedisConnection {
-  const { url, username, database } = state;
+  const { url, username, database, prefix } = state;
   const secrets = () => readSecrets(state, environment);
-  return new RedisConnection({ url, username, database, timeoutMs, secrets, checkIntervalMs, prepare: async () => {} });
+  const prepare = (client: RedisClient) => tryScripts(client, prefix);
+  return new RedisConnection({ url, username, database, timeoutMs, secrets, checkIntervalMs, prepare });
 }
 
 /** Opens the connection now, or, where that fails, in the background until it is there. */

@@ -1,6 +1,6 @@
 /** Counters that replicas share, in Redis or Valkey. */
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
-import type { RedisConnection } from '../state/redis-connection.ts';
+import type { RedisClient, RedisConnection } from '../state/redis-connection.ts';
 import { StateUnavailable } from '../state/store.ts';
 import { type Correction, type Count, type Counters, slackMs } from './counters.ts';
 import { LimitsUnavailable } from './limiter.ts';
@@ -69,6 +69,17 @@ export function createRedisCounters({ connection, prefix }: RedisCountersOptions
     },
     close: () => connection.close(),
   };
+}
+
+/**
+ * Does on a new connection all that counting does, on a counter of its own: a user without the rights is found at the start,
+ * not by the first caller.
+ */
+export async function tryScripts(client: RedisClient, prefix: string): Promise<void> {
+  const keys = ['probe', 'open:probe'].map((name) => `{${prefix}}limits:${name}`);
+  await runScript(client, takeScript, keys, ['1', '1', '1', '1000', '0']);
+  await runScript(client, correctScript, keys, ['-1']);
+  await client.del(keys);
 }
 
 /** What the library asks of a `redis` client: its script (ours is another), one key, and `[points, seconds, limit, …]`. */

@@ -1,6 +1,8 @@
 /** Counters of limits in a real Redis: the contract, processes at once, what is in there, and what happens when it fails. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { createClient } from 'redis';
@@ -159,6 +161,43 @@ suite('limits in Redis (skipped where REDIS_SERVER_BIN names none: `npm test` br
       const { states } = await limiter.reserve('last', [charge], of(0), noon);
       expect(states).toMatchObject([{ remaining: 7 }]);
     });
+  });
+
+  describe('a user', () => {
+    const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'operations.md'), 'utf8');
+    const [, documented = ''] = /^ACL SETUSER sallyport (.*)$/m.exec(page) ?? [];
+    const asUser = async (rules: string) => {
+      const prefix = `test-${prefixes}:`;
+      const acl = `${documented.replace('PASSWORD', 'right').replace('{sallyport:}', `{${prefix}}`)}${rules}`;
+      await (await raw()).aclSetUser(`user-${prefixes}`, acl.split(' '));
+      const state = { engine: 'redis', url: server.url, prefix, username: `user-${prefixes}`, passwordEnv: 'PASSWORD' };
+      return openLimiter({
+        config: limitsSection.parse({}),
+        state: stateSection.parse(state),
+        ...{ environment: { PASSWORD: 'right' }, now: () => noon, observer: countingObserver().observer },
+      });
+    };
+
+    test('with the rights of the documentation can do everything', async () => {
+      const limiter = await asUser('');
+      cleanups.push(() => limiter.close());
+      const charge = limit([requests(5), tokens(50)]);
+      const admission = await limiter.reserve('s', [charge], of(20), noon);
+      await limiter.settle('s', admission.ok ? admission.reservations : [], { tokens: 5 });
+      expect((await limiter.reserve('t', [charge], of(0), noon)).states).toMatchObject([
+        { remaining: 3 },
+        { remaining: 45 },
+      ]);
+    });
+
+    test.each(['incrby', 'del', 'eval', 'get', 'set'])(
+      'without the right to %s is refused at the start',
+      async (command) => {
+        // +evalsha alone does not help: the script is not there yet.
+        const also = command === 'eval' ? ' -evalsha' : '';
+        await expect(asUser(` -${command}${also}`)).rejects.toThrow('the user lacks a permission (NOPERM)');
+      },
+    );
   });
 
   describe('Redis that is gone', () => {
