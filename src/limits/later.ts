@@ -21,6 +21,7 @@ export class Later {
   readonly #options: LaterOptions;
   #waiting: Waiting[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #attempting: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   constructor(options: LaterOptions) {
@@ -40,6 +41,7 @@ export class Later {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    await this.#attempting;
     await this.#attempt();
     for (const _ of this.#waiting.splice(0)) this.#options.givenUp();
   }
@@ -47,7 +49,8 @@ export class Later {
   #schedule(): void {
     if (this.#isClosed || this.#waiting.length === 0 || this.#timer !== undefined) return;
     this.#timer = setTimeout(async () => {
-      await this.#attempt();
+      this.#attempting = this.#attempt();
+      await this.#attempting;
       this.#timer = undefined;
       this.#schedule();
     }, this.#options.pauseMs);

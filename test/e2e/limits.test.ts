@@ -171,7 +171,7 @@ suite('limits through the gate (skipped where REDIS_SERVER_BIN names none: `npm 
       expect(fleet.model.arrived.every(({ body }) => !body.includes('5000'))).toBe(true);
     });
 
-    test('give back everything when the model cannot be asked', async () => {
+    test('charge a request that the model breaks off for no more than was sent', async () => {
       const jane = await as(fleet, 'jane');
       fleet.model.answer = (_, response) => response.destroy();
       expect((await ask(jane, { ...chat, max_tokens: 600 })).status).toBeGreaterThanOrEqual(500);

@@ -47,6 +47,21 @@ describe('what is tried again later', () => {
     expect([givenUp(), done.length]).toEqual([4, 2]);
   });
 
+  test('is waited for at the end, where it is just being tried, and counted if it fails', async () => {
+    const { later, givenUp } = open();
+    const begun = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    later.add(() => {
+      begun.resolve();
+      return answer.promise;
+    });
+    await begun.promise;
+    const closed = later.close();
+    answer.reject(new Error('not now'));
+    await closed;
+    expect(givenUp()).toBe(1);
+  });
+
   test('is tried once more at the end, and what fails then is given up', async () => {
     const { later, givenUp } = open();
     const done: string[] = [];
