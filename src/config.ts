@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { drainTimeout, listenSection, maxRequestBytes, planKeyFiles } from './envoy/config.ts';
 import { filtersSection, guardsSection } from './guard/config.ts';
 import { identitySection } from './identity/config.ts';
+import { limitsSection } from './limits/config.ts';
 import { modelsSection } from './models/config.ts';
 import { logLevels } from './observe/log.ts';
 import { policiesSection } from './policy/config.ts';
@@ -12,8 +13,8 @@ import { stateSection } from './state/config.ts';
 import { storeConfig } from './store/config.ts';
 import { type Problem, readYaml } from './strict-yaml.ts';
 
-/** The whole of sallyport.yaml: each module's own section. Unknown keys are refused at every level. */
-export const configSchema = z.strictObject({
+/** Each module's own section. Unknown keys are refused at every level. */
+const sections = z.strictObject({
   stateDir: z
     .string()
     .min(1)
@@ -39,6 +40,7 @@ export const configSchema = z.strictObject({
   ),
   guards: guardsSection.describe('External classifiers that rules ask. See [content-checks.md](content-checks.md).'),
   state: stateSection.prefault({}),
+  limits: limitsSection.prefault({}),
   record: recordConfig.prefault({}),
   store: storeConfig,
   planKeyFiles,
@@ -49,6 +51,15 @@ export const configSchema = z.strictObject({
   maxRequestBytes: maxRequestBytes.describe('Largest request body in bytes; over it callers get 413.'),
   drainTimeout: drainTimeout.describe('How long live streams may go on after SIGTERM.'),
 });
+
+/** The whole of sallyport.yaml. */
+export const configSchema = sections.refine(
+  ({ limits, state }) => limits.store !== 'redis' || state.engine === 'redis',
+  {
+    message: 'needs state.engine: redis',
+    path: ['limits', 'store'],
+  },
+);
 
 type Sections = z.output<typeof configSchema>;
 

@@ -25,6 +25,8 @@ export interface Metrics {
   /** A chunk of a response was released: bytes in, bytes out. */
   chunk(bytesIn: number, bytesOut: number): void;
   masked(detector: string, count: number): void;
+  /** What a limiter did: see LimitsObserver; `closed`, `local` and `open` are what was done without the counters. */
+  limit(what: 'reserved' | 'refused' | 'settled' | 'released' | 'stands' | 'closed' | 'local' | 'open'): void;
   /** One group commit of the journal: how long fdatasync took, how many events it made durable. */
   commit(us: number, events: number): void;
   /** Reads these at each scrape. Called once. */
@@ -55,6 +57,11 @@ export function createMetrics(build: { readonly version: string; readonly node: 
   const streams = counter('responses_total', 'Response bodies, by how they ended.', ['how']);
   const released = countChunks(registry);
   const masked = counter('masked_total', 'Matches masked in what was delivered.', ['detector']);
+  const limits = counter(
+    'limits_total',
+    'Limited requests: reserved or refused; then settled, released, or left as reserved (stands). Without the counters: closed, local, open.',
+    ['what'],
+  );
   const commits = histogram('journal_commit_seconds', 'Time of one fdatasync of the journal.', [], commitBuckets);
   const committed = counter('journal_events_total', 'Events made durable.', []);
   new Gauge({
@@ -70,6 +77,7 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     stream: (how) => streams.inc({ how }),
     chunk: released,
     masked: (detector, count) => masked.inc({ detector }, count),
+    limit: (what) => limits.inc({ what }),
     commit(us, events) {
       commits.observe(us / 1e6);
       committed.inc(events);

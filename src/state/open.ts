@@ -25,7 +25,8 @@ export async function openState(config: StateConfig, { environment, now }: OpenS
   }
 }
 
-async function readSecrets(
+/** Reads password and CA anew. Throws StateUnavailable for what cannot be read. */
+export async function readSecrets(
   { passwordFile, passwordEnv, caFile }: RedisConfig,
   environment: OpenStateOptions['environment'],
 ): Promise<RedisSecrets> {

@@ -77,18 +77,21 @@ export interface FaultyPath {
   readonly url: string;
   /** Connections that are open now. */
   readonly connections: number;
-  /** `true`: everything is accepted, and nothing is passed on any more, on old connections as on new ones. */
-  stall(on: boolean): void;
+  /**
+   * `true`: everything is accepted, and nothing is passed on any more, on old connections as on new ones. `'answers'`: what
+   * is sent to the server arrives, and nothing comes back.
+   */
+  stall(on: boolean | 'answers'): void;
   close(): Promise<void>;
 }
 
 /** A way to a server that can be made to swallow everything, as a broken network does. */
 export async function faultyPath(port: number): Promise<FaultyPath> {
-  let isStalled = false;
+  let stalled: boolean | 'answers' = false;
   const sockets = new Set<Socket>();
-  const forward = (from: Socket, to: Socket) => {
+  const forward = (from: Socket, to: Socket, passes: () => boolean) => {
     sockets.add(from);
-    from.on('data', (data) => isStalled || to.write(data));
+    from.on('data', (data) => passes() && to.write(data));
     from.on('error', () => {});
     from.on('close', () => {
       sockets.delete(from);
@@ -97,8 +100,8 @@ export async function faultyPath(port: number): Promise<FaultyPath> {
   };
   const server = createServer((incoming) => {
     const outgoing = connect(port, '127.0.0.1');
-    forward(incoming, outgoing);
-    forward(outgoing, incoming);
+    forward(incoming, outgoing, () => stalled !== true);
+    forward(outgoing, incoming, () => stalled === false);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
@@ -107,7 +110,7 @@ export async function faultyPath(port: number): Promise<FaultyPath> {
       return sockets.size / 2;
     },
     stall: (on) => {
-      isStalled = on;
+      stalled = on;
     },
     close: async () => {
       for (const socket of sockets) socket.destroy();

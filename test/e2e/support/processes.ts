@@ -38,10 +38,12 @@ export interface FleetOptions {
   readonly gates: number;
   /** Sections of sallyport.yaml over those that the fleet needs. */
   readonly config?: object;
+  /** File name → policy text; default: as of a stack. */
+  readonly policies?: Readonly<Record<string, string>>;
 }
 
 /** So many gateways, which share their plan key when there are several, an Envoy in front, a model behind. */
-export async function startFleet({ gates: count, config = {} }: FleetOptions): Promise<Fleet> {
+export async function startFleet({ gates: count, config = {}, policies }: FleetOptions): Promise<Fleet> {
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-fleet-'));
   const provider = await startDemoProvider({ port: 0, stateDir: join(dir, 'idp') });
   const model = await startUpstream();
@@ -52,7 +54,10 @@ export async function startFleet({ gates: count, config = {} }: FleetOptions): P
     const folder = join(dir, `gate-${n}`);
     mkdirSync(folder);
     const listen = { grpc: 'unix:gate.sock', public: '127.0.0.1:0', internal: `127.0.0.1:${await freePort()}` };
-    const file = writeConfig(folder, provider.url, model.port, { config: { listen, ...shared, ...config } });
+    const file = writeConfig(folder, provider.url, model.port, {
+      config: { listen, ...shared, ...config },
+      ...(policies && { policies }),
+    });
     gates.push(gateProcess(readConfig(file)));
   }
   await Promise.all(gates.map((gate) => gate.start()));

@@ -152,6 +152,11 @@ describe('every problem is named with its path, line and column', () => {
       ['6:39 listen.tls.allowedClients: too small: expected array to have >=1 items'],
     ],
     [
+      'shared counters of limits without shared state',
+      `${identity}limits: {store: redis}\n`,
+      ['4:17 limits.store: needs state.engine: redis'],
+    ],
+    [
       'a port beyond the last',
       `${identity}listen: {public: "127.0.0.1:65536"}\n`,
       ['4:18 listen.public: must be host:port, such as 127.0.0.1:9190'],

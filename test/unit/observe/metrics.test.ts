@@ -13,6 +13,9 @@ describe('the metrics', () => {
     metrics.chunk(10, 18);
     metrics.masked('email', 3);
     metrics.stream('complete');
+    metrics.limit('reserved');
+    metrics.limit('refused');
+    metrics.limit('refused');
     const text = await metrics.text();
     expect(text).toContain('sallyport_requests_total{verdict="allow",code=""} 1');
     expect(text).toContain('sallyport_requests_total{verdict="deny",code="policy_denied"} 2');
@@ -21,6 +24,7 @@ describe('the metrics', () => {
     expect(text).toContain('sallyport_response_bytes_total{side="caller"} 18');
     expect(text).toContain('sallyport_masked_total{detector="email"} 3');
     expect(text).toContain('sallyport_responses_total{how="complete"} 1');
+    expect(text).toContain('sallyport_limits_total{what="refused"} 2');
     expect(text).toContain('sallyport_build_info{version="1.2.3",node="v24.0.0"} 1');
   });
 
