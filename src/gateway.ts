@@ -80,6 +80,8 @@ async function start(
   onProgress(
     config.store.engine === 'embedded' ? 'Journal, and the embedded ClickHouse engine' : 'Journal, and ClickHouse',
   );
+  const policies = await parts.startPolicies({ recorder: record.journal, metrics });
+  stops.push(() => policies.stop());
   const planKeys = loadPlanKeys(config.planKeyFiles, join(config.stateDir, 'plan.key'));
   const state = { draining: false, live: 0 };
   const gates = await startGates({ config, parts, record, planKeys, log, metrics, state });
@@ -97,6 +99,9 @@ async function start(
       ...(front === undefined ? {} : { envoy: `http://${config.listen.envoy.host}:${config.listen.envoy.port}` }),
     },
     failed: front?.failed ?? new Promise(() => {}),
+    reload: async () => {
+      await parts.policies.reload().catch(() => undefined);
+    },
     close: async () => {
       state.draining = true;
       // Our own Envoy stops taking requests first; one that is not ours hears of it by its health checks.

@@ -15,6 +15,8 @@ export interface LoadOptions {
   readonly models: readonly Model[];
   /** What one evaluation may cost, see Budget. */
   readonly evaluationBudget: number;
+  /** Git commit that the files come from; undefined: none. */
+  readonly commit?: string | undefined;
 }
 
 export type LoadedPolicies =
@@ -57,7 +59,10 @@ export function compilePolicies(files: readonly PolicyFile[], options: LoadOptio
     const resolved = options.resolveDetectors([category]);
     if (resolved.ok) categories.set(category, resolved.ids);
   }
-  return { ok: true, set: createPolicySet({ policies, budget, categories, revision: revisionOf(sorted) }) };
+  return {
+    ok: true,
+    set: createPolicySet({ policies, budget, categories, revision: revisionOf(sorted), commit: options.commit }),
+  };
 }
 
 /** `"credit_crad" in request.findings` would be false for ever: names that are written out must exist. */

@@ -13,13 +13,14 @@ export interface PolicySetParts {
   readonly budget: Budget;
   readonly categories: Categories;
   readonly revision: string;
+  readonly commit: string | undefined;
 }
 
 /**
  * The rules in force, as one immutable value. Deny over allow; masks add up; nothing allowed is denied. A rule that cannot be
  * evaluated does not allow, and if it would deny or mask, it denies. `dryRun` rules are evaluated and reported only.
  */
-export function createPolicySet({ policies, budget, categories, revision }: PolicySetParts): PolicySet {
+export function createPolicySet({ policies, budget, categories, revision, commit }: PolicySetParts): PolicySet {
   const views: ViewCache = { callers: new WeakMap(), models: new WeakMap(), categories };
   const byModel = new WeakMap<Model, readonly CompiledRule[]>();
 
@@ -66,7 +67,7 @@ export function createPolicySet({ policies, budget, categories, revision }: Poli
 
   return {
     revision,
-    commit: undefined,
+    commit,
     needs: () => ({ findings: true, filters: false, guards: [] }),
     watchesResponses: () => false,
     decideResponse: () => ({ rules: [], stop: undefined, mask: [] }),
