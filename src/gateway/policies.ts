@@ -96,6 +96,7 @@ export async function openPolicies(needs: PolicyNeeds): Promise<OpenedPolicies> 
         );
       return {
         stop: async () => {
+          source.close();
           await Promise.all(watches.map((watch) => watch.stop()));
         },
       };
@@ -118,7 +119,7 @@ function originOf({ config, environment }: PolicyNeeds): Origin {
       const read = secretReader(environment);
       const { credential } = git;
       const password = credential === undefined ? undefined : () => read(credential);
-      return gitOrigin({ ...git, dir: join(kept, 'git'), password });
+      return gitOrigin({ ...git, dir: join(kept, 'git'), password, nowMs });
     }
   }
 }

@@ -34,8 +34,12 @@ export interface Origin {
   read(): Promise<OriginRead>;
   /** Whether `read` may have something new; cheap. */
   changed(): Promise<boolean>;
+  /** What was taken in an earlier run, for a start at which nothing good can be read; left out: nothing is kept. */
+  fallback?(): Promise<OriginRead>;
   /** The set made of what was read last is in force now: it is what a restart without the origin may fall back to. */
   taken(snapshot: Snapshot): Promise<void>;
+  /** Ends what is under way; it fails. */
+  close?(): void;
 }
 
 export type PolicyChange =
@@ -75,6 +79,8 @@ export interface PolicySource {
   offer(offered: Offered): Promise<OfferOutcome>;
   /** Whether there may be something new to load. */
   changed(): Promise<boolean>;
+  /** Ends a read under way, so that nobody waits for it. */
+  close(): void;
 }
 
 export type Reloaded = LoadedPolicies & { readonly isNew: boolean };
@@ -122,16 +128,39 @@ interface InForce {
 
 /** Loads for the first time; there is no source without a good set. */
 export async function openPolicySource(parts: SourceParts): Promise<OpenedSource> {
-  const { origin } = parts;
-  const read = await origin.read();
+  const { origin, changing, tried, nowMs } = parts;
+  const first = await readAndCompile(parts, await origin.read());
+  if (first.ok) return begin(parts, first);
+  const { problems } = first;
+  const kept = origin.fallback === undefined ? first : await readAndCompile(parts, await origin.fallback());
+  if (!kept.ok) return { ok: false, problems: [...problems, ...(kept === first ? [] : kept.problems)] };
+  await changing({ action: 'refused', source: origin.kind, by: '', problems });
+  tried('refused');
+  const text = problems.map(formatProblem).join('\n');
+  const stale = 'it is what was in force before the start, as nothing newer can be taken';
+  return begin(parts, { ...kept, snapshot: { ...kept.snapshot, stale } }, { text, sinceMs: nowMs() });
+}
+
+type Compiled =
+  | { readonly ok: true; readonly set: PolicySet; readonly snapshot: Snapshot }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+async function readAndCompile({ compile }: SourceParts, read: OriginRead): Promise<Compiled> {
   if (read.ok !== true) return { ok: false, problems: read.ok === false ? read.problems : [] };
-  const loaded = await parts.compile(read.snapshot.files, read.snapshot.commit);
-  if (!loaded.ok) return loaded;
-  const { snapshot } = read;
-  await parts.changing({ action: 'loaded', source: origin.kind, set: loaded.set, snapshot });
+  const loaded = await compile(read.snapshot.files, read.snapshot.commit);
+  return loaded.ok ? { ok: true, set: loaded.set, snapshot: read.snapshot } : loaded;
+}
+
+async function begin(
+  parts: SourceParts,
+  { set, snapshot }: Compiled & { readonly ok: true },
+  problem?: PolicyStatus['problem'],
+): Promise<OpenedSource> {
+  const { origin, changing, tried, nowMs } = parts;
+  await changing({ action: 'loaded', source: origin.kind, set, snapshot });
   await origin.taken(snapshot);
-  parts.tried('loaded');
-  return { ok: true, source: new Source(parts, { set: loaded.set, snapshot, loadedAtMs: parts.nowMs() }) };
+  tried('loaded');
+  return { ok: true, source: new Source(parts, { set, snapshot, loadedAtMs: nowMs() }, problem) };
 }
 
 class Source implements PolicySource {
@@ -142,9 +171,10 @@ class Source implements PolicySource {
   #turn: Promise<unknown> = Promise.resolve();
   #next: Promise<Reloaded> | undefined;
 
-  constructor(parts: SourceParts, first: InForce) {
+  constructor(parts: SourceParts, first: InForce, problem: PolicyStatus['problem']) {
     this.#parts = parts;
     this.#inForce = first;
+    this.#problem = problem;
   }
 
   get current(): PolicySet {
@@ -164,6 +194,10 @@ class Source implements PolicySource {
 
   changed(): Promise<boolean> {
     return this.#parts.origin.changed();
+  }
+
+  close(): void {
+    this.#parts.origin.close?.();
   }
 
   reload(): Promise<Reloaded> {
@@ -238,6 +272,8 @@ class Source implements PolicySource {
 
   #same(): Reloaded {
     this.#problem = undefined;
+    const { snapshot } = this.#inForce;
+    if (snapshot.stale !== undefined) this.#inForce = { ...this.#inForce, snapshot: { ...snapshot, stale: undefined } };
     this.#parts.tried('same');
     return { ok: true, set: this.current, isNew: false };
   }
