@@ -19,6 +19,7 @@ import { NOTHING_DELIVERED, OpenSessions } from './envoy/sessions.ts';
 import { oauthSources, revokerOf } from './gateway/credentials.ts';
 import { gateAddress, startFront, verifiedByEnvoy } from './gateway/front.ts';
 import { loadParts, type Parts } from './gateway/parts.ts';
+import { policyPusher, pushApps } from './gateway/policy-push.ts';
 import { openRecord, type RecordParts } from './gateway/record.ts';
 import { GatewayRefused } from './gateway/refused.ts';
 import { newSession, nowMs, refuse, requestStages } from './gateway/request.ts';
@@ -303,12 +304,14 @@ async function startListeners(gateParts: Omit<GateParts, 'planKeys'>): Promise<L
   const maskText = (text: string): string => parts.bodies.text(text);
   const credentials = { config, identity: parts.identity, recorder: record.journal, maskText, log };
   try {
-    const oauth = createOauthApp(oauthSources(credentials));
+    const sources = oauthSources(credentials);
+    const pusher = policyPusher(config, parts.policies);
+    const publicParts = [createOauthApp(sources), ...pushApps({ ...credentials, sources, pusher })];
     opened.push(
-      await listenTcp(createPublicApp({ version, publicUrl: config.publicUrl }, oauth), config.listen.public),
+      await listenTcp(createPublicApp({ version, publicUrl: config.publicUrl }, ...publicParts), config.listen.public),
     );
     opened.push(await listenTcp(internal, config.listen.internal));
-    opened.push(await listenUnix(createAdminApp(record.archive, revokerOf(credentials)), adminSocket(config)));
+    opened.push(await listenUnix(createAdminApp(record.archive, revokerOf(credentials), pusher), adminSocket(config)));
   } catch (error) {
     await close();
     throw error;
