@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory,slices,identity --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
+ * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory,slices,identity,reload --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
  * rounds on one Envoy; identity alone, without Envoy. Every answer that is timed is asserted. Prints rates, latencies, CPU, memory and ratios.
  */
 import { parseArgs } from 'node:util';
@@ -7,6 +7,7 @@ import { EVENTS, MASKED, SECRET } from './answers.ts';
 import { identity } from './identity.ts';
 import { type Exchange, holdStreams, pacing, quantile, type Throughput, throughput } from './load.ts';
 import { childrenOf, cpuUs, rssBytes } from './procstat.ts';
+import { otherModels, reload } from './reload.ts';
 import { slices, startSlicesModel } from './slices.ts';
 import { type Bench, type System, startBench } from './systems.ts';
 
@@ -21,7 +22,7 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     /** Folder for a CPU profile of the gateway. */
     profile: { type: 'string' },
-    only: { type: 'string', default: 'json,streams,paced,memory,slices,identity' },
+    only: { type: 'string', default: 'json,streams,paced,memory,slices,identity,reload' },
   },
 });
 const rounds = Number(values.rounds);
@@ -177,6 +178,21 @@ async function largeBodies(envoyBinary: string): Promise<object> {
   }
 }
 
+async function reloading(binary: string): Promise<object> {
+  const bench = await startBench(binary, { models: otherModels() });
+  try {
+    const system = bench.systems.find(({ name }) => name === 'sallyport')!;
+    const work = exchange(system, false, 'What happened in the harbour today?');
+    const { target } = system;
+    const reloaded = { target, dir: bench.policies, metrics: () => bench.metrics() };
+    const rows = await reload(reloaded, work, { rounds, seconds, clients });
+    report('policies reloaded under load', rows);
+    return rows;
+  } finally {
+    await bench.close();
+  }
+}
+
 const mb = (bytes: number): number => Math.round(bytes / 1024 / 1024);
 
 function report(title: string, rows: readonly object[]): void {
@@ -213,4 +229,5 @@ async function behindEnvoy(): Promise<void> {
 if (wanted.has('identity')) results['identity'] = await identity(report);
 if (['memory', 'json', 'streams', 'paced'].some((name) => wanted.has(name))) await behindEnvoy();
 if (wanted.has('slices')) results['slices'] = await largeBodies(envoyBinary());
+if (wanted.has('reload')) results['reload'] = await reloading(envoyBinary());
 if (values.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
