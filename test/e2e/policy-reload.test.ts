@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -119,18 +120,21 @@ describe('policies from a folder', () => {
     for (let n = 0; n < 4; n += 1) writeFileSync(join(stack.dir, `policies/big${n}.yaml`), filler(n));
     const size = Buffer.byteLength(filler(0)) * 4;
     expect(size).toBeGreaterThan(3_500_000);
-    const revision = await eventually(
+    const revision = await eventually(async () => {
+      const now = (await policyEvents(stack)).at(-1);
+      return now?.['parts'] === 5 && now['part'] === 5 ? String(now['revision']) : undefined;
+    }, 'the whole revision on the journal');
+    const hash = createHash('sha256').update(filler(3)).digest('hex').toUpperCase();
+    const query = `SELECT length(files), hex(SHA256(files['big3.yaml'])) FROM policy_revisions WHERE length(files) = 5`;
+    const [row] = await eventually(
       async () => {
-        const rows = (
-          await archiveClient(stack).sql(
-            `SELECT revision, files['big3.yaml'] FROM policy_revisions WHERE length(files) = 5`,
-          )
-        ).rows;
-        return rows.find(([, text]) => text === filler(3))?.[0];
+        const { rows } = await archiveClient(stack).sql(query);
+        return rows.length > 0 ? rows : undefined;
       },
       'the revision in the store',
       30_000,
     );
+    expect(row?.[1]).toBe(hash);
     expect((await ready(stack)).parts.policies.detail).toContain(revision);
   });
 });
