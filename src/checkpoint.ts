@@ -1,25 +1,26 @@
 /**
- * The request gate, stage by stage: admit → identify → route → read → find → decide → vouch → record → plan.
+ * The request gate, stage by stage: identify → admit → read → route → check → decide → vouch → charge → record → plan.
  *
  * Each stage is a value passed in; each either hands on or answers. Nothing is said "yes" to before its events are
  * durable, and whatever throws is answered 503: the gate fails closed.
  */
-import { recordText } from './checkpoint/content.ts';
+import { checkOnPath, decisionInput, recordRequest } from './checkpoint/checks.ts';
+import { denied, refusalOf } from './checkpoint/denial.ts';
 import {
   askedOfModel,
   decisionEvent,
   endEvent,
   headerOf,
   httpFacts,
-  pathOf,
   requestEvent,
   sessionCaller,
 } from './checkpoint/record.ts';
 import type { Answer, GateRequest, Passage, Plan, Stages } from './checkpoint/stages.ts';
 import type { ErrorCode } from './exchange/errors.ts';
+import type { RequestFacts } from './exchange/facts.ts';
 import type { Caller } from './identity/caller.ts';
+import type { Admission } from './limits/limiter.ts';
 import type { Decision } from './policy/decision.ts';
-import type { EndEvent } from './record/events.ts';
 
 export type Checkpoint = (request: GateRequest) => Promise<Answer>;
 
@@ -32,6 +33,7 @@ export function createCheckpoint(stages: Stages): Checkpoint {
       request,
       http: httpFacts(request, stages.maskText),
       cited: undefined,
+      reserved: [],
     };
     try {
       return await pass(stages, passage);
@@ -45,6 +47,7 @@ export function createCheckpoint(stages: Stages): Checkpoint {
 /** A stage threw: on the record as long as there is one, and nothing passes. */
 function failed(stages: Stages, passage: Passage, error: unknown): Answer {
   const code = codeOf(error);
+  if (passage.reserved.length > 0) stages.limits.release(passage.session, passage.reserved);
   try {
     if (passage.cited === undefined) return refused(stages, passage, undefined, code, '');
     const answer = stages.refuse({ code, session: passage.session });
@@ -97,87 +100,81 @@ async function admitted(stages: Stages, passage: Passage, caller: Caller): Promi
 }
 
 async function call(stages: Stages, passage: Passage, caller: Caller, leave: () => void): Promise<Answer> {
-  const { request, session } = passage;
+  const { request } = passage;
   const reading = stages.read(request);
-  const facts = reading instanceof Promise ? await reading : reading;
-  if (!facts.ok) return refused(stages, passage, caller, facts.code, facts.message, facts.message);
-  const model = stages.route.pick(request, facts.value.model);
-  if (model === undefined) return refused(stages, passage, caller, 'unknown_model', facts.value.model);
-  const finding = stages.find(request, facts.value);
-  const found = finding instanceof Promise ? await finding : finding;
+  const read = reading instanceof Promise ? await reading : reading;
+  if (!read.ok) return refused(stages, passage, caller, read.code, read.message, read.message);
+  const facts = read.value;
+  const model = stages.route.pick(request, facts.model);
+  if (model === undefined) return refused(stages, passage, caller, 'unknown_model', facts.model);
+  // One set of rules for the whole of the request, whatever is loaded meanwhile.
+  const policy = stages.policy();
+  const checked = await checkOnPath(stages, request, facts, policy.needs(model), leave);
   // What is left is short, but may wait for the disk.
   leave();
-  const decision = stages.policy().decide({
-    caller,
-    request: facts.value,
-    findings: found.findings,
-    filters: new Map(),
-    guards: new Map(),
-    model,
-    http: {
-      method: request.method,
-      host: request.host,
-      path: pathOf(request.path),
-      clientAddress: request.clientAddress,
-      headers: new Map(),
-    },
-    nowMs: passage.startedMs,
-  });
+  // A turn among large bodies, or a guard, may have taken a while.
+  if (caller.expiresAtMs <= stages.nowMs())
+    return refused(stages, passage, caller, 'token_expired', 'while the request waited');
+  const input = decisionInput(passage, caller, facts, model, checked);
+  const decision = policy.decide(input);
   // Before the record says yes: a caller that cannot be vouched for is refused.
   const vouching = decision.verdict === 'allow' ? stages.vouch(caller, model) : undefined;
   const assertion = vouching === undefined ? undefined : await vouching;
+  const admission = await charge(stages, passage, decision, facts);
   const { recorder } = stages;
-  const leaf = recorder.event(requestEvent(passage, caller, askedOfModel(stages, model, facts.value, found.findings)));
+  const leaf = recorder.event(requestEvent(passage, caller, askedOfModel(stages, model, facts, checked)));
   const cited = { leaf, writer: recorder.writer };
   passage.cited = cited;
-  const text = { session, direction: 'request', seq: 0, at: passage.startedMs, bytes: found.masked } as const;
-  const recorded = recordText(recorder, text);
-  if (recorded instanceof Promise) await recorded;
-  recorder.event(decisionEvent(passage, decision, stages.nowMs()));
-  if (decision.verdict === 'deny') return denied(stages, passage, decision, cited);
-  if (decision.verdict === 'requireApproval') throw new Error('approvals are not built yet');
+  const afterwards = await recordRequest(stages, passage, facts, checked, cited);
+  recorder.event(decisionEvent(passage, { decision, commit: policy.commit, admission }, stages.nowMs()));
+  const no = refusalOf(stages, decision, admission, facts);
+  if (no !== undefined) return { ...(await denied(stages, passage, no, cited)), afterwards };
+  if (decision.verdict !== 'allow') throw new Error(`a ${decision.verdict} has no answer`);
+  if (decision.maskRequest.length > 0) throw new Error('requests are not masked yet');
   const plan: Plan = {
-    session,
-    format: facts.value.format,
-    stream: facts.value.stream,
+    session: passage.session,
+    format: facts.format,
+    stream: facts.stream,
     mask: decision.maskResponse,
+    maskRequest: decision.maskRequest,
     cluster: model.cluster,
     requestId: headerOf(request, 'x-request-id'),
     issuedAtMs: stages.nowMs(),
     revision: decision.revision,
     request: cited,
-    reservations: [],
-    limitHeaders: [],
-    tokens: facts.value.tokens,
+    reservations: passage.reserved,
+    tokens: facts.tokens,
     opaque: false,
   };
   await recorder.durable();
-  stages.dispatched(plan);
+  passage.reserved = [];
+  stages.dispatched(plan, policy.watchesResponses(model) ? { policy, input } : undefined);
   return {
     kind: 'forward',
     plan: { ...plan, issuedAtMs: stages.nowMs() },
-    ...stages.forward(request, caller, model, session, assertion),
+    ...stages.forward(request, caller, model, passage.session, assertion),
+    responseHeaders: admission === undefined ? [] : stages.limits.headers(facts.format, admission.states),
+    afterwards,
   };
 }
 
-/** Deny is answered once it is on the record, as a yes is. */
-async function denied(
+/** Limits are charged once everything else says yes. */
+async function charge(
   stages: Stages,
   passage: Passage,
-  decision: Extract<Decision, { verdict: 'deny' }>,
-  cited: NonNullable<EndEvent['request']>,
-): Promise<Answer> {
-  const code = denialCode(decision);
-  const answer = stages.refuse({ code, message: decision.message, session: passage.session });
-  stages.recorder.event(endEvent(stages, passage, cited, { how: 'denied', code, status: answer.status }));
-  await stages.recorder.durable();
-  return { kind: 'reply', session: passage.session, code, ...answer };
+  decision: Decision,
+  facts: RequestFacts,
+): Promise<Admission | undefined> {
+  if (decision.verdict !== 'allow' || decision.limits.length === 0) return undefined;
+  const admission = await stages.limits.reserve(decision.limits, tokensAtMost(facts, stages.limits.assumedMaxTokens));
+  if (admission.ok) passage.reserved = admission.reservations;
+  return admission;
 }
 
-function denialCode(decision: Extract<Decision, { verdict: 'deny' }>): ErrorCode {
-  if (decision.by === undefined) return 'no_rule_allows';
-  const hit = decision.rules.find((rule) => `${rule.policy}/${rule.rule}` === decision.by);
-  return hit?.error === undefined ? 'policy_denied' : 'policy_error';
+/** Tokens that a request may come to: its own, and the most that each of its answers may have. */
+function tokensAtMost({ operation, tokens, choices, maxTokens }: RequestFacts, assumed: number): number {
+  const answers = operation === 'chat' || operation === 'text_completion';
+  return tokens + (answers ? choices * (maxTokens ?? assumed) : 0);
 }
 
 /** The models that this caller may use, answered by the gate and on the record like any call. */
@@ -249,7 +246,8 @@ function refused(
 function codeOf(error: unknown): ErrorCode {
   const name = error instanceof Error ? error.name : '';
   if (name === 'JournalUnavailable') return 'record_unavailable';
-  if (error instanceof Error && 'code' in error && error.code === 'state_unavailable') return 'state_unavailable';
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'state_unavailable' || code === 'limits_unavailable') return code;
   // The masker is stricter than the reader here and there: what it cannot read cannot be recorded.
   return name === 'UnreadableBody' ? 'invalid_request' : 'gate_failed';
 }

@@ -18,6 +18,8 @@ import { type GrpcServer, type GrpcTls, startGrpcServer } from './envoy/server.t
 import { NOTHING_DELIVERED, OpenSessions } from './envoy/sessions.ts';
 import { oauthSources, revokerOf } from './gateway/credentials.ts';
 import { gateAddress, startFront, verifiedByEnvoy } from './gateway/front.ts';
+import { LateWork } from './gateway/late.ts';
+import { limitStage } from './gateway/limits.ts';
 import { loadParts, type Parts } from './gateway/parts.ts';
 import { policyPusher, pushApps } from './gateway/policy-push.ts';
 import { openRecord, type RecordParts } from './gateway/record.ts';
@@ -126,13 +128,20 @@ interface GateParts {
 interface Gates {
   readonly server: GrpcServer;
   drain(timeoutMs: number): Promise<void>;
-  close(): void;
+  close(): Promise<void>;
 }
 
 async function startGates(gateParts: GateParts): Promise<Gates> {
   const { config, parts, record, planKeys, log, state } = gateParts;
   const recorder = record.journal;
-  const sessions = new OpenSessions(recorder, nowMs, sharesSessions(config));
+  const late = new LateWork({
+    failed: (session, error) => log.error('what a request says could not be put on the record', { session, error }),
+  });
+  const limits = limitStage();
+  const sessions = new OpenSessions(recorder, nowMs, sharesSessions(config), (plan, ending) => {
+    late.forget(plan.session);
+    limits.over(plan, ending);
+  });
   const checkpoint = createCheckpoint(
     requestStages({
       identifier: parts.identity.identifier,
@@ -143,6 +152,10 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
       recorder,
       log,
       dispatched: (plan) => sessions.dispatched(plan),
+      filters: undefined,
+      guards: new Map(),
+      limits,
+      late,
     }),
   );
   const recordRefusal = edgeRecorder(gateParts);
@@ -162,6 +175,7 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
     usedPlans: new UsedPlans(),
     recorder,
     sessions,
+    pending: (session) => late.pending(session),
     openBody: (plan, framing) => parts.bodies.response(plan.format, framing, plan.mask),
     refuse,
     newSession,
@@ -184,9 +198,10 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
       while (server.connections > 0 && performance.now() < until) await delay(50);
       await Promise.race([server.finish(), delay(timeoutMs)]);
     },
-    close: () => {
+    close: async () => {
       server.close();
       sessions.close();
+      await late.idle();
     },
   };
 }
@@ -251,6 +266,8 @@ const VERDICTS: ReadonlyMap<string, 'allow' | 'answer' | 'deny'> = new Map([
   ['policy_denied', 'deny'],
   ['no_rule_allows', 'deny'],
   ['policy_error', 'deny'],
+  ['approval_required', 'deny'],
+  ['rate_limit_exceeded', 'deny'],
 ]);
 
 function procObserver({ log, metrics, state }: GateParts): ProcObserver {

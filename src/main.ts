@@ -11,6 +11,7 @@ import { explainCommand } from './commands/explain.ts';
 import { inspectTokenCommand } from './commands/inspect-token.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
+import { policyCommand } from './commands/policy.ts';
 import { proxyCommand } from './commands/proxy.ts';
 import { revokeCommand } from './commands/revoke.ts';
 import { schemaCommand } from './commands/schema.ts';
@@ -44,6 +45,7 @@ const commands: readonly AddCommand[] = [
   inspectTokenCommand,
   sessionsCommand(open),
   explainCommand(open),
+  policyCommand(open),
   sqlCommand(open),
   revokeCommand,
   envoyCommand,

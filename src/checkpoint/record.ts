@@ -1,9 +1,19 @@
 /** What the request gate puts on the record. Members in the order of their names: canonical.ts says why. */
 import type { RequestFacts } from '../exchange/facts.ts';
 import type { Caller } from '../identity/caller.ts';
+import type { Admission, LimitState } from '../limits/limiter.ts';
 import type { Model } from '../models/model.ts';
-import type { Decision } from '../policy/decision.ts';
-import type { EndEvent, HttpFacts, RequestEvent, SessionCaller } from '../record/events.ts';
+import type { Decision, GuardVerdict } from '../policy/decision.ts';
+import type {
+  DecisionEvent,
+  EndEvent,
+  GuardOutcome,
+  HttpFacts,
+  LimitOutcome,
+  RequestEvent,
+  SessionCaller,
+} from '../record/events.ts';
+import type { Checked } from './checks.ts';
 import type { Passage, RequestHead, Stages } from './stages.ts';
 
 export function endEvent(
@@ -65,21 +75,16 @@ export function requestEvent(passage: Passage, caller: Caller, asked: Asked): Re
   };
 }
 
-export function askedOfModel(
-  stages: Stages,
-  model: Model,
-  facts: RequestFacts,
-  findings: ReadonlyMap<string, number>,
-): Asked {
+export function askedOfModel(stages: Stages, model: Model, facts: RequestFacts, checked: Checked): Asked {
   return {
     audio: facts.audio,
-    checked: true,
+    checked: checked.masked !== undefined,
     choices: facts.choices,
     files: facts.files,
-    filters: {},
-    findings: Object.fromEntries(findings),
+    filters: Object.fromEntries(checked.filters),
+    findings: Object.fromEntries(checked.findings),
     format: facts.format,
-    guards: {},
+    guards: Object.fromEntries(Array.from(checked.guards, ([name, verdict]) => [name, guardOutcome(verdict)])),
     images: facts.images,
     maxTokens: facts.maxTokens,
     model: model.name,
@@ -92,21 +97,44 @@ export function askedOfModel(
   };
 }
 
-export function decisionEvent(passage: Passage, decision: Decision, nowMs: number) {
+function guardOutcome(verdict: GuardVerdict): GuardOutcome {
+  return verdict.ok
+    ? { categories: verdict.categories, code: '', flagged: verdict.flagged }
+    : { categories: [], code: verdict.code, flagged: false };
+}
+
+/** What the rules and then the limits said. */
+export interface Ruling {
+  readonly decision: Decision;
+  readonly commit: string | undefined;
+  readonly admission: Admission | undefined;
+}
+
+export function decisionEvent(passage: Passage, { decision, commit, admission }: Ruling, nowMs: number): DecisionEvent {
   return {
     at: nowMs,
-    commit: '',
+    commit: commit ?? '',
     gateUs: Math.round(performance.now() * 1000 - passage.startedUs),
-    limits: [],
+    limits: admission?.states.map(limitOutcome) ?? [],
     maskRequest: decision.verdict === 'deny' ? [] : decision.maskRequest,
     maskResponse: decision.verdict === 'deny' ? [] : decision.maskResponse,
-    message: decision.verdict === 'deny' ? decision.message : '',
+    message: messageOf(decision, admission),
     revision: decision.revision,
     rules: decision.rules,
     session: passage.session,
     type: 'decision',
-    verdict: decision.verdict,
-  } as const;
+    verdict: admission?.ok === false ? 'limit' : decision.verdict,
+  };
+}
+
+function messageOf(decision: Decision, admission: Admission | undefined): string {
+  if (decision.verdict === 'deny') return decision.message;
+  if (decision.verdict === 'requireApproval') return decision.demands[0]?.message ?? '';
+  return admission?.ok === false ? (admission.message ?? '') : '';
+}
+
+function limitOutcome({ resetMs: _, ...state }: LimitState): LimitOutcome {
+  return state;
 }
 
 export function sessionCaller(caller: Caller): SessionCaller {

@@ -3,9 +3,9 @@ import type { ErrorCode } from '../exchange/errors.ts';
 import type { FormatId, Reading, RequestFacts } from '../exchange/facts.ts';
 import type { Caller, Identification, Proof } from '../identity/caller.ts';
 import type { CredentialSearch } from '../identity/credential.ts';
-import type { Reservation } from '../limits/limiter.ts';
+import type { Admission, LimitState, Reservation } from '../limits/limiter.ts';
 import type { Model } from '../models/model.ts';
-import type { PolicySet } from '../policy/decision.ts';
+import type { DecisionInput, GuardVerdict, LimitCharge, PolicySet } from '../policy/decision.ts';
 import type { EndEvent, HttpFacts, Recorder } from '../record/events.ts';
 
 export type Header = readonly [name: string, value: string];
@@ -50,8 +50,8 @@ export interface Plan {
   readonly request: { readonly writer: string; readonly leaf: number };
   /** What the session has reserved, to be settled at its end. */
   readonly reservations: readonly Reservation[];
-  /** `ratelimit` and SDKs' headers of the limits that were charged, set on the answer. */
-  readonly limitHeaders: readonly Header[];
+  /** Detector ids to mask in the request before the model sees it, sorted. */
+  readonly maskRequest: readonly string[];
   /** Estimated tokens of the request: what a session is charged whose model reports no usage. */
   readonly tokens: number;
   /** Content types that cannot be masked pass as they are, where the plan masks nothing: the model entry admits `opaque`. */
@@ -64,8 +64,14 @@ export type Answer =
       readonly plan: Plan;
       readonly setHeaders: readonly Header[];
       readonly removeHeaders: readonly string[];
+      /** Set by Envoy on the answer to the client, whoever sends that. */
+      readonly responseHeaders: readonly Header[];
+      readonly afterwards: Afterwards;
     }
   | Reply;
+
+/** What is left to do once the answer is on its way to Envoy; undefined: nothing. Never throws. */
+export type Afterwards = (() => void) | undefined;
 
 /** Answered by the gate: a refusal, or what the gate itself knows (`/v1/models`). */
 export interface Reply {
@@ -75,6 +81,7 @@ export interface Reply {
   readonly code: ErrorCode | 'ok';
   readonly headers: readonly Header[];
   readonly body: string;
+  readonly afterwards?: Afterwards;
 }
 
 /** The stages, as values. */
@@ -91,6 +98,23 @@ export interface Stages {
   readonly read: (request: GateRequest) => Reading<RequestFacts> | Promise<Reading<RequestFacts>>;
   /** Masks the request's body for the record and counts what it found. */
   readonly find: (request: GateRequest, facts: RequestFacts) => Found | Promise<Found>;
+  /** Counts what the content filters find. */
+  readonly filter: (
+    request: GateRequest,
+    facts: RequestFacts,
+  ) => ReadonlyMap<string, number> | Promise<ReadonlyMap<string, number>>;
+  /** Asks these guards. A guard that fails is a verdict. */
+  readonly guard: (
+    names: readonly string[],
+    request: GateRequest,
+    facts: RequestFacts,
+  ) => Promise<ReadonlyMap<string, GuardVerdict>>;
+  readonly limits: LimitStage;
+  /**
+   * Has work done after the answer that belongs to the session's record: the end of the session waits for it. False: too
+   * much of it (`bytes` of bodies) waits already.
+   */
+  readonly later: (session: string, bytes: number, work: () => Promise<void>) => Afterwards | false;
   /** Masks what the caller chose freely (path, user agent, names) before it goes on the record. */
   readonly maskText: (text: string) => string;
   readonly policy: () => PolicySet;
@@ -108,10 +132,27 @@ export interface Stages {
   ) => { readonly setHeaders: readonly Header[]; readonly removeHeaders: readonly string[] };
   readonly newSession: () => string;
   readonly nowMs: () => number;
-  /** Called when a yes is on its way: the session is open until the response gate ends it. */
-  readonly dispatched: (plan: Plan) => void;
+  /** Called when a yes is on its way: the session is open until the response gate ends it. `watched`: for `on: response` rules. */
+  readonly dispatched: (plan: Plan, watched: Watched | undefined) => void;
   /** A stage threw: a bug or a dependency. Goes to the log, without the request. */
   readonly failed: (session: string, error: unknown) => void;
+}
+
+/** What the rules on the response are asked with. */
+export interface Watched {
+  readonly policy: PolicySet;
+  readonly input: DecisionInput;
+}
+
+export interface LimitStage {
+  /** Charges all or none; `tokens`: estimate of the request and the most that its answer may have. Rejects with LimitsUnavailable. */
+  readonly reserve: (charges: readonly LimitCharge[], tokens: number) => Promise<Admission>;
+  /** Gives back what a session reserved that was never dispatched. */
+  readonly release: (session: string, reservations: readonly Reservation[]) => void;
+  /** Output tokens of a request that names no maximum. */
+  readonly assumedMaxTokens: number;
+  /** Where the limits stand, for the client's SDK; `retry-after` too where one is used up. */
+  readonly headers: (format: FormatId, states: readonly LimitState[]) => readonly Header[];
 }
 
 export interface Found {
@@ -145,4 +186,6 @@ export interface Passage {
   readonly http: HttpFacts;
   /** Set once the request is in the journal: from then on the session ends with an `end`, else with `refused`. */
   cited: NonNullable<EndEvent['request']> | undefined;
+  /** What is to be given back when nothing is dispatched. */
+  reserved: readonly Reservation[];
 }

@@ -137,3 +137,13 @@ export const oneOf =
     if (found !== undefined) return found;
     throw new InvalidArgumentError(`It must be one of ${values.join(', ')}.`);
   };
+
+const ageUnitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** An age such as `30m` or `7d`, as a commander argument parser. Gives milliseconds. */
+export function ageMs(text: string): number {
+  const match = /^(\d{1,6})([smhd])$/.exec(text);
+  const unit = ageUnitsMs[match?.[2] ?? ''];
+  if (match === null || unit === undefined) oneOf('30m', '12h', '7d')(text);
+  return Number(match?.[1]) * (unit ?? 0);
+}

@@ -22,10 +22,11 @@ export function showSession(session: SessionDetail, { raw }: { readonly raw: boo
     ['Model', session.model && `${session.model} ${session.modelVersion}`.trim()],
     ['Format', session.format && `${session.format}${session.stream ? ', stream' : ''}`],
     ['Tools', session.tools.join(', ')],
+    ['Tool called', session.toolCall],
     ['Verdict', verdict(session)],
     ['Message', session.message],
     ['Reason', session.detail],
-    ['Policies', session.revision],
+    ['Policies', session.commit === '' ? session.revision : `${session.revision} (commit ${session.commit})`],
     ['Status', session.status === 0 ? undefined : String(session.status)],
     ['End', session.how || 'open'],
     ['Gate', session.gateUs === undefined ? undefined : `${(session.gateUs / 1_000).toFixed(2)} ms`],
@@ -34,9 +35,17 @@ export function showSession(session: SessionDetail, { raw }: { readonly raw: boo
     ['Tokens', tokens(session)],
     ['Response', session.chunks === 0 ? undefined : `${session.bytes} bytes in ${session.chunks} chunks`],
     ['Found in request', counts(session.findings)],
+    ['Filters', counts(session.filters)],
     ['Masked', counts(session.masked)],
   ]);
-  return head + rules(session) + content('Request', session.request) + content('Response', response);
+  return (
+    head +
+    rules(session) +
+    limits(session) +
+    guards(session) +
+    content('Request', session.request) +
+    content('Response', response)
+  );
 }
 
 /** What a stream says; undefined where the response is none, or cannot be put together. */
@@ -65,13 +74,41 @@ function counts(found: Readonly<Record<string, number>>): string {
   return entries.map(([detector, count]) => `${detector} ${count}`).join(', ');
 }
 
-function rules(session: SessionDetail): string {
-  if (session.rules.length === 0) return '';
-  const lines = session.rules.map(({ policy, rule, effect, mode, error }) => {
-    const trial = mode === 'dryRun' ? ', on trial' : '';
-    return `  ${escapeControls(`${policy}/${rule}: ${effect}${trial}${error === undefined ? '' : ` (failed: ${error})`}`)}\n`;
-  });
-  return `\nRules that matched\n${lines.join('')}`;
+function rules({ rules: onRequest, responseRules }: SessionDetail): string {
+  return listed('Rules that matched', onRequest.map(rule)) + listed('Rules on the response', responseRules.map(rule));
+}
+
+function rule({ policy, rule: name, effect, mode, severity, labels, error }: SessionDetail['rules'][number]): string {
+  const more = [
+    mode === 'dryRun' ? ', on trial' : '',
+    severity === undefined ? '' : `, severity ${severity}`,
+    ...Object.entries(labels ?? {}).map(([key, value]) => `, ${key}=${value}`),
+    error === undefined ? '' : ` (failed: ${error})`,
+  ];
+  return `${policy}/${name}: ${effect}${more.join('')}`;
+}
+
+function limits(session: SessionDetail): string {
+  const line = ({ policy, rule: name, mode, unit, limit, remaining, windowMs, exceeded }: Limit) =>
+    `${policy}/${name}: ${exceeded ? 'used up' : `${remaining} left`} of ${limit} ${unit} in ${windowMs / 1_000} s${mode === 'dryRun' ? ', on trial' : ''}`;
+  return listed('Limits', session.limits.map(line));
+}
+type Limit = SessionDetail['limits'][number];
+
+function guards(session: SessionDetail): string {
+  const said = ({ flagged, categories, code }: SessionDetail['guards'][string]) => {
+    if (code !== '') return `could not be asked (${code})`;
+    return flagged ? `flagged ${categories.join(', ')}`.trim() : 'nothing';
+  };
+  return listed(
+    'Guards',
+    Object.entries(session.guards).map(([name, outcome]) => `${name}: ${said(outcome)}`),
+  );
+}
+
+function listed(title: string, lines: readonly string[]): string {
+  if (lines.length === 0) return '';
+  return `\n${title}\n${lines.map((line) => `  ${escapeControls(line)}\n`).join('')}`;
 }
 
 function content(title: string, text: string | undefined): string {

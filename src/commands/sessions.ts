@@ -1,9 +1,11 @@
 import type { SessionDetail, SessionSummary } from '../console/archive.ts';
 import { type OpenArchive, withAdmin } from './admin-client.ts';
-import { type AddCommand, examples, type Io, oneOf, type Program, wholeNumber } from './cli.ts';
+import { type AddCommand, ageMs, examples, type Io, oneOf, type Program, wholeNumber } from './cli.ts';
 import { type ConfigOption, configOf, withConfig } from './config-option.ts';
 import { assembled, showSession } from './session-text.ts';
 import { type Column, table } from './text.ts';
+
+const verdicts = ['allow', 'deny', 'requireApproval', 'limit', 'refused'] as const;
 
 interface ListOptions extends ConfigOption {
   readonly limit: number;
@@ -34,7 +36,7 @@ function addList({ io, action }: Program, command: Program['command'], open: Ope
     .option('-n, --limit <count>', 'at most so many', wholeNumber(1, 1000), 20)
     .option('--who <subject>', 'of this caller (subject or e-mail)')
     .option('--model <name>', 'of this model')
-    .option('--verdict <verdict>', 'allow, deny or refused', oneOf('allow', 'deny', 'refused'))
+    .option('--verdict <verdict>', 'allow, deny, requireApproval, limit or refused', oneOf(...verdicts))
     .option('--since <age>', 'not older than this, such as 30m, 12h, 7d', ageMs)
     .option('--json', 'print JSON')
     .addHelpText(
@@ -112,13 +114,4 @@ function listText(sessions: readonly SessionSummary[], io: Io): string {
 function tokensText({ inputTokens, outputTokens, estimatedTokens, verdict }: SessionSummary): string {
   if (inputTokens !== undefined || outputTokens !== undefined) return `${inputTokens ?? '?'}+${outputTokens ?? '?'}`;
   return verdict === 'allow' && estimatedTokens > 0 ? `~${estimatedTokens}+?` : '';
-}
-
-const ageUnitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-function ageMs(text: string): number {
-  const match = /^(\d{1,6})([smhd])$/.exec(text);
-  const unit = ageUnitsMs[match?.[2] ?? ''];
-  if (match === null || unit === undefined) oneOf('30m', '12h', '7d')(text);
-  return Number(match?.[1]) * (unit ?? 0);
 }

@@ -9,8 +9,15 @@ const filterSchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1_000).default(20),
   who: z.string().min(1).max(512).optional(),
   model: z.string().min(1).max(256).optional(),
-  verdict: z.enum(['allow', 'deny', 'refused']).optional(),
+  verdict: z.enum(['allow', 'deny', 'requireApproval', 'limit', 'refused']).optional(),
   sinceMs: z.coerce.number().int().min(0).optional(),
+});
+
+const recordedSchema = z.strictObject({
+  sinceMs: z.coerce.number().int().min(0),
+  untilMs: z.coerce.number().int().min(0),
+  after: z.string().max(64).default(''),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
 });
 
 /** The `jti` of a token that the gateway issued: 16 random bytes in base64url. */
@@ -95,6 +102,12 @@ export function createAdminApp(archive: Archive, revoker?: Revoker, pusher?: Pol
         session: action === 'explain' ? { ...session, request: undefined, response: undefined } : session,
       });
     });
+
+  app.get('/v1/recorded', async (c) => {
+    const filter = parse(recordedSchema, c.req.query());
+    await record({ action: 'backtest', reader: reader(c.req.header(readerHeader)), subject: JSON.stringify(filter) });
+    return c.json({ sessions: await archive.recorded(filter) });
+  });
 
   app.post('/v1/sql', async (c) => {
     const { query, write } = parse(sqlSchema, await c.req.json().catch(() => undefined));

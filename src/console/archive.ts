@@ -7,11 +7,15 @@ export interface Archive {
   sessions(filter: SessionFilter): Promise<readonly SessionSummary[]>;
   /** Undefined when there is no such session. */
   session(id: string): Promise<SessionDetail | undefined>;
+  /** A page of decided sessions, oldest first, for `policy backtest`: their events as recorded. */
+  recorded(filter: RecordedFilter): Promise<readonly RecordedSession[]>;
   /** The operator's own SQL, which only reads unless `write`. Throws QueryError for one that the engine refuses. */
   sql(query: string, options: { readonly write: boolean }): Promise<SqlResult>;
   /** Puts a look on the record, durably. A look that cannot be recorded does not take place. */
   looked(look: Look): Promise<void>;
 }
+
+export type Verdict = 'allow' | 'deny' | 'requireApproval' | 'limit' | 'refused';
 
 export interface SessionFilter {
   /** At most so many, 1 to 1,000. */
@@ -19,9 +23,30 @@ export interface SessionFilter {
   /** Subject or e-mail of the caller, exactly. */
   readonly who?: string;
   readonly model?: string;
-  readonly verdict?: 'allow' | 'deny' | 'refused';
+  readonly verdict?: Verdict;
   /** Epoch milliseconds: not older than this. */
   readonly sinceMs?: number;
+}
+
+export interface RecordedFilter {
+  /** Epoch milliseconds, both included. */
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  /** The last session of the page before; empty: the first page. */
+  readonly after: string;
+  /** 1 to 500. */
+  readonly limit: number;
+}
+
+/** Events of one session as they are on the record. */
+export interface RecordedSession {
+  readonly session: string;
+  readonly request: Readonly<Record<string, unknown>>;
+  readonly decision: Readonly<Record<string, unknown>>;
+  readonly findings: Readonly<Record<string, unknown>> | undefined;
+  readonly end: Readonly<Record<string, unknown>> | undefined;
+  /** The request's body as recorded; undefined: not kept, or too long. */
+  readonly text: string | undefined;
 }
 
 /** One line of `sessions list`. */
@@ -34,7 +59,7 @@ export interface SessionSummary {
   readonly email: string;
   readonly team: string;
   readonly model: string;
-  readonly verdict: 'allow' | 'deny' | 'refused';
+  readonly verdict: Verdict;
   /** How it ended (see EndEvent.how), empty while it is open. */
   readonly how: string;
   /** Row of the error table, where the caller got one of ours. */
@@ -70,15 +95,41 @@ export interface SessionDetail extends SessionSummary {
     readonly rule: string;
     readonly effect: string;
     readonly mode: string;
+    readonly severity?: string;
+    readonly labels?: Readonly<Record<string, string>>;
     readonly error?: string;
   }[];
+  /** Where each limit stood after the request; dry runs too. */
+  readonly limits: readonly {
+    readonly policy: string;
+    readonly rule: string;
+    readonly mode: string;
+    readonly unit: string;
+    readonly limit: number;
+    readonly remaining: number;
+    readonly windowMs: number;
+    readonly exceeded: boolean;
+  }[];
+  /** `on: response` rules that matched. */
+  readonly responseRules: SessionDetail['rules'];
+  /** Guard → what it said. */
+  readonly guards: Readonly<
+    Record<string, { readonly flagged: boolean; readonly categories: readonly string[]; readonly code: string }>
+  >;
   /** The message of the rule that the caller got. */
   readonly message: string;
   /** Why it was refused, in full: for whoever reads the record, not for the caller. */
   readonly detail: string;
   readonly revision: string;
+  /** Git commit of the policies, or empty. */
+  readonly commit: string;
+  readonly operation: string;
   /** Detector id → matches in the request. */
   readonly findings: Readonly<Record<string, number>>;
+  /** Content filter → matches in the request. */
+  readonly filters: Readonly<Record<string, number>>;
+  /** Name of the tool of an MCP `tools/call`, or empty. */
+  readonly toolCall: string;
   readonly tools: readonly string[];
   /** Microseconds in the request gate. */
   readonly gateUs: number | undefined;
@@ -96,7 +147,7 @@ export interface SqlResult {
 }
 
 export interface Look {
-  readonly action: 'list' | 'show' | 'explain' | 'sql';
+  readonly action: 'list' | 'show' | 'explain' | 'sql' | 'backtest';
   /** OS user who looks. */
   readonly reader: string;
   /** What was looked at: the session id, the filter, the query. */

@@ -57,6 +57,7 @@ export function createAuthz(options: AuthzOptions): (check: CheckRequest, call: 
       if (code === 'token_missing' && options.takesPeers && isUnprovenPeer(check))
         options.observe.misconfigured('include_peer_certificate', answer.kind === 'reply' ? answer.session : '');
       call.answer(answer.kind === 'forward' ? encodeYes(answer, options.planKeys) : encodeReply(answer));
+      answer.afterwards?.();
     };
     const field = misconfiguration(check);
     const request = gateRequest(check, peerOf(check));
@@ -76,6 +77,7 @@ function encodeYes(answer: Extract<Answer, { kind: 'forward' }>, keys: PlanKeys)
   return encodeForward({
     setHeaders: answer.setHeaders,
     removeHeaders: answer.removeHeaders,
+    responseHeaders: answer.responseHeaders,
     plan: sealPlan(answer.plan, keys),
   });
 }

@@ -67,6 +67,7 @@ export class Delivered {
       masked: Object.fromEntries(masked),
       inputTokens: usage?.inputTokens,
       outputTokens: usage?.outputTokens,
+      characters: usage?.characters ?? 0,
       bytes: this.bytes,
       chunks: this.chunks,
       firstByteMs: this.firstByteAtMs === undefined ? undefined : this.firstByteAtMs - this.startedAtMs,

@@ -80,6 +80,8 @@ export interface ForwardAnswer {
   /** Headers to set on the request, replacing what is there. */
   readonly setHeaders: readonly Header[];
   readonly removeHeaders: readonly string[];
+  /** `response_headers_to_add`: replace what the answer has by these names. */
+  readonly responseHeaders: readonly Header[];
   /** The sealed plan: key `sallyport` of the filter's metadata namespace. */
   readonly plan: string;
 }
@@ -96,6 +98,7 @@ export function encodeForward(answer: ForwardAnswer): Buffer {
   writer.close(1, entry);
   writer.close(4, struct);
   const ok = writer.mark();
+  for (const header of answer.responseHeaders.toReversed()) writeHeader(writer, 6, header, 2);
   for (const name of answer.removeHeaders.toReversed()) writer.text(5, name);
   for (const header of answer.setHeaders.toReversed()) writeHeader(writer, 2, header, 2);
   writer.close(3, ok);

@@ -65,9 +65,9 @@ export function openPlan(sealed: string | undefined, { keys }: PlanKeys, stream:
 }
 
 /** What a replica of the version before does not send. */
-const ABSENT: Pick<Plan, 'reservations' | 'limitHeaders' | 'tokens' | 'opaque'> = {
+const ABSENT: Pick<Plan, 'reservations' | 'maskRequest' | 'tokens' | 'opaque'> = {
   reservations: [],
-  limitHeaders: [],
+  maskRequest: [],
   tokens: 0,
   opaque: false,
 };

@@ -47,6 +47,8 @@ export interface ProcOptions {
   readonly recorder: Recorder;
   readonly sessions: OpenSessions;
   readonly openBody: (plan: Plan, framing: Framing) => ResponseBody;
+  /** Work that belongs to a session's record and is not done yet: its end waits for it. */
+  readonly pending: (session: string) => Promise<void> | undefined;
   readonly refuse: RefuseStage;
   readonly newSession: () => string;
   readonly nowMs: () => number;
@@ -217,10 +219,7 @@ class ResponseGate implements GrpcReceiver {
     });
     if (!head.reading.ok) return this.refuseResponse(head.reading.code, plan);
     const answer = encodeResponseHeaders([...head.set, ...ownHeaders(plan)], head.remove);
-    if (message.endOfStream) {
-      this.conclude('complete', '');
-      return this.afterDurable(answer);
-    }
+    if (message.endOfStream) return this.afterDurable(answer);
     this.body = this.options.openBody(plan, head.reading.framing);
     this.delivered = new Delivered(plan, this.body, recorder, nowMs);
     return this.pass(answer);
@@ -283,11 +282,8 @@ class ResponseGate implements GrpcReceiver {
   }
 
   private letGo(answer: GrpcMessage, terminal: boolean): Promise<void> | undefined {
-    const { recorder } = this.options;
-    const wasOver = this.terminal;
-    if (terminal && !wasOver) this.conclude('complete', '');
-    if (terminal || wasOver) return this.afterDurable(answer);
-    recorder.written().then(
+    if (terminal || this.terminal) return this.afterDurable(answer);
+    this.options.recorder.written().then(
       () => this.write(answer),
       (error: unknown) => this.fail('record_unavailable', error),
     );
@@ -302,15 +298,16 @@ class ResponseGate implements GrpcReceiver {
       this.fail('response_unreadable', new UnreadableBody('the model ended with trailers while text was held back'));
       return;
     }
-    if (!this.terminal) {
-      await this.delivered?.finish();
-      this.conclude('complete', '');
-    }
+    if (!this.terminal) await this.delivered?.finish();
     const names = decodeHeaderMap(message.headerMap).map(([name]) => name);
     await this.afterDurable(encodeResponseTrailers(names));
   }
 
+  /** The session is complete, and all of it is on the disk, what was done after the yes as well. */
   private async afterDurable(answer: GrpcMessage): Promise<void> {
+    const pending = this.plan === undefined ? undefined : this.options.pending(this.plan.session);
+    if (pending !== undefined) await pending;
+    if (!this.terminal && this.phase !== 'over') this.conclude('complete', '');
     await this.options.recorder.durable();
     this.write(answer);
   }

@@ -5,7 +5,10 @@ import type { EndEvent, Recorder } from '../record/events.ts';
 /** A yes that no stream has taken up after this long was never dispatched, milliseconds. */
 const DISPATCH_TIMEOUT_MS = 60_000;
 
-export type Ending = Omit<EndEvent, 'type' | 'session' | 'at' | 'request' | 'durationMs'>;
+export type Ending = Omit<EndEvent, 'type' | 'session' | 'at' | 'request' | 'durationMs'> & {
+  /** Characters of text that were delivered: what a limit is charged where the model reports no usage. */
+  readonly characters: number;
+};
 
 /** What an ending says when nothing was delivered. */
 export const NOTHING_DELIVERED: Ending = {
@@ -18,6 +21,7 @@ export const NOTHING_DELIVERED: Ending = {
   masked: {},
   inputTokens: undefined,
   outputTokens: undefined,
+  characters: 0,
   bytes: 0,
   chunks: 0,
   firstByteMs: undefined,
@@ -33,13 +37,23 @@ export class OpenSessions {
   private readonly recorder: Recorder;
   private readonly nowMs: () => number;
   private readonly shared: boolean;
+  private readonly over: (plan: Plan, ending: Ending) => void;
   private readonly timer: NodeJS.Timeout;
 
-  /** `shared`: another process may have the stream of a session that was let through here (config.ts, sharesSessions). */
-  constructor(recorder: Recorder, nowMs: () => number, shared: boolean) {
+  /**
+   * `shared`: another process may have the stream of a session that was let through here (config.ts, sharesSessions).
+   * `over` hears of every end, once.
+   */
+  constructor(
+    recorder: Recorder,
+    nowMs: () => number,
+    shared: boolean,
+    over: (plan: Plan, ending: Ending) => void = () => {},
+  ) {
     this.recorder = recorder;
     this.nowMs = nowMs;
     this.shared = shared;
+    this.over = over;
     this.timer = setInterval(() => this.endUndispatched(), 5_000);
     this.timer.unref();
   }
@@ -85,6 +99,7 @@ export class OpenSessions {
       status: ending.status,
       type: 'end',
     });
+    this.over(plan, ending);
     return true;
   }
 

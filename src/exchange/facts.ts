@@ -77,8 +77,10 @@ export type Reading<T> =
       readonly message: string;
     };
 
-/** Token usage as the model reported it. */
+/** Token usage as the model reported it, and what it sent. */
 export interface Usage {
   readonly inputTokens: number | undefined;
   readonly outputTokens: number | undefined;
+  /** Characters of the answer's texts (messages, reasoning, tool arguments) so far: what counts where nothing is reported. */
+  readonly characters: number;
 }

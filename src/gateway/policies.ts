@@ -6,7 +6,7 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { folderOrigin } from '../policy/folder.ts';
 import { gitOrigin } from '../policy/git/origin.ts';
-import { compilePolicies, type LoadOptions } from '../policy/load.ts';
+import { compileInSlices, type LoadOptions } from '../policy/load.ts';
 import { formatProblem } from '../policy/problem.ts';
 import { pushOrigin } from '../policy/push.ts';
 import { type Origin, openPolicySource, type PolicyChange, type PolicySource } from '../policy/source.ts';
@@ -50,7 +50,7 @@ export async function openPolicies(needs: PolicyNeeds): Promise<OpenedPolicies> 
   let kept: { readonly recorder: Recorder; readonly metrics: Metrics } | undefined;
   const opened = await openPolicySource({
     origin: originOf(needs),
-    compile: (files, commit) => compilePolicies(files, { ...compile, commit }),
+    compile: (files, commit) => compileInSlices(files, { ...compile, commit }),
     nowMs,
     changing: async (change) => {
       tell(log, change);

@@ -17,6 +17,7 @@ import { Shipper } from '../record/shipper.ts';
 import { openStore } from '../store/open.ts';
 import { type Health, type Store, StoreError } from '../store/port.ts';
 import { listSessions, type SessionRow, showSession } from '../store/queries.ts';
+import { recordedSessions } from '../store/recorded.ts';
 import { newSession, nowMs } from './request.ts';
 
 export interface RecordParts {
@@ -177,6 +178,7 @@ function archiveOf(
       const found = await showSession(store, id, database);
       return found === undefined ? undefined : detail(found);
     },
+    recorded: (filter) => recordedSessions(store, filter, database),
     sql: async (query, { write }) => {
       const text = await store.sql(query, { format: 'JSONCompact', write }).catch((error: unknown) => {
         if (error instanceof StoreError && error.code === 'query_failed') throw new QueryError(error.message, error);
@@ -227,9 +229,11 @@ function summary(row: SessionRow): SessionSummary {
 
 function detail(found: NonNullable<Awaited<ReturnType<typeof showSession>>>): SessionDetail {
   const { session: row, events } = found;
-  const decision = events.find(({ type }) => type === 'decision')?.event as
-    | { rules?: SessionDetail['rules'] }
-    | undefined;
+  const event = (wanted: string) =>
+    events.find(({ type }) => type === wanted)?.event as
+      | (Partial<Pick<SessionDetail, 'rules' | 'limits' | 'guards'>> & object)
+      | undefined;
+  const decision = event('decision');
   const text = ({ chunks, text: whole }: typeof found.request) => (chunks.length === 0 ? undefined : whole);
   return {
     ...summary(row),
@@ -249,10 +253,17 @@ function detail(found: NonNullable<Awaited<ReturnType<typeof showSession>>>): Se
       traceId: row.traceId,
     },
     rules: decision?.rules ?? [],
+    limits: decision?.limits ?? [],
+    responseRules: event('end')?.rules ?? [],
+    guards: event('request')?.guards ?? {},
     message: row.message,
     detail: row.detail,
     revision: row.policyRevision,
+    commit: row.policyCommit,
+    operation: row.operation,
     findings: row.findings,
+    filters: row.filters,
+    toolCall: row.toolCall,
     tools: row.tools,
     gateUs: row.gateUs === 0 ? undefined : row.gateUs,
     firstByteMs: row.firstByteMs ?? undefined,

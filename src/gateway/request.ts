@@ -2,19 +2,24 @@
 import { randomFillSync } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { pathOf } from '../checkpoint/record.ts';
-import type { GateRequest, Plan, RefuseStage, Stages } from '../checkpoint/stages.ts';
+import type { GateRequest, LimitStage, RefuseStage, Stages } from '../checkpoint/stages.ts';
 import { forwardHeaders } from '../envoy/forward.ts';
+import type { RequestFacts } from '../exchange/facts.ts';
 import { formatOfRequest, modelListPaths, readRequest } from '../exchange/formats.ts';
 import { LargeBodies } from '../exchange/large-bodies.ts';
+import { Abandoned, paced } from '../exchange/pace.ts';
 import { refusal } from '../exchange/refusal.ts';
 import { refuseTransport } from '../exchange/transport.ts';
+import type { Filters, Guard } from '../guard/guard.ts';
 import type { Caller, Identifier } from '../identity/caller.ts';
 import { findCredential } from '../identity/credential.ts';
 import type { Bodies } from '../mask/bodies.ts';
 import type { Registry } from '../models/registry.ts';
 import type { Log } from '../observe/log.ts';
+import type { GuardVerdict } from '../policy/decision.ts';
 import type { PolicySource } from '../policy/source.ts';
 import type { Recorder } from '../record/events.ts';
+import type { LateWork } from './late.ts';
 
 export interface RequestParts {
   readonly identifier: Identifier;
@@ -25,7 +30,11 @@ export interface RequestParts {
   readonly log: Log;
   /** Signs who calls, for an audience. */
   readonly assertion: (caller: Caller, audience: string) => Promise<string>;
-  readonly dispatched: (plan: Plan) => void;
+  readonly dispatched: Stages['dispatched'];
+  readonly filters: Filters | undefined;
+  readonly guards: ReadonlyMap<string, Guard>;
+  readonly limits: LimitStage;
+  readonly late: LateWork;
 }
 
 export const refuse: RefuseStage = (about) => refusal(about);
@@ -82,6 +91,11 @@ export function requestStages(parts: RequestParts): Stages {
       return readRequest(asked, media, request.body, request.cancelled);
     },
     find: (request, facts) => bodies.request(facts.format, request.body, request.cancelled),
+    filter: (request, facts) =>
+      parts.filters === undefined ? new Map() : paced(parts.filters.count(facts.text), request.cancelled),
+    guard: (names, request, facts) => askGuards(parts.guards, names, request, facts),
+    limits: parts.limits,
+    later: (session, bytes, work) => parts.late.plan(session, bytes, work),
     maskText: (text) => bodies.text(text),
     policy: () => parts.policies.current,
     recorder: parts.recorder,
@@ -94,6 +108,25 @@ export function requestStages(parts: RequestParts): Stages {
     failed: (session, error) => log.error('a stage of the request gate failed; nothing passed', { session, error }),
   };
 }
+
+/** All at once; a guard's own config says how long it may take and what its failure means. */
+async function askGuards(
+  guards: ReadonlyMap<string, Guard>,
+  names: readonly string[],
+  { cancelled }: GateRequest,
+  facts: RequestFacts,
+): Promise<ReadonlyMap<string, GuardVerdict>> {
+  if (cancelled?.()) throw new Abandoned();
+  const verdicts = await Promise.all(
+    names.map(async (name) => {
+      const guard = guards.get(name);
+      return [name, guard === undefined ? UNKNOWN_GUARD : await guard.check(facts)] as const;
+    }),
+  );
+  return new Map(verdicts);
+}
+/** Rules are compiled against the guards that there are: this is a bug, and closes. */
+const UNKNOWN_GUARD: GuardVerdict = { ok: false, code: 'guard_unknown' };
 
 /** Host without port, lower case; IPv6 literals keep their brackets. */
 function hostOf({ host }: GateRequest): string {

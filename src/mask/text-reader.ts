@@ -56,6 +56,8 @@ export class TextReader implements JsonHandler {
   isObject = false;
   inputTokens: number | undefined;
   outputTokens: number | undefined;
+  /** Characters of text that goes on from event to event. */
+  characters = 0;
   private readonly root: RuleNode;
   private readonly maskName: ((name: string) => string) | undefined;
   private frame: Frame | undefined;
@@ -126,6 +128,7 @@ export class TextReader implements JsonHandler {
     // Some servers send an empty finish_reason until there is one.
     if (treatment === 'end' && text !== '') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
+    if (treatment === 'channel' || treatment === 'json') this.characters += text.length;
     const inHeader = isHeader(treatment, this.frame);
     const isClean = inHeader && this.clean?.get(this.name) === text;
     const candidate = isClean ? undefined : this.add('string', start, end, treatment, text);

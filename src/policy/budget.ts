@@ -18,6 +18,18 @@ export class Budget {
     this.tripped = false;
   }
 
+  /** Runs something with a whole budget of its own; what is left of this one stays. */
+  apart<T>(run: () => T): T {
+    const [left, tripped] = [this.#left, this.tripped];
+    this.reset();
+    try {
+      return run();
+    } finally {
+      this.#left = left;
+      this.tripped = tripped;
+    }
+  }
+
   spend(units: number): void {
     this.#left -= units;
     if (this.#left < 0) this.trip();
@@ -42,4 +54,13 @@ export function unitsOf(value: unknown): number {
   if (Array.isArray(value)) return value.length;
   if (value instanceof Map || value instanceof Set) return value.size;
   return value instanceof Uint8Array ? value.length >> 9 : 0;
+}
+
+/** Units for looking at all of a value, elements of lists and maps too. */
+export function deepUnitsOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return unitsOf(value);
+  let units = unitsOf(value);
+  if (Array.isArray(value) || value instanceof Set) for (const item of value) units += deepUnitsOf(item);
+  else if (value instanceof Map) for (const item of value.values()) units += deepUnitsOf(item);
+  return units;
 }

@@ -169,11 +169,29 @@ export type LifecycleDecision =
   | (Decided & { readonly verdict: 'requireApproval'; readonly demands: readonly ApprovalDemand[] })
   | (Decided & { readonly verdict: 'deny'; readonly by: string | undefined; readonly message: string });
 
+/** One rule of a set, for whoever shows or compares them. */
+export interface RuleInfo {
+  readonly policy: string;
+  readonly rule: string;
+  readonly effect: Effect;
+  readonly mode: 'enforce' | 'dryRun';
+  /** When it is evaluated: a `mask` on responses that reads nothing of the response is decided with the request. */
+  readonly phase: 'request' | 'response' | 'lifecycle';
+  /** As written; undefined: always. */
+  readonly when: string | undefined;
+  /** `file:line:column`. */
+  readonly where: string;
+  /** SHA-256 (hex) of the rule as written, its policy's variables and scope included: equal rules have equal digests. */
+  readonly digest: string;
+}
+
 export interface PolicySet {
   /** Content hash of every file in force, `sha256:<16 hex>`. */
   readonly revision: string;
   /** Git commit that the files came from, 40 or 64 hex digits; undefined: none. */
   readonly commit: string | undefined;
+  /** Every rule, in the order of files and of rules in them; `model`: those in scope of it. */
+  rules(model?: Model): readonly RuleInfo[];
   /** What must be computed before `decide` is asked about this model. */
   needs(model: Model): Needs;
   decide(input: DecisionInput): Decision;

@@ -1,7 +1,16 @@
-import { type Document, isScalar, LineCounter, type Node, parseAllDocuments, type Scalar } from 'yaml';
+import { type Document, isNode, isScalar, isSeq, type Node, type Scalar } from 'yaml';
 import type { z } from 'zod';
 import { didYouMean, type Problem } from './problem.ts';
-import { type PolicyDocument, policyDocument } from './schema.ts';
+import {
+  effects,
+  maxRules,
+  type PolicyDocument,
+  policyHead,
+  type RuleDocument,
+  ruleDocument,
+  ruleKeys,
+} from './schema.ts';
+import { readDocuments, type Sliced } from './yaml.ts';
 
 export interface PolicyFile {
   /** Below the policy folder, with `/`. */
@@ -22,33 +31,29 @@ export interface LocatedPolicy {
 }
 
 /** Reads the policies of a file; several documents are separated by `---`. Nothing is guessed: a warning is a problem. */
-export function readPolicies(file: PolicyFile): { policies: LocatedPolicy[]; problems: Problem[] } {
-  const lines = new LineCounter();
-  const documents = parseAllDocuments(file.text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+export function* readPolicies(file: PolicyFile): Sliced<{ policies: LocatedPolicy[]; problems: Problem[] }> {
+  const { documents, complaints, lines } = yield* readDocuments(file.text);
   const at = (offset: number, message: string): Problem => {
     const { line, col } = lines.linePos(offset);
     return { file: file.path, line: Math.max(line, 1), column: Math.max(col, 1), message };
   };
-  if (documents.length === 0) return { policies: [], problems: [at(0, 'the file is empty')] };
   const policies: LocatedPolicy[] = [];
-  const problems: Problem[] = [];
-  for (const document of documents as Document.Parsed[]) {
-    const broken = [...document.errors, ...document.warnings];
-    problems.push(...broken.map((error) => at(error.pos[0], error.message)));
-    if (broken.length > 0 || (documents.length > 1 && isEmpty(document))) continue;
-    const where = (path: Path) => locate(document, path);
-    const parsed = policyDocument.safeParse(contentOf(document));
-    if (!parsed.success) {
-      for (const issue of parsed.error.issues)
-        problems.push(...explain(issue, where).map((p) => at(p.offset, p.message)));
+  const problems: Problem[] = complaints.map(({ offset, message }) => at(offset, message));
+  if (problems.length > 0) return { policies, problems };
+  if (documents.length === 0) problems.push(at(0, 'the file is empty'));
+  for (const document of documents) {
+    if (documents.length > 1 && isEmpty(document)) continue;
+    const found = yield* readPolicy(document);
+    if ('issues' in found) {
+      problems.push(...found.issues.flatMap((issue) => explain(issue, document)).map((p) => at(p.offset, p.message)));
       continue;
     }
     policies.push({
       file: file.path,
-      document: parsed.data,
-      problem: (path, message) => at(where(path).offset, message),
+      document: found.policy,
+      problem: (path, message) => at(locate(document, path).offset, message),
       problemInText: (path, offset, message) => {
-        const { scalar, offset: start } = where(path);
+        const { scalar, offset: start } = locate(document, path);
         return at(scalar === undefined ? start : offsetInSource(file.text, scalar, offset), message);
       },
     });
@@ -60,13 +65,28 @@ function isEmpty({ contents }: Document): boolean {
   return contents === null || (isScalar(contents) && contents.value === null);
 }
 
-/** Aliases are expanded at most 100 times (a "billion laughs" is refused). */
-function contentOf(document: Document): unknown {
-  try {
-    return document.toJS({ maxAliasCount: 100 });
-  } catch {
-    return undefined;
+type Issue = z.core.$ZodIssue;
+
+/** The rules are looked at one by one. */
+function* readPolicy(document: Document.Parsed): Sliced<{ policy: PolicyDocument } | { issues: Issue[] }> {
+  const rules = document.getIn(['spec', 'rules'], true);
+  const items = isSeq(rules) ? rules.items.splice(0) : [];
+  const written: unknown = document.toJS();
+  const issues: Issue[] = [];
+  const read: RuleDocument[] = [];
+  if (isSeq(rules)) rules.items.push(...items);
+  if (items.length > 0) (written as { spec: { rules: unknown[] } }).spec.rules = items;
+  const head = policyHead.safeParse(written, { reportInput: true });
+  if (!head.success) issues.push(...head.error.issues);
+  for (const [index, item] of items.slice(0, maxRules).entries()) {
+    const rule = ruleDocument.safeParse(isNode(item) ? item.toJS(document) : item, { reportInput: true });
+    if (rule.success) read.push(rule.data);
+    else
+      issues.push(...rule.error.issues.map((issue) => ({ ...issue, path: ['spec', 'rules', index, ...issue.path] })));
+    if (index % 16 === 15) yield;
   }
+  if (!head.success || issues.length > 0) return { issues };
+  return { policy: { ...head.data, spec: { ...head.data.spec, rules: read } } };
 }
 
 interface Place {
@@ -87,20 +107,38 @@ function locate(document: Document.Parsed, path: Path): Place {
   return { offset: 0, scalar: undefined };
 }
 
-function explain(issue: z.core.$ZodIssue, where: (path: Path) => Place): { offset: number; message: string }[] {
+function explain(issue: Issue, document: Document.Parsed): { offset: number; message: string }[] {
   const path = issue.path.map(String).join('.');
   const prefix = path === '' ? '' : `${path}: `;
   if (issue.code !== 'unrecognized_keys')
-    return [{ offset: where(issue.path).offset, message: `${prefix}${issue.message}` }];
+    return [{ offset: locate(document, issue.path).offset, message: `${prefix}${wordsOf(issue)}` }];
+  const then = document.getIn(['spec', 'rules', issue.path[2], 'then']);
   return issue.keys.map((key) => ({
-    offset: where([...issue.path, key]).offset,
-    message: `${prefix}unknown key "${key}".${didYouMean(key, knownKeys)}`,
+    offset: locate(document, [...issue.path, key]).offset,
+    message: `${prefix}unknown key "${key}".${hintAbout(key, issue.path, then)}`,
   }));
 }
 
-const knownKeys = [
-  ...['apiVersion', 'kind', 'metadata', 'spec', 'name', 'team', 'models', 'variables', 'rules', 'expression'],
-  ...['on', 'mode', 'when', 'then', 'message', 'messageExpression', 'detect'],
+function wordsOf(issue: Issue): string {
+  if (issue.input === undefined && /^invalid_(type|value)$/.test(issue.code)) return 'is missing';
+  if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message;
+  if (issue.path.at(-1) !== 'then' || typeof issue.input !== 'object') return issue.message;
+  const { then } = issue.input as { readonly then?: unknown };
+  return typeof then === 'string' ? `${issue.message}.${didYouMean(then, effects)}` : issue.message;
+}
+
+/** What was meant by a key, or which effects it belongs to. */
+function hintAbout(key: string, path: Path, then: unknown): string {
+  const isRule = path.length === 3 && path[1] === 'rules' && typeof then === 'string' && then in ruleKeys;
+  if (!isRule) return didYouMean(key, otherKeys);
+  const owners = effects.filter((effect) => ruleKeys[effect].includes(key));
+  if (owners.length > 0) return ` It is for: ${owners.join(', ')}.`;
+  return didYouMean(key, ruleKeys[then as keyof typeof ruleKeys]);
+}
+
+const otherKeys = [
+  ...['apiVersion', 'kind', 'metadata', 'spec', 'name', 'team', 'labels', 'mode', 'models', 'variables', 'rules'],
+  ...['expression', 'scope', 'uses', 'for', 'requests', 'tokens', 'per'],
 ];
 
 /**

@@ -1,21 +1,28 @@
 import { createHash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Model } from '../models/model.ts';
 import { Budget } from './budget.ts';
 import { CelCompiler } from './cel.ts';
 import type { PolicySet } from './decision.ts';
-import { type PolicyFile, readPolicies } from './document.ts';
+import { type LocatedPolicy, type PolicyFile, readPolicies } from './document.ts';
+import type { RuleKind } from './fields.ts';
 import { readPolicyFiles } from './files.ts';
-import type { Problem } from './problem.ts';
-import { categoryNames, compilePolicy, type DetectorResolver } from './rules.ts';
+import type { Compilers } from './policy-variables.ts';
+import { didYouMean, type Problem } from './problem.ts';
+import { type CompiledPolicy, categoryNames, compilePolicy, type DetectorResolver } from './rules.ts';
 import { createPolicySet } from './set.ts';
+import type { Sliced } from './yaml.ts';
 
 export interface LoadOptions {
   readonly resolveDetectors: DetectorResolver;
   /** Models that rules may name. */
   readonly models: readonly Model[];
+  /** Names of content filters and of guards that rules may name; none by default. */
+  readonly filters?: readonly string[];
+  readonly guards?: readonly string[];
   /** What one evaluation may cost, see Budget. */
   readonly evaluationBudget: number;
-  /** Git commit that the files come from; undefined: none. */
+  /** Git commit that the files come from. */
   readonly commit?: string | undefined;
 }
 
@@ -23,46 +30,108 @@ export type LoadedPolicies =
   | { readonly ok: true; readonly set: PolicySet }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Reads and compiles the policies of a folder. All problems of all files are reported, not the first. */
-export async function loadPolicies(options: LoadOptions & { readonly dir: string }): Promise<LoadedPolicies> {
-  const read = await readPolicyFiles(options.dir);
-  return read.ok ? compilePolicies(read.files, options) : { ok: false, problems: [read.problem] };
+/** A set with what it was made of, for reviewPolicies. */
+export type CompiledPolicies =
+  | Extract<LoadedPolicies, { ok: false }>
+  | ({ readonly ok: true; readonly set: PolicySet } & Compiled);
+
+export interface Compiled {
+  readonly policies: readonly CompiledPolicy[];
+  /** What their expressions spend from. */
+  readonly budget: Budget;
 }
 
-/** Compiles policies that were read before. Pure. */
-export function compilePolicies(files: readonly PolicyFile[], options: LoadOptions): LoadedPolicies {
-  const sorted = [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
-  const read = sorted.map(readPolicies);
-  const problems = read.flatMap((file) => file.problems);
-  const budget = new Budget(options.evaluationBudget);
-  const cel = CelCompiler.create(budget, (name) => problemWithFinding(name, options.resolveDetectors));
-  const context = { ...options, cel, budget };
-  const names = new Map<string, string>();
-  const policies = read
-    .flatMap((file) => file.policies)
-    .map((source) => {
-      const { name } = source.document.metadata;
-      const other = names.get(name);
-      if (other !== undefined)
-        problems.push(source.problem(['metadata', 'name'], `there is a policy "${name}" already, in ${other}`));
-      names.set(name, source.file);
-      return compilePolicy(source, context, problems);
-    });
-  if (problems.length > 0) return { ok: false, problems: problems.sort(byPlace) };
-  if (policies.length === 0)
-    return {
-      ok: false,
-      problems: [{ file: '.', line: 1, column: 1, message: 'there is no policy: nothing would be allowed' }],
-    };
-  const categories = new Map<string, readonly string[]>();
-  for (const category of categoryNames) {
-    const resolved = options.resolveDetectors([category]);
-    if (resolved.ok) categories.set(category, resolved.ids);
+const maxSetBytes = 16 * 1024 * 1024;
+const maxSetRules = 10_000;
+const sliceMs = 2;
+
+/** Reads and compiles the policies of a folder. All problems of all files are reported, not the first. */
+export async function loadPolicies(options: LoadOptions & { readonly dir: string }): Promise<CompiledPolicies> {
+  const read = await readPolicyFiles(options.dir);
+  return read.ok ? compileInSlices(read.files, options) : { ok: false, problems: [read.problem] };
+}
+
+/** Compiles policies that were read before, in slices of 2 ms, so that requests are answered meanwhile. */
+export async function compileInSlices(files: readonly PolicyFile[], options: LoadOptions): Promise<CompiledPolicies> {
+  const work = compile(files, options);
+  for (;;) {
+    const until = performance.now() + sliceMs;
+    do {
+      const step = work.next();
+      if (step.done) return step.value;
+    } while (performance.now() < until);
+    await nextTurn();
   }
+}
+
+/** The same at once, for commands and tests: nobody waits for the event loop. */
+export function compilePolicies(files: readonly PolicyFile[], options: LoadOptions): CompiledPolicies {
+  const work = compile(files, options);
+  for (;;) {
+    const step = work.next();
+    if (step.done) return step.value;
+  }
+}
+
+function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<CompiledPolicies> {
+  const whole = (message: string): CompiledPolicies => ({
+    ok: false,
+    problems: [{ file: '.', line: 1, column: 1, message }],
+  });
+  const sorted = [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
+  if (sorted.reduce((sum, { text }) => sum + text.length, 0) > maxSetBytes)
+    return whole(`the policies are larger than ${maxSetBytes / 1024 / 1024} MiB together`);
+  const problems: Problem[] = [];
+  const sources: LocatedPolicy[] = [];
+  for (const file of sorted) {
+    const read = yield* readPolicies(file);
+    problems.push(...read.problems);
+    sources.push(...read.policies);
+    yield;
+  }
+  if (sources.reduce((sum, { document }) => sum + document.spec.rules.length, 0) > maxSetRules)
+    return whole(`there are more than ${maxSetRules} rules`);
+  const budget = new Budget(options.evaluationBudget);
+  const context = { ...options, budget, compilers: compilersOf(budget, options) };
+  const names = new Map<string, string>();
+  const policies: CompiledPolicy[] = [];
+  for (const source of sources) {
+    const { name } = source.document.metadata;
+    const other = names.get(name);
+    if (other !== undefined)
+      problems.push(source.problem(['metadata', 'name'], `there is a policy "${name}" already, in ${other}`));
+    names.set(name, source.file);
+    policies.push(yield* compilePolicy(source, context, problems));
+  }
+  if (problems.length > 0) return { ok: false, problems: problems.sort(byPlace) };
+  if (policies.length === 0) return whole('there is no policy: nothing would be allowed');
+  const [revision, categories] = [yield* revisionOf(sorted), categoriesOf(options.resolveDetectors)];
   return {
     ok: true,
-    set: createPolicySet({ policies, budget, categories, revision: revisionOf(sorted), commit: options.commit }),
+    policies,
+    budget,
+    set: createPolicySet({ policies, budget, categories, revision, commit: options.commit }),
   };
+}
+
+function compilersOf(budget: Budget, { resolveDetectors, filters = [], guards = [] }: LoadOptions): Compilers {
+  const finding = (name: string) => problemWithFinding(name, resolveDetectors);
+  const keys = {
+    'request.findings': finding,
+    'response.findings': finding,
+    'request.filters': (name: string) => problemWithFilter(name, filters),
+  };
+  const of = (on: RuleKind) => CelCompiler.create({ budget, on, guards, keys });
+  return { request: of('request'), response: of('response'), lifecycle: of('lifecycle') };
+}
+
+function categoriesOf(resolve: DetectorResolver): ReadonlyMap<string, readonly string[]> {
+  const categories = new Map<string, readonly string[]>();
+  for (const category of categoryNames) {
+    const resolved = resolve([category]);
+    if (resolved.ok) categories.set(category, resolved.ids);
+  }
+  return categories;
 }
 
 /** `"credit_crad" in request.findings` would be false for ever: names that are written out must exist. */
@@ -76,9 +145,17 @@ function problemWithFinding(name: string, resolve: DetectorResolver): string | u
     : `findings are counted by detector and by category; "${name}" is neither`;
 }
 
-function revisionOf(files: readonly PolicyFile[]): string {
+function problemWithFilter(name: string, filters: readonly string[]): string | undefined {
+  if (filters.includes(name)) return undefined;
+  return `there is no content filter "${name}".${didYouMean(name, filters)}`;
+}
+
+function* revisionOf(files: readonly PolicyFile[]): Sliced<string> {
   const hash = createHash('sha256');
-  for (const { path, text } of files) hash.update(JSON.stringify([path, text])).update('\n');
+  for (const { path, text } of files) {
+    hash.update(JSON.stringify([path, text])).update('\n');
+    yield;
+  }
   return `sha256:${hash.digest('hex').slice(0, 16)}`;
 }
 

@@ -14,6 +14,12 @@ export function formatProblem(problem: Problem): string {
 
 /** ` Did you mean "x"?` for a name that is close to a known one, else nothing. */
 export function didYouMean(name: string, known: Iterable<string>): string {
+  const near = nearest(name, known);
+  return near === undefined ? '' : ` Did you mean "${near}"?`;
+}
+
+/** The known name that is closest to a misspelled one, if any is close. */
+export function nearest(name: string, known: Iterable<string>): string | undefined {
   const furthest = Math.max(1, Math.floor(name.length / 3));
   let best: string | undefined;
   let bestDistance = furthest + 1;
@@ -22,7 +28,7 @@ export function didYouMean(name: string, known: Iterable<string>): string {
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
-  return best === undefined || best === name ? '' : ` Did you mean "${best}"?`;
+  return best === name ? undefined : best;
 }
 
 /** Levenshtein distance with neighbouring letters swapped counting as one. */

@@ -1,12 +1,18 @@
 import type { Category } from '../detect/detector.ts';
 import type { Model } from '../models/model.ts';
-import { type Budget, BudgetExceeded } from './budget.ts';
-import { type CelCompiler, errorCode, type Program } from './cel.ts';
+import type { Budget } from './budget.ts';
+import type { Program } from './cel.ts';
+import type { ApprovalDemand, LimitWindow, RuleHit } from './decision.ts';
+import { digestOf } from './digest.ts';
 import type { LocatedPolicy } from './document.ts';
-import { matchesGlob } from './glob.ts';
-import { didYouMean, type Problem } from './problem.ts';
+import { durationMs } from './duration.ts';
+import type { RuleKind } from './fields.ts';
+import { type Compilers, PolicyVariables, type VariablesClass } from './policy-variables.ts';
+import type { Problem } from './problem.ts';
+import { mayRead } from './reads.ts';
 import type { RuleDocument } from './schema.ts';
-import type { Activation } from './variables.ts';
+import { compileRuleScope, compileScope, type Scope } from './scope.ts';
+import type { Sliced } from './yaml.ts';
 
 /** Detector ids for detectors or categories by name, or what is wrong with a name. Built by the detect module. */
 export type DetectorResolver = (
@@ -19,16 +25,41 @@ export const categoryNames = Object.keys({ pii: 0, finance: 0, health: 0, secret
   0
 >);
 
+/** What a rule does when it matches. */
+export type Action =
+  | { readonly effect: 'allow' | 'deny' | 'stop' }
+  | { readonly effect: 'mask'; readonly request: readonly string[]; readonly response: readonly string[] }
+  | { readonly effect: 'limit'; readonly by: Program | undefined; readonly windows: readonly LimitWindow[] }
+  | ({ readonly effect: 'requireApproval' } & Omit<ApprovalDemand, 'policy' | 'rule' | 'message'>);
+
+/** What a rule may look at, through its variables too. Never too little. */
+export interface RuleReads {
+  readonly findings: boolean;
+  readonly filters: boolean;
+  readonly guards: readonly string[];
+  /** Anything that is known only once there is a request. */
+  readonly request: boolean;
+  readonly toolCall: boolean;
+  readonly variables: ReadonlySet<string>;
+}
+
 export interface CompiledRule {
   readonly policy: CompiledPolicy;
   readonly name: string;
-  readonly effect: 'allow' | 'deny' | 'mask';
+  /** When it is evaluated. A `mask` on responses that reads nothing of the response is decided with the request. */
+  readonly phase: RuleKind;
   readonly mode: 'enforce' | 'dryRun';
+  readonly action: Action;
   /** Undefined: always. */
   readonly when: Program | undefined;
-  /** Detector ids of a mask rule, sorted. */
-  readonly detect: readonly string[];
   readonly message: string | Program | undefined;
+  /** What goes on the record when it matches. */
+  readonly hit: RuleHit;
+  readonly reads: RuleReads;
+  readonly appliesTo: Scope;
+  /** As it is written, and where. */
+  readonly document: RuleDocument;
+  readonly place: (key: string) => Problem;
   /** `file:line:column` of the condition, for the record. */
   readonly where: string;
 }
@@ -37,83 +68,43 @@ export interface CompiledPolicy {
   readonly name: string;
   readonly variables: VariablesClass;
   readonly rules: readonly CompiledRule[];
-  appliesTo(model: Model): boolean;
+  readonly source: LocatedPolicy;
 }
 
 export interface PolicyContext {
-  readonly cel: CelCompiler;
+  readonly compilers: Compilers;
   readonly budget: Budget;
   readonly resolveDetectors: DetectorResolver;
   readonly models: readonly Model[];
 }
 
-export type VariablesClass = ReturnType<typeof makeVariables>;
-
-/** The class of one policy's `variables`: each is evaluated when the first rule reads it, once a decision. */
-function makeVariables(budget: Budget) {
-  return class Variables {
-    readonly #activation: Activation;
-    readonly #outcomes = new Map<string, { readonly value: unknown } | { readonly error: unknown }>();
-
-    constructor(activation: Activation) {
-      this.#activation = activation;
-    }
-
-    static declare(name: string, program: Program): void {
-      Object.defineProperty(Variables.prototype, name, {
-        get(this: Variables) {
-          return this.#valueOf(name, program);
-        },
-      });
-    }
-
-    #valueOf(name: string, program: Program): unknown {
-      let outcome = this.#outcomes.get(name);
-      if (outcome === undefined) {
-        outcome = attempt(() => program.run(this.#activation));
-        this.#outcomes.set(name, outcome);
-      }
-      if ('value' in outcome) return outcome.value;
-      if (outcome.error instanceof BudgetExceeded) budget.trip();
-      throw outcome.error;
-    }
-  };
-}
-
-function attempt(run: () => unknown): { readonly value: unknown } | { readonly error: unknown } {
-  try {
-    return { value: run() };
-  } catch (error) {
-    return { error };
-  }
-}
-
-/** Compiles a policy; complaints go to `problems`. */
-export function compilePolicy(source: LocatedPolicy, context: PolicyContext, problems: Problem[]): CompiledPolicy {
+/** Compiles a policy, a rule a slice; complaints go to `problems`. */
+export function* compilePolicy(
+  source: LocatedPolicy,
+  context: PolicyContext,
+  problems: Problem[],
+): Sliced<CompiledPolicy> {
   const { metadata, spec } = source.document;
   const appliesTo = compileScope(source, context.models, problems);
-  const variables = makeVariables(context.budget);
-  const types = new Map<string, string>();
-  let cel = context.cel.withVariables(variables, types);
-  for (const [index, { name, expression }] of spec.variables.entries()) {
-    const path = ['spec', 'variables', index];
-    if (types.has(name)) problems.push(source.problem([...path, 'name'], `there are two variables "${name}"`));
-    const program = compileText(source, [...path, 'expression'], expression, cel, problems);
-    if (program === undefined || types.has(name)) continue;
-    variables.declare(name, program);
-    // The empty list's element type is a placeholder, which a field cannot have.
-    types.set(name, program.type.replace(/\b[A-Z]\b/g, 'dyn'));
-    cel = context.cel.withVariables(variables, types);
-  }
+  const kinds = [...new Set(spec.rules.flatMap(kindsOfRule))];
+  const variables = yield* PolicyVariables.compile(source, kinds, context, problems);
   const rules: CompiledRule[] = [];
-  const policy: CompiledPolicy = { name: metadata.name, variables, rules, appliesTo };
+  const policy: CompiledPolicy = { name: metadata.name, variables: variables.ctor, rules, source };
+  const names = new Set<string>();
   for (const [index, rule] of spec.rules.entries()) {
     const path = ['spec', 'rules', index];
-    if (spec.rules.findIndex((other) => other.name === rule.name) !== index)
-      problems.push(source.problem([...path, 'name'], `there are two rules "${rule.name}"`));
-    rules.push(compileRule({ source, path, rule, policy, cel, context }, problems));
+    if (names.has(rule.name)) problems.push(source.problem([...path, 'name'], `there are two rules "${rule.name}"`));
+    names.add(rule.name);
+    rules.push(new RuleCompiler({ source, path, rule, policy, variables, context, problems }).compile(appliesTo));
+    yield;
   }
   return policy;
+}
+
+/** Which variables a rule may see; of several the first that will do. */
+function kindsOfRule(rule: RuleDocument): readonly RuleKind[] {
+  if (rule.then !== 'mask') return [rule.on];
+  return rule.on === 'response' ? ['request', 'response'] : ['request'];
 }
 
 interface RuleSource {
@@ -121,94 +112,174 @@ interface RuleSource {
   readonly path: readonly PropertyKey[];
   readonly rule: RuleDocument;
   readonly policy: CompiledPolicy;
-  readonly cel: CelCompiler;
+  readonly variables: PolicyVariables;
   readonly context: PolicyContext;
+  readonly problems: Problem[];
 }
 
-function compileRule({ source, path, rule, policy, cel, context }: RuleSource, problems: Problem[]): CompiledRule {
-  const typed = (key: string, text: string | undefined, type: 'bool' | 'string'): Program | undefined => {
+class RuleCompiler {
+  readonly #from: RuleSource;
+  readonly #programs: Program[] = [];
+
+  constructor(from: RuleSource) {
+    this.#from = from;
+  }
+
+  compile(file: Scope): CompiledRule {
+    const { source, path, rule, policy, variables, context, problems } = this.#from;
+    const { metadata, spec } = source.document;
+    const { phase, when } = this.#when();
+    const action = this.#action(phase);
+    const message = this.#message(phase);
+    const mode = rule.mode ?? spec.mode ?? 'enforce';
+    const labels = { ...metadata.labels, ...rule.labels };
+    const place = (key: string) => source.problem([...path, key], '');
+    const { line, column } = place('when');
+    return {
+      policy,
+      name: rule.name,
+      phase,
+      mode,
+      action,
+      when,
+      message,
+      hit: Object.freeze({
+        effect: rule.then,
+        ...(Object.keys(labels).length === 0 ? {} : { labels: Object.freeze(labels) }),
+        mode,
+        policy: policy.name,
+        rule: rule.name,
+        ...(rule.severity === undefined ? {} : { severity: rule.severity }),
+      }),
+      reads: readsOfAll(this.#programs, variables.programs),
+      appliesTo: compileRuleScope(source, path, rule.models, file, context.models, problems),
+      document: rule,
+      place,
+      where: `${source.file}:${line}:${column}`,
+    };
+  }
+
+  /** The condition, and when it can be worked out: a mask on responses with the request, unless it reads the response. */
+  #when(): { readonly phase: RuleKind; readonly when: Program | undefined } {
+    const { rule, variables } = this.#from;
+    const kinds = kindsOfRule(rule);
+    const [phase, later] = [kinds[0] ?? 'request', kinds[1]];
+    if (later !== undefined && rule.when !== undefined && !variables.compiler(phase).compile(rule.when).ok)
+      return { phase: later, when: this.#typed('when', rule.when, isBool, later) };
+    return { phase, when: this.#typed('when', rule.when, isBool, phase) };
+  }
+
+  #action(phase: RuleKind): Action {
+    const { source, rule } = this.#from;
+    switch (rule.then) {
+      case 'allow':
+      case 'deny':
+      case 'stop':
+        return { effect: rule.then };
+      case 'mask': {
+        const ids = this.#detectors(rule.detect);
+        const on = [rule.on].flat();
+        return {
+          effect: 'mask',
+          request: on.includes('request') ? ids : [],
+          response: on.includes('response') ? ids : [],
+        };
+      }
+      case 'limit':
+        return { effect: 'limit', by: this.#typed('by', rule.by, isKey, phase), windows: rule.limits.map(windowOf) };
+      case 'requireApproval': {
+        const { approvers, minApprovals, reasonRequired } = rule;
+        const { scope, uses, for: period } = rule.grant;
+        return {
+          effect: 'requireApproval',
+          approvers,
+          minApprovals,
+          reasonRequired,
+          grant: { scope, uses, forMs: durationMs(period) ?? 0 },
+          digest: digestOf({ rule, variables: source.document.spec.variables }),
+        };
+      }
+    }
+  }
+
+  #detectors(names: readonly string[]): readonly string[] {
+    const { source, path, context, problems } = this.#from;
+    const resolved = context.resolveDetectors(names);
+    const complain = (message: string) => problems.push(source.problem([...path, 'detect'], message));
+    if (!resolved.ok) complain(resolved.problem);
+    else if (resolved.ids.length === 0) complain('no detector is meant: nothing would be masked');
+    return resolved.ok ? [...new Set(resolved.ids)].sort() : [];
+  }
+
+  #message(phase: RuleKind): string | Program | undefined {
+    const { rule } = this.#from;
+    if (rule.then === 'allow' || rule.then === 'mask') return undefined;
+    return this.#typed('messageExpression', rule.messageExpression, isString, phase) ?? rule.message;
+  }
+
+  #typed(key: string, text: string | undefined, expected: ExpectedType, phase: RuleKind): Program | undefined {
     if (text === undefined) return undefined;
-    const program = compileText(source, [...path, key], text, cel, problems);
-    if (program === undefined || program.type === type) return program;
-    problems.push(source.problem([...path, key], `${key} must be a ${type}, this is a ${program.type}`));
+    const { source, path, variables, problems } = this.#from;
+    const compiled = variables.compiler(phase).compile(text);
+    if (!compiled.ok) {
+      problems.push(source.problemInText([...path, key], compiled.offset, compiled.message));
+      return undefined;
+    }
+    const { program } = compiled;
+    this.#programs.push(program);
+    if (expected.test(program.type)) return program;
+    problems.push(source.problem([...path, key], `${key} must be ${expected.name}, this is a ${program.type}`));
     return undefined;
-  };
-  let detect: readonly string[] = [];
-  if (rule.then === 'mask') {
-    const resolved = context.resolveDetectors(rule.detect);
-    if (resolved.ok) detect = [...new Set(resolved.ids)].sort();
-    if (resolved.ok && detect.length === 0)
-      problems.push(source.problem([...path, 'detect'], 'no detector is meant: nothing would be masked'));
-    if (!resolved.ok) problems.push(source.problem([...path, 'detect'], resolved.problem));
   }
-  const messageExpression =
-    rule.then === 'deny' ? typed('messageExpression', rule.messageExpression, 'string') : undefined;
-  const { line, column } = source.problem([...path, 'when'], '');
+}
+
+function readsOfAll(own: readonly Program[], variables: ReadonlyMap<string, Program>): RuleReads {
+  const names = new Set<string>();
+  const programs = [...own];
+  for (const { reads } of programs)
+    for (const name of reads.variables) {
+      const program = variables.get(name);
+      if (program === undefined || names.has(name)) continue;
+      names.add(name);
+      programs.push(program);
+    }
+  const has = (path: string) => programs.some(({ reads }) => mayRead(reads, path));
+  const guards = [...new Set(programs.flatMap(({ reads }) => [...reads.guards]))].sort();
   return {
-    policy,
-    name: rule.name,
-    effect: rule.then,
-    mode: rule.mode,
-    when: typed('when', rule.when, 'bool'),
-    detect,
-    message: rule.then === 'deny' ? (messageExpression ?? rule.message) : undefined,
-    where: `${source.file}:${line}:${column}`,
+    findings: has('request.findings'),
+    filters: has('request.filters'),
+    guards,
+    request: has('request') || has('http') || guards.length > 0,
+    toolCall: has('toolCall'),
+    variables: names,
   };
 }
 
-function compileText(
-  source: LocatedPolicy,
-  path: readonly PropertyKey[],
-  text: string,
-  cel: CelCompiler,
-  problems: Problem[],
-): Program | undefined {
-  const compiled = cel.compile(text);
-  if (compiled.ok) return compiled.program;
-  problems.push(source.problemInText(path, compiled.offset, compiled.message));
-  return undefined;
+interface ExpectedType {
+  readonly name: string;
+  readonly test: (type: string) => boolean;
 }
 
-const everyTeam = '_platform';
+const isBool: ExpectedType = { name: 'a bool', test: (type) => type === 'bool' };
+const isString: ExpectedType = { name: 'a string', test: (type) => type === 'string' };
+const keyTypes: ReadonlySet<string> = new Set(['string', 'int', 'bool', 'double', 'dyn', 'list', 'map']);
+/** `dyn` may be anything: it is looked at when the key is made. */
+const isKey: ExpectedType = {
+  name: 'a string, int, bool, double, or a list or map of them',
+  test: (type) => (type.match(/[A-Za-z_.]+/g) ?? []).every((word) => keyTypes.has(word) || /^[A-Z]$/.test(word)),
+};
 
-/**
- * Which models a policy is about. Files at the top and below `_platform/` may speak of any; a team's folder (or
- * `metadata.team`) only of those that the team owns. A pattern that means no model is refused: a rule that denies
- * for a misspelled model would never deny.
- */
-function compileScope(source: LocatedPolicy, models: readonly Model[], problems: Problem[]): (model: Model) => boolean {
-  const { metadata, spec } = source.document;
-  const folder = source.file.includes('/') ? source.file.slice(0, source.file.indexOf('/')) : everyTeam;
-  if (folder.startsWith('_') && folder !== everyTeam)
-    problems.push(source.problem([], `folders that begin with "_" are reserved; there is only "${everyTeam}"`));
-  if (folder !== everyTeam && metadata.team !== undefined && metadata.team !== folder)
-    problems.push(source.problem(['metadata', 'team'], `this is the folder of team "${folder}"`));
-  const team = folder === everyTeam ? metadata.team : folder;
-  const inScope = (model: Model) => team === undefined || model.team === team;
-  if (team !== undefined && !models.some(inScope))
-    problems.push(source.problem(['metadata', 'team'], `team "${team}" owns no model`));
-  for (const [index, pattern] of (spec.models ?? []).entries()) {
-    const path = ['spec', 'models', index];
-    const meant = models.filter((model) => matchesGlob(pattern, model.name));
-    const foreign = meant.find((model) => !inScope(model));
-    if (meant.length === 0)
-      problems.push(
-        source.problem(
-          path,
-          `no model is called "${pattern}".${didYouMean(
-            pattern,
-            models.map((m) => m.name),
-          )}`,
-        ),
-      );
-    else if (foreign !== undefined)
-      problems.push(source.problem(path, `"${pattern}" means "${foreign.name}", which team "${team}" does not own`));
-  }
-  return (model) =>
-    inScope(model) && (spec.models === undefined || spec.models.some((p) => matchesGlob(p, model.name)));
+function windowOf(window: {
+  readonly requests?: number | undefined;
+  readonly tokens?: number | undefined;
+  readonly per: string;
+}): LimitWindow {
+  const windowMs = durationMs(window.per) ?? 0;
+  return window.requests === undefined
+    ? { unit: 'tokens', amount: window.tokens ?? 0, windowMs }
+    : { unit: 'requests', amount: window.requests, windowMs };
 }
 
-/** What the record says of a rule that failed: a stable word and a place, nothing of the request. */
-export function describeFailure(error: unknown, rule: CompiledRule): string {
-  return `${errorCode(error)} at ${rule.where}`;
+export function nameOf(rule: CompiledRule): string {
+  return `${rule.policy.name}/${rule.name}`;
 }

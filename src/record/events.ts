@@ -202,7 +202,7 @@ export interface PolicyEvent extends Base {
 /** A human looked at the record. */
 export interface AdminEvent extends Base {
   readonly type: 'admin';
-  readonly action: 'list' | 'show' | 'explain' | 'sql';
+  readonly action: 'list' | 'show' | 'explain' | 'sql' | 'backtest';
   readonly reader: string;
   readonly subject: string;
 }

@@ -33,12 +33,18 @@ export interface SessionRow {
   readonly tools: readonly string[];
   /** Detector → count in the request. */
   readonly findings: Readonly<Record<string, number>>;
-  readonly verdict: 'allow' | 'deny' | 'refused' | '';
+  /** Content filter → matches in the request. */
+  readonly filters: Readonly<Record<string, number>>;
+  /** Name of the tool of an MCP `tools/call`, or empty. */
+  readonly toolCall: string;
+  readonly verdict: 'allow' | 'deny' | 'requireApproval' | 'limit' | 'refused' | '';
   /** `<policy>/<rule>` of every rule that matched. */
   readonly rules: readonly string[];
   readonly mask: readonly string[];
   readonly message: string;
   readonly policyRevision: string;
+  /** Git commit of the policies, or empty. */
+  readonly policyCommit: string;
   readonly gateUs: number;
   readonly modelStatus: number;
   readonly cluster: string;
@@ -66,7 +72,7 @@ export interface SessionFilter {
   /** Subject or e-mail of the caller, exactly. */
   readonly subject?: string | undefined;
   readonly model?: string | undefined;
-  readonly verdict?: 'allow' | 'deny' | 'refused' | undefined;
+  readonly verdict?: 'allow' | 'deny' | 'requireApproval' | 'limit' | 'refused' | undefined;
 }
 
 export interface StoredEvent {
@@ -118,7 +124,7 @@ const columns = `session, toUnixTimestamp64Milli(started_at) AS startedAtMs, toU
   provider, subject, email, kind, groups, team, method, host, path, client_address AS clientAddress, user_agent AS userAgent,
   x_request_id AS requestId, trace_id AS traceId, model, model_version AS modelVersion, format, operation, stream,
   estimated_tokens AS estimatedTokens, request_bytes AS requestBytes, tools, findings, verdict, rules, mask, message,
-  policy_revision AS policyRevision, gate_us AS gateUs, model_status AS modelStatus, cluster, how, code, status, detail, refusals,
+  policy_revision AS policyRevision, policy_commit AS policyCommit, filters, tool_call AS toolCall, gate_us AS gateUs, model_status AS modelStatus, cluster, how, code, status, detail, refusals,
   masked, input_tokens AS inputTokens, output_tokens AS outputTokens, response_bytes AS responseBytes, chunks,
   first_byte_ms AS firstByteMs, duration_ms AS durationMs`;
 

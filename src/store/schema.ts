@@ -79,6 +79,20 @@ const proof = ({ database }: Dialect) => {
   identity ${type} MATERIALIZED JSONExtract(body, 'caller', '${type}') CODEC(ZSTD(1))`;
 };
 
+/** Of a request what came later than `fields`; of a decision (and of an end, whose `rules` are those on the response) the whole of it. */
+const ruling = ({ database }: Dialect) => {
+  const asked =
+    'Tuple(checked Bool, filters Map(String, UInt64), toolCall String, choices UInt32, images UInt32, audio UInt32, files UInt32, maxTokens Nullable(UInt64))';
+  const ruled =
+    'Tuple(commit String, rules Array(Tuple(policy String, rule String, effect LowCardinality(String), mode LowCardinality(String), severity LowCardinality(String), labels Map(String, String), error String)), limits Array(Tuple(policy String, rule String, mode LowCardinality(String), unit LowCardinality(String), limit UInt64, remaining UInt64, windowMs UInt64, exceeded Bool)), maskRequest Array(String))';
+  return [
+    `ALTER TABLE ${database}.events ADD COLUMN IF NOT EXISTS
+  asked ${asked} MATERIALIZED JSONExtract(body, '${asked}') CODEC(ZSTD(1))`,
+    `ALTER TABLE ${database}.events ADD COLUMN IF NOT EXISTS
+  ruled ${ruled} MATERIALIZED JSONExtract(body, '${ruled}') CODEC(ZSTD(1))`,
+  ];
+};
+
 const contents = (dialect: Dialect) => `CREATE TABLE IF NOT EXISTS ${dialect.database}.contents (
   session String CODEC(ZSTD(1)),
   direction LowCardinality(String) COMMENT 'request, response',
@@ -98,9 +112,15 @@ const ended = (column: string) => `argMaxIf(${column}, fields.how != 'unknown', 
 // No stream lasts longer. Where several processes share sessions, a yes that none of them took up has no end (config.ts).
 const LONGEST_SESSION = 'INTERVAL 1 DAY';
 const first = (column: string, type: string) => `anyIf(${column}, type = '${type}')`;
+/** The map that has something in it: what was found may come with the request or after it. */
+const found = (column: string) => `anyIf(${column}, type IN ('request', 'findings') AND notEmpty(${column}))`;
+const SEVERITIES = "['info', 'low', 'medium', 'high', 'critical']";
 const either = (column: string) => `anyIf(${column}, type IN ('request', 'refused'))`;
 
-const sessions = ({ database }: Dialect, proofs: boolean) => `CREATE OR REPLACE VIEW ${database}.sessions AS
+const sessions = (
+  { database }: Dialect,
+  { proofs, rulings }: { proofs: boolean; rulings: boolean },
+) => `CREATE OR REPLACE VIEW ${database}.sessions AS
 SELECT
   session,
   min(at) AS started_at,
@@ -131,12 +151,32 @@ SELECT
   ${first('fields.tokens', 'request')} AS estimated_tokens,
   ${first('fields.bytes', 'request')} AS request_bytes,
   ${first('fields.tools', 'request')} AS tools,
-  ${first('fields.findings', 'request')} AS findings,
+  ${rulings ? found('fields.findings') : first('fields.findings', 'request')} AS findings,${
+    rulings
+      ? `
+  ${found('asked.filters')} AS filters,
+  ${first('asked.toolCall', 'request')} AS tool_call,
+  ${first('asked.choices', 'request')} AS choices,
+  ${first('asked.images', 'request')} AS images,
+  ${first('asked.audio', 'request')} AS audio,
+  ${first('asked.files', 'request')} AS files,
+  ${first('asked.maxTokens', 'request')} AS max_tokens,`
+      : ''
+  }
   multiIf(max(type = 'decision'), ${first('fields.verdict', 'decision')}, max(type = 'refused'), 'refused', '') AS verdict,
   arrayMap(r -> concat(r.policy, '/', r.rule), ${first('fields.rules', 'decision')}) AS rules,
   ${first('fields.maskResponse', 'decision')} AS mask,
   ${first('fields.message', 'decision')} AS message,
-  ${first('fields.revision', 'decision')} AS policy_revision,
+  ${first('fields.revision', 'decision')} AS policy_revision,${
+    rulings
+      ? `
+  ${first('ruled.commit', 'decision')} AS policy_commit,
+  ${first('ruled.maskRequest', 'decision')} AS mask_request,
+  ${first('ruled.limits', 'decision')} AS limits,
+  arrayMap(r -> concat(r.policy, '/', r.rule), ${first('ruled.rules', 'end')}) AS response_rules,
+  arrayElementOrNull(${SEVERITIES}, maxIf(arrayMax(arrayPushFront(arrayMap(r -> indexOf(${SEVERITIES}, r.severity), ruled.rules), 0)), type IN ('decision', 'end'))) AS severity,`
+      : ''
+  }
   ${first('fields.gateUs', 'decision')} AS gate_us,
   ${first('fields.status', 'response')} AS model_status,
   ${first('fields.cluster', 'response')} AS cluster,
@@ -153,7 +193,7 @@ SELECT
   ${ended('fields.firstByteMs')} AS first_byte_ms,
   ${ended('fields.durationMs')} AS duration_ms
 FROM ${database}.events FINAL
-WHERE type IN ('request', 'decision', 'response', 'end', 'refused')
+WHERE type IN ('request', ${rulings ? "'findings', " : ''}'decision', 'response', 'end', 'refused')
 GROUP BY session`;
 
 // The parts of a revision, and the times that it was put on the record again, add up to one row.
@@ -174,7 +214,7 @@ export const migrations: readonly Migration[] = [
   {
     version: 1,
     name: 'events, contents, sessions',
-    statements: (dialect) => [events(dialect), contents(dialect), sessions(dialect, false)],
+    statements: (dialect) => [events(dialect), contents(dialect), sessions(dialect, { proofs: false, rulings: false })],
   },
   {
     version: 2,
@@ -184,7 +224,12 @@ export const migrations: readonly Migration[] = [
   {
     version: 3,
     name: 'how callers proved who they are',
-    statements: (dialect) => [proof(dialect), sessions(dialect, true)],
+    statements: (dialect) => [proof(dialect), sessions(dialect, { proofs: true, rulings: false })],
+  },
+  {
+    version: 4,
+    name: 'limits, filters, severity, rules on responses',
+    statements: (dialect) => [...ruling(dialect), sessions(dialect, { proofs: true, rulings: true })],
   },
   {
     version: 5,

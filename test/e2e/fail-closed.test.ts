@@ -268,6 +268,7 @@ describe('a handler that throws', () => {
                 encodeForward({
                   setHeaders: [['x-sallyport-upstream', 'model_demo_1']],
                   removeHeaders: [],
+                  responseHeaders: [],
                   plan: 'none',
                 }),
               ),

@@ -63,7 +63,7 @@ const good = (check: CheckRequest, change: Partial<Plan> = {}): Plan => ({
   revision: 'sha256:0',
   request: { writer: 'w', leaf: 0 },
   reservations: [],
-  limitHeaders: [],
+  maskRequest: [],
   tokens: 1,
   opaque: false,
   ...change,

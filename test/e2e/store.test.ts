@@ -95,7 +95,9 @@ describe.each([
       await store.sql('SELECT version, name FROM sallyport.schema_versions FINAL ORDER BY version', {
         format: 'TabSeparated',
       }),
-    ).toBe('1\tevents, contents, sessions\n2\tcredentials\n3\thow callers proved who they are\n');
+    ).toBe(
+      '1\tevents, contents, sessions\n2\tcredentials\n3\thow callers proved who they are\n4\tlimits, filters, severity, rules on responses\n',
+    );
   });
 
   it('keeps credentials in the log, out of the sessions', async () => {
@@ -169,6 +171,9 @@ describe.each([
       mask: ['credit_card', 'email'],
       message: '',
       policyRevision: 'sha256:0123456789abcdef',
+      policyCommit: '',
+      filters: {},
+      toolCall: '',
       gateUs: 640,
       modelStatus: 200,
       cluster: 'model_demo_1',

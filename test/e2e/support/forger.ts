@@ -25,7 +25,14 @@ export async function startForger(socket: string): Promise<Forger> {
       check: (check, call) => {
         const plan = forger.plan(check);
         if (plan === undefined) return call.answer(BARE_YES);
-        call.answer(encodeForward({ setHeaders: [['x-sallyport-upstream', 'model_demo_1']], removeHeaders: [], plan }));
+        call.answer(
+          encodeForward({
+            setHeaders: [['x-sallyport-upstream', 'model_demo_1']],
+            removeHeaders: [],
+            responseHeaders: [],
+            plan,
+          }),
+        );
       },
       process: (call) => {
         call.fail({ code: grpcStatus.unimplemented, details: 'not here' });

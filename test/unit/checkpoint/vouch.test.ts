@@ -45,8 +45,21 @@ function gate(vouch: Stages['vouch'], verdict: 'allow' | 'deny' = 'allow') {
     enter: () => () => {},
     read: () => ({ ok: true, value: facts() }),
     find: () => ({ masked: Buffer.alloc(0), findings: new Map() }),
+    filter: () => new Map(),
     policy: () => ({
-      decide: () => ({ verdict, rules: [], maskResponse: [], message: '', revision: 'r', by: undefined }),
+      commit: undefined,
+      needs: () => ({ findings: true, filters: false, guards: [] }),
+      watchesResponses: () => false,
+      decide: () => ({
+        verdict,
+        rules: [],
+        maskResponse: [],
+        maskRequest: [],
+        limits: [],
+        message: '',
+        revision: 'r',
+        by: undefined,
+      }),
     }),
     vouch: (...args: Parameters<Stages['vouch']>) => {
       order.push('vouch');

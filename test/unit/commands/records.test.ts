@@ -127,11 +127,18 @@ First byte  20 ms
 Duration    1520 ms
 Tokens      12 in, 155 out
 Response    4000 bytes in 160 chunks
+Filters     slurs 1
 Masked      credit_card 5, email 2
 
 Rules that matched
   demo/all-may-chat: allow
-  demo/mask-pii: mask, on trial
+  demo/mask-pii: mask, on trial, severity low, owner=privacy
+
+Limits
+  demo/budget: 187711 left of 200000 tokens in 86400 s
+
+Guards
+  safety: flagged S1
 
 Request
   Who is the customer?

@@ -1,4 +1,4 @@
-import type { Archive, Look, SessionDetail, SessionFilter } from '../../../src/console/archive.ts';
+import type { Archive, Look, RecordedSession, SessionDetail, SessionFilter } from '../../../src/console/archive.ts';
 import { QueryError } from '../../../src/console/archive.ts';
 
 export const sessionId = '0198c2f4-1d2a-7c3b-8e4f-0123456789ab';
@@ -34,9 +34,27 @@ export const detail: SessionDetail = {
   },
   rules: [
     { policy: 'demo', rule: 'all-may-chat', effect: 'allow', mode: 'enforce' },
-    { policy: 'demo', rule: 'mask-pii', effect: 'mask', mode: 'dryRun' },
+    { policy: 'demo', rule: 'mask-pii', effect: 'mask', mode: 'dryRun', severity: 'low', labels: { owner: 'privacy' } },
   ],
+  limits: [
+    {
+      policy: 'demo',
+      rule: 'budget',
+      mode: 'enforce',
+      unit: 'tokens',
+      limit: 200_000,
+      remaining: 187_711,
+      windowMs: 86_400_000,
+      exceeded: false,
+    },
+  ],
+  responseRules: [],
+  guards: { safety: { flagged: true, categories: ['S1'], code: '' } },
+  commit: '',
+  operation: 'chat',
   findings: {},
+  filters: { slurs: 1 },
+  toolCall: '',
   masked: { email: 2, credit_card: 5 },
   tools: [],
   inputTokens: 12,
@@ -71,6 +89,17 @@ export class MemoryArchive implements Archive {
 
   async session(id: string): Promise<SessionDetail | undefined> {
     return this.#sessions.find(({ session }) => session === id);
+  }
+
+  async recorded(): Promise<readonly RecordedSession[]> {
+    return this.#sessions.map(({ session }) => ({
+      session,
+      request: {},
+      decision: {},
+      findings: undefined,
+      end: undefined,
+      text: undefined,
+    }));
   }
 
   async sql(query: string, { write }: { readonly write: boolean }) {

@@ -6,7 +6,7 @@ import { CelCompiler } from '../../../src/policy/cel.ts';
 import type { DecisionInput, PolicySet } from '../../../src/policy/decision.ts';
 import { compilePolicies } from '../../../src/policy/load.ts';
 import { formatProblem } from '../../../src/policy/problem.ts';
-import { fieldsOf, variableNames } from '../../../src/policy/variables.ts';
+import { fieldsOf, variablesOf } from '../../../src/policy/variables.ts';
 import { caller, input, model, request } from '../policy/fixtures.ts';
 import { blocks, codes, table } from './markdown.ts';
 
@@ -121,7 +121,7 @@ describe('an error in a rule, as the page says', () => {
 });
 
 describe('what a rule sees', () => {
-  const cel = CelCompiler.create(new Budget(20_000), () => undefined);
+  const cel = CelCompiler.create({ budget: new Budget(20_000) });
   const rows = table(page, '## What a rule sees').map(
     ([expression = '', type = '']) => [codes(expression)[0]!, codes(type)[0]] as const,
   );
@@ -134,7 +134,9 @@ describe('what a rule sees', () => {
 
   test('is all in the table', () => {
     const owners: Record<string, string> = { caller: 'Caller', request: 'Request', http: 'Http', model: 'Model' };
-    const all = variableNames.flatMap((name) => fieldsOf(owners[name] ?? '').map((field) => `${name}.${field}`));
+    const all = variablesOf('request').flatMap((name) =>
+      fieldsOf(owners[name] ?? '').map((field) => `${name}.${field}`),
+    );
     expect(rows.map(([expression]) => expression).toSorted()).toEqual([...all, 'now', 'variables.NAME'].toSorted());
   });
 
@@ -154,7 +156,7 @@ describe('expressions of the page', () => {
     .filter(({ language }) => language === 'cel')
     .flatMap(({ text }) => text.trim().split('\n'));
   test.each(expressions)('%s', (expression) => {
-    const compiled = CelCompiler.create(new Budget(20_000), () => undefined).compile(expression);
+    const compiled = CelCompiler.create({ budget: new Budget(20_000) }).compile(expression);
     expect(compiled).toMatchObject({ ok: true });
     expect(compiled.ok && compiled.program.run({})).toBe(true);
   });

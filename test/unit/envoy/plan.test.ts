@@ -16,7 +16,7 @@ const plan: Plan = {
   revision: 'sha256:0',
   request: { writer: 'w', leaf: 7 },
   reservations: [],
-  limitHeaders: [],
+  maskRequest: [],
   tokens: 1,
   opaque: false,
 };

@@ -35,7 +35,7 @@ const plan = (session: string): Plan => ({
   revision: 'sha256:0',
   request: { writer: 'w', leaf: 7 },
   reservations: [],
-  limitHeaders: [],
+  maskRequest: [],
   tokens: 1,
   opaque: false,
 });

@@ -224,6 +224,7 @@ describe('what we encode reads back', () => {
         ['b', 'é'],
       ],
       removeHeaders: ['authorization'],
+      responseHeaders: [['ratelimit', '"a";r=1']],
       plan,
     });
     expect(decode('envoy.service.auth.v3.CheckResponse', bytes)).toMatchObject({

@@ -113,10 +113,15 @@ describe('masking a stream', () => {
   );
 
   it('reads the usage that the model reports at the end', async () => {
-    expect((await deliver(fixture('openai-text.sse'), 'sse')).usage).toEqual({ inputTokens: 19, outputTokens: 42 });
+    expect((await deliver(fixture('openai-text.sse'), 'sse')).usage).toEqual({
+      inputTokens: 19,
+      outputTokens: 42,
+      characters: 110,
+    });
     expect((await deliver(fixture('refusal.sse'), 'sse')).usage).toEqual({
       inputTokens: undefined,
       outputTokens: undefined,
+      characters: 33,
     });
   });
 

@@ -2,7 +2,7 @@ import type { RequestFacts } from '../../../src/exchange/facts.ts';
 import type { Caller } from '../../../src/identity/caller.ts';
 import type { Model } from '../../../src/models/model.ts';
 import type { Decision, DecisionInput, PolicySet } from '../../../src/policy/decision.ts';
-import { compilePolicies, type LoadedPolicies } from '../../../src/policy/load.ts';
+import { type CompiledPolicies, compilePolicies } from '../../../src/policy/load.ts';
 import { formatProblem } from '../../../src/policy/problem.ts';
 import type { DetectorResolver } from '../../../src/policy/rules.ts';
 
@@ -106,7 +106,7 @@ export const resolveDetectors: DetectorResolver = (names) => {
   return { ok: true, ids: names.flatMap((name) => categories[name] ?? [name]) };
 };
 
-export function compile(files: Record<string, string>, evaluationBudget = 20_000): LoadedPolicies {
+export function compile(files: Record<string, string>, evaluationBudget = 20_000): CompiledPolicies {
   const list = Object.entries(files).map(([path, text]) => ({ path, text }));
   return compilePolicies(list, { resolveDetectors, models: [demo, llama, voice], evaluationBudget });
 }

@@ -69,29 +69,124 @@ describe('the place of a complaint', () => {
   });
 });
 
+const oneOf = '"then" must be one of: allow, deny, requireApproval, limit, mask, stop';
+
 describe('a complaint about a file', () => {
   const whole = (text: string) => problemsOf({ 'p.yaml': text });
   test.each<[string, string[]]>([
-    ['when: "true"', ['p.yaml:6:7: spec.rules.0.then: "then" must be one of: allow, deny, mask']],
-    ['then: requireApproval', ['p.yaml:6:23: spec.rules.0.then: "then" must be one of: allow, deny, mask']],
-    ['then: limit, by: caller.subject', ['p.yaml:6:23: spec.rules.0.then: "then" must be one of: allow, deny, mask']],
+    ['when: "true"', [`p.yaml:6:7: spec.rules.0.then: ${oneOf}`]],
+    ['then: alow', [`p.yaml:6:23: spec.rules.0.then: ${oneOf}. Did you mean "allow"?`]],
+    ['then: 1', [`p.yaml:6:23: spec.rules.0.then: ${oneOf}`]],
+    ['then: allow, on: response', ['p.yaml:6:34: spec.rules.0.on: must be "request" or "lifecycle": allow decides']],
+    ['then: deny, on: [request]', ['p.yaml:6:33: spec.rules.0.on: must be "request" or "lifecycle": deny decides']],
+    ['then: stop, on: request', ['p.yaml:6:33: spec.rules.0.on: must be "response": stop ends an answer; to refuse a']],
     [
-      'then: allow, on: response',
-      ['p.yaml:6:34: spec.rules.0.on: must be "request": allow and deny decide about requests'],
+      'then: mask, detect: [pii], on: lifecycle',
+      ['p.yaml:6:48: spec.rules.0.on: must be "request", "response" or a list'],
+    ],
+    ['then: mask, detect: [pii], on: []', ['p.yaml:6:48: spec.rules.0.on: must not be empty']],
+    ['then: mask, detect: [pii], on: [request, request]', ['p.yaml:6:48: spec.rules.0.on: names one twice']],
+    [
+      'then: allow, message: no',
+      ['p.yaml:6:39: spec.rules.0: unknown key "message". It is for: deny, requireApproval, limit, stop.'],
+    ],
+    ['then: deny, approvers: [a]', ['p.yaml:6:40: spec.rules.0: unknown key "approvers". It is for: requireApproval.']],
+    ['then: requireApproval', ['p.yaml:6:7: spec.rules.0.approvers: is missing']],
+    ['then: requireApproval, approvers: []', ['p.yaml:6:51: spec.rules.0.approvers: must name a group']],
+    [
+      'then: requireApproval, approvers: [a], minApprovals: 0',
+      ['p.yaml:6:70: spec.rules.0.minApprovals: must be 1 at least'],
     ],
     [
-      'then: deny, on: lifecycle',
-      ['p.yaml:6:33: spec.rules.0.on: must be "request": allow and deny decide about requests'],
+      'then: requireApproval, approvers: [a], minApprovals: 1.5',
+      ['p.yaml:6:70: spec.rules.0.minApprovals: must be a whole number'],
     ],
     [
-      'then: mask, detect: [pii], on: request',
-      ['p.yaml:6:48: spec.rules.0.on: must be "response": mask works on responses'],
+      'then: requireApproval, approvers: [a], grant: {scope: all}',
+      ['p.yaml:6:71: spec.rules.0.grant.scope: must be "request" or "rule"'],
     ],
+    [
+      'then: requireApproval, approvers: [a], grant: {for: 30}',
+      ['p.yaml:6:69: spec.rules.0.grant.for: must be a duration such as 30m'],
+    ],
+    [
+      'then: requireApproval, approvers: [a], grant: {for: 31d}',
+      ['p.yaml:6:69: spec.rules.0.grant.for: must be a duration of 1s to 30d'],
+    ],
+    [
+      'then: requireApproval, approvers: [a], grant: {use: 1}',
+      ['p.yaml:6:69: spec.rules.0.grant: unknown key "use". Did you mean "uses"?'],
+    ],
+    ['then: limit', ['p.yaml:6:7: spec.rules.0.limits: is missing']],
+    ['then: limit, limits: []', ['p.yaml:6:38: spec.rules.0.limits: must have a limit']],
+    [
+      'then: limit, limits: [{per: 1m}]',
+      ['p.yaml:6:39: spec.rules.0.limits.0: must have exactly one of requests and tokens'],
+    ],
+    [
+      'then: limit, limits: [{requests: 1, tokens: 1, per: 1m}]',
+      ['p.yaml:6:39: spec.rules.0.limits.0: must have exactly one'],
+    ],
+    [
+      'then: limit, limits: [{requests: 0, per: 1m}]',
+      ['p.yaml:6:50: spec.rules.0.limits.0.requests: must be 1 at least'],
+    ],
+    [
+      'then: limit, limits: [{requests: 1, per: 1w}]',
+      ['p.yaml:6:58: spec.rules.0.limits.0.per: must be a duration of 1s to 366d'],
+    ],
+    [
+      'then: limit, limits: [{requests: 1, per: 0s}]',
+      ['p.yaml:6:58: spec.rules.0.limits.0.per: must be a duration of 1s to 366d'],
+    ],
+    [
+      'then: limit, limits: [{requests: 1, per: 367d}]',
+      ['p.yaml:6:58: spec.rules.0.limits.0.per: must be a duration of 1s to 366d'],
+    ],
+    [
+      'then: limit, limits: [{requests: 1, per: 60s}, {requests: 2, per: 1m}]',
+      ['p.yaml:6:38: spec.rules.0.limits: has two limits of one kind and window'],
+    ],
+    [
+      'then: limit, limits: [{requests: 1, per: 1m}], by: now',
+      [
+        'p.yaml:6:68: by must be a string, int, bool, double, or a list or map of them, this is a google.protobuf.Timestamp',
+      ],
+    ],
+    [
+      'then: limit, limits: [{requests: 1, per: 1m}], by: request',
+      ['p.yaml:6:68: by must be a string, int, bool, double'],
+    ],
+    [
+      'then: limit, limits: [{requests: 1, per: 1m}], by: request.messages',
+      ['p.yaml:6:68: by must be a string, int, bool, double'],
+    ],
+    [
+      'then: limit, on: response, limits: [{requests: 1, per: 1m}]',
+      ['p.yaml:6:34: spec.rules.0.on: must be "request": limits are charged'],
+    ],
+    [
+      'then: allow, severity: severe',
+      ['p.yaml:6:40: spec.rules.0.severity: must be one of: info, low, medium, high, critical'],
+    ],
+    ['then: allow, labels: {a: 1}', ['p.yaml:6:42: spec.rules.0.labels.a: must be a text']],
+    ['then: allow, labels: {"a b": x}', ['p.yaml:6:46: spec.rules.0.labels.a b: must be letters, digits']],
+    ['then: allow, when: response.status == 200', ['p.yaml:6:36: Unknown variable: response.']],
+    [
+      'then: mask, detect: [pii], on: request, when: response.status == 200',
+      ['p.yaml:6:63: Unknown variable: response.'],
+    ],
+    [
+      'then: mask, detect: [pii], on: [request, response], when: toolCall.name == ""',
+      ['p.yaml:6:75: Unknown variable: toolCall.'],
+    ],
+    ['then: stop, when: change.kind == ""', ['p.yaml:6:35: Unknown variable: change.']],
+    ['then: deny, on: lifecycle, when: request.stream', ['p.yaml:6:50: Unknown variable: request.']],
     ['then: mask', ['p.yaml:6:7: spec.rules.0.detect: ']],
     ['then: mask, detect: []', ['p.yaml:6:37: spec.rules.0.detect: must name a detector or a category']],
     ['then: mask, detect: [health]', ['p.yaml:6:37: no detector is meant: nothing would be masked']],
     ['then: mask, detect: [pii, emial]', ['p.yaml:6:37: there is no detector or category "emial"']],
-    ['then: allow, detect: [pii]', ['p.yaml:6:38: spec.rules.0: unknown key "detect".']],
+    ['then: allow, detect: [pii]', ['p.yaml:6:38: spec.rules.0: unknown key "detect". It is for: mask.']],
     ['then: allow, wen: "true"', ['p.yaml:6:35: spec.rules.0: unknown key "wen". Did you mean "when"?']],
     ['then: allow, when: true', ['p.yaml:6:36: spec.rules.0.when: must be a CEL expression (text)']],
     ['then: allow, mode: trial', ['p.yaml:6:36: spec.rules.0.mode: must be "enforce" or "dryRun"']],
@@ -100,7 +195,7 @@ describe('a complaint about a file', () => {
       ['p.yaml:6:60: spec.rules.0.messageExpression: message and messageExpression exclude each other'],
     ],
     ['then: deny, messageExpression: "1"', ['p.yaml:6:48: messageExpression must be a string, this is a int']],
-    ['then: allow, then: deny', ['p.yaml:6:30: Map keys must be unique']],
+    ['then: allow, then: deny', ['p.yaml:6:30: map keys must be unique']],
   ])('whose rule says %s', (text, expected) => {
     const problems = rule(text);
     expect(problems.map((p, i) => p.slice(0, expected[i]?.length))).toEqual(expected);
@@ -131,11 +226,11 @@ describe('a complaint about a file', () => {
       policy('- {name: a, then: allow}\n- {name: a, then: deny}'),
       'p.yaml:7:14: there are two rules "a"',
     ],
-    ['an unknown tag', policy('- {name: a, then: !evil allow}'), 'p.yaml:6:23: Unresolved tag'],
+    ['an unknown tag', policy('- {name: a, then: !evil allow}'), 'p.yaml:6:23: tags (!name) are not allowed'],
     [
       'many aliases of aliases',
       `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c]`,
-      'p.yaml:1:1: ',
+      'p.yaml:1:4: anchors (&name) are not allowed',
     ],
     [
       'a reserved variable',

@@ -1,0 +1,59 @@
+/** What the caller is told when the rules or the limits say no. */
+import type { ErrorCode } from '../exchange/errors.ts';
+import type { RequestFacts } from '../exchange/facts.ts';
+import type { Admission } from '../limits/limiter.ts';
+import type { Decision } from '../policy/decision.ts';
+import type { EndEvent } from '../record/events.ts';
+import { endEvent } from './record.ts';
+import type { Header, Passage, Reply, Stages } from './stages.ts';
+
+interface Denial {
+  readonly code: ErrorCode;
+  readonly message?: string;
+  readonly format: RequestFacts['format'];
+  readonly headers: readonly Header[];
+}
+
+/** What the caller is told when the rules or the limits say no; undefined: they say yes. */
+export function refusalOf(
+  stages: Stages,
+  decision: Decision,
+  admission: Admission | undefined,
+  { format }: RequestFacts,
+): Denial | undefined {
+  if (decision.verdict === 'deny')
+    return { code: denialCode(decision), message: decision.message, format, headers: [] };
+  if (decision.verdict === 'requireApproval') {
+    const message = decision.demands.map((demand) => demand.message).join(' ');
+    return { code: 'approval_required', message, format, headers: [] };
+  }
+  if (admission === undefined || admission.ok) return undefined;
+  const { by, message } = admission;
+  const words = message ?? `The limit ${by.policy}/${by.rule} of ${by.limit} ${by.unit} is used up.`;
+  return {
+    code: 'rate_limit_exceeded',
+    message: words,
+    format,
+    headers: stages.limits.headers(format, admission.states),
+  };
+}
+
+/** A no is answered once it is on the record, as a yes is. */
+export async function denied(
+  stages: Stages,
+  passage: Passage,
+  { headers, ...denial }: Denial,
+  cited: NonNullable<EndEvent['request']>,
+): Promise<Reply> {
+  const { code } = denial;
+  const answer = stages.refuse({ ...denial, session: passage.session });
+  stages.recorder.event(endEvent(stages, passage, cited, { how: 'denied', code, status: answer.status }));
+  await stages.recorder.durable();
+  return { kind: 'reply', session: passage.session, code, ...answer, headers: [...answer.headers, ...headers] };
+}
+
+function denialCode(decision: Extract<Decision, { verdict: 'deny' }>): ErrorCode {
+  if (decision.by === undefined) return 'no_rule_allows';
+  const hit = decision.rules.find((rule) => `${rule.policy}/${rule.rule}` === decision.by);
+  return hit?.error === undefined ? 'policy_denied' : 'policy_error';
+}

@@ -1,0 +1,153 @@
+/** `*.cases.yaml`: what a set of policies must say about requests that are written down. `sallyport policy test` runs them. */
+import { z } from 'zod';
+
+const count = z.int().min(0).max(1_000_000_000);
+const counts = z.record(z.string().min(1), count);
+const time = z.iso.datetime({ offset: true, error: 'must be a date and time such as "2026-01-15T09:30:00Z"' });
+
+const caller = z
+  .strictObject({
+    subject: z.string().min(1).optional().describe('Default `somebody`.'),
+    provider: z.string().min(1).optional().describe('Default `test`.'),
+    issuer: z.string().min(1).optional(),
+    kind: z.enum(['person', 'service', 'peer']).optional().describe('Default `person`.'),
+    proof: z.enum(['token', 'issued', 'saml', 'peer', 'jwt_authn']).optional().describe('Default `token`.'),
+    email: z.string().min(1).optional(),
+    groups: z.array(z.string()).optional().describe('Default none.'),
+    groupsComplete: z.boolean().optional().describe('Default true.'),
+    team: z.string().min(1).optional(),
+    claims: z.record(z.string(), z.json()).optional(),
+  })
+  .describe('Who calls.');
+
+const request = z
+  .strictObject({
+    method: z.string().min(1).optional().describe('Default `POST`.'),
+    path: z.string().startsWith('/').optional().describe('Default `/v1/chat/completions`: says which API it is.'),
+    host: z.string().optional(),
+    clientAddress: z.string().optional(),
+    headers: z
+      .record(z.string().regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, 'must be a header name in lower case'), z.string())
+      .optional(),
+    body: z.json().optional().describe('As the client sends it. `model` may be left out: it is that of the case.'),
+    findings: counts.optional().describe('Instead of what the detectors find in the body.'),
+    filters: counts.optional().describe('Instead of what the content filters find.'),
+    guards: z
+      .record(
+        z.string().min(1),
+        z.union([
+          z.strictObject({
+            flagged: z.boolean(),
+            categories: z.array(z.string()).default([]),
+            scores: z.record(z.string(), z.number()).default({}),
+          }),
+          z.strictObject({ failed: z.string().min(1) }),
+        ]),
+      )
+      .optional()
+      .describe('What guards say. A guard that a rule asks and that is not here fails.'),
+  })
+  .describe('What is asked.');
+
+const response = z
+  .strictObject({
+    status: z.int().min(100).max(599).default(200),
+    contentType: z.string().default('application/json'),
+    findings: counts.default({}),
+    outputTokens: count.optional(),
+    bytes: count.default(0),
+    phase: z.enum(['headers', 'finding', 'toolCall', 'end']).default('end'),
+  })
+  .describe('What the model answered so far: the rules with `on: response` are asked.');
+
+const change = z
+  .strictObject({
+    kind: z.enum(['register', 'version', 'config', 'retire']),
+    fromVersion: z.string().optional(),
+    toVersion: z.string().optional(),
+    fields: z.array(z.string()).default([]),
+    by: z.string().default('somebody'),
+  })
+  .describe('A change of the model: the rules with `on: lifecycle` are asked.');
+
+const names = z.array(z.string().min(1));
+
+const expectation = z
+  .strictObject({
+    verdict: z.enum(['allow', 'deny', 'requireApproval']).optional(),
+    by: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('`policy/rule` that denies or stops; the rule alone where that is clear.'),
+    message: z.string().optional().describe('What the caller is told.'),
+    rules: names.optional().describe('Every rule that matches, dry runs too, in any order.'),
+    includes: names.optional().describe('Rules that match; others may.'),
+    excludes: names.optional().describe('Rules that do not.'),
+    mask: names.optional().describe('Detectors or categories that are masked in the answer: these and no others.'),
+    maskRequest: names.optional(),
+    limits: z
+      .array(z.strictObject({ rule: z.string().min(1), key: z.string().optional() }))
+      .optional()
+      .describe('Every limit that is charged, and its key (`string:jane`).'),
+    approvers: names.optional(),
+    stop: z.boolean().optional().describe('Whether a rule on the response stops it.'),
+    refused: z.boolean().optional().describe('The request cannot be read: 400 or 415 before any rule.'),
+  })
+  .refine((expected) => Object.keys(expected).length > 0, 'must expect something');
+
+const model = z
+  .union([
+    z.string().min(1),
+    z.strictObject({
+      name: z.string().min(1),
+      version: z.string().min(1).optional(),
+      labels: z.record(z.string(), z.string()).optional(),
+    }),
+  ])
+  .describe('Name in models.yaml, or a name with another version or labels than it has there.');
+
+const testCase = z
+  .strictObject({
+    name: z.string().min(1).max(200),
+    model: model.optional(),
+    at: time.optional().describe('When. Default noon UTC of 15 January 2026, a Thursday.'),
+    caller: caller.optional(),
+    request: request.optional(),
+    response: response.optional(),
+    toolCall: z.strictObject({ name: z.string(), arguments: z.json().default({}) }).optional(),
+    change: change.optional(),
+    expect: expectation,
+  })
+  .refine((one) => one.change === undefined || one.response === undefined, {
+    path: ['response'],
+    message: 'change and response exclude each other',
+  });
+
+/** A file of cases. `defaults` are merged under each case, level by level. */
+export const casesFile = z.strictObject({
+  apiVersion: z.literal('sallyport/v1', 'must be "sallyport/v1"'),
+  kind: z.literal('PolicyCases', 'must be "PolicyCases"'),
+  defaults: z
+    .strictObject({
+      model: model.optional(),
+      at: time.optional(),
+      caller: caller.optional(),
+      request: request.optional(),
+    })
+    .default({}),
+  cases: z.array(testCase).min(1, 'must have a case').max(1000),
+});
+
+/** One request and its caller, as `sallyport policy eval` reads it. */
+export const askedRequest = z.strictObject({
+  model: z.string().min(1).optional(),
+  at: time.optional(),
+  caller: caller.optional(),
+  request: request.optional(),
+});
+
+export type AskedRequest = z.output<typeof askedRequest>;
+export type CasesFile = z.output<typeof casesFile>;
+export type PolicyCase = CasesFile['cases'][number];
+export type CaseRequest = NonNullable<PolicyCase['request']>;
