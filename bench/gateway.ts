@@ -55,4 +55,4 @@ process.on('message', (message) => {
 process.on('disconnect', () => {
   void gateway.close().then(() => process.exit(0));
 });
-process.send?.({ ready: true });
+process.send?.({ ready: true, internal: gateway.addresses['internal'] });

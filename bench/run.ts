@@ -8,6 +8,7 @@ import { identity } from './identity.ts';
 import { type Exchange, holdStreams, pacing, quantile, type Throughput, throughput } from './load.ts';
 import { policies } from './policies.ts';
 import { childrenOf, cpuUs, rssBytes } from './procstat.ts';
+import { otherModels, reload } from './reload.ts';
 import { scans } from './scan.ts';
 import { slices, startSlicesModel } from './slices.ts';
 import { type Bench, type System, startBench } from './systems.ts';
@@ -23,7 +24,7 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     /** Folder for a CPU profile of the gateway. */
     profile: { type: 'string' },
-    only: { type: 'string', default: 'json,streams,paced,memory,slices,identity,policies,scan' },
+    only: { type: 'string', default: 'json,streams,paced,memory,slices,identity,policies,scan,reload' },
   },
 });
 const rounds = Number(values.rounds);
@@ -179,6 +180,21 @@ async function largeBodies(envoyBinary: string): Promise<object> {
   }
 }
 
+async function reloading(binary: string): Promise<object> {
+  const bench = await startBench(binary, { models: otherModels() });
+  try {
+    const system = bench.systems.find(({ name }) => name === 'sallyport')!;
+    const work = exchange(system, false, 'What happened in the harbour today?');
+    const { target } = system;
+    const reloaded = { target, dir: bench.policies, metrics: () => bench.metrics() };
+    const rows = await reload(reloaded, work, { rounds, seconds, clients });
+    report('policies reloaded under load', rows);
+    return rows;
+  } finally {
+    await bench.close();
+  }
+}
+
 const mb = (bytes: number): number => Math.round(bytes / 1024 / 1024);
 
 function report(title: string, rows: readonly object[]): void {
@@ -217,4 +233,5 @@ if (wanted.has('identity')) results['identity'] = await identity(report);
 if (wanted.has('policies')) results['policies'] = await policies(report);
 if (['memory', 'json', 'streams', 'paced'].some((name) => wanted.has(name))) await behindEnvoy();
 if (wanted.has('slices')) results['slices'] = await largeBodies(envoyBinary());
+if (wanted.has('reload')) results['reload'] = await reloading(envoyBinary());
 if (values.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);

@@ -27,6 +27,10 @@ export interface Bench {
   readonly envoyPid: number;
   /** Starts to watch the gateway's event loop; the function stops, and tells the longest hold in milliseconds. */
   watch(): () => Promise<number>;
+  /** Folder of the gateway's policies. */
+  readonly policies: string;
+  /** What the gateway says at /metrics. */
+  metrics(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -66,7 +70,12 @@ async function startIssuer(): Promise<{ url: string; token: string; close: () =>
   return { url, token, close: () => server.close() };
 }
 
-function writeConfig(dir: string, issuer: string, modelPort: number, maxRequestBytes: number): string {
+function writeConfig(
+  dir: string,
+  issuer: string,
+  modelPort: number,
+  { maxRequestBytes = 4 * 1024 * 1024, models = '' }: BenchOptions,
+): string {
   mkdirSync(join(dir, 'policies'));
   writeFileSync(
     join(dir, 'policies', 'bench.yaml'),
@@ -84,7 +93,7 @@ spec:
     join(dir, 'models.yaml'),
     `models:
   - {name: bench, version: "1", upstream: "http://127.0.0.1:${modelPort}", formats: [openai-chat]}
-`,
+${models}`,
   );
   const file = join(dir, 'sallyport.yaml');
   writeFileSync(
@@ -95,10 +104,15 @@ maxRequestBytes: ${maxRequestBytes}
 identity:
   providers: [{name: bench, issuer: "${issuer}", audience: sallyport, algorithms: [ES256]}]
 models: {file: models.yaml}
-policies: {dir: policies}
+policies: {dir: policies, reload: {interval: 1s}}
 `,
   );
   return file;
+}
+
+interface Said {
+  readonly port?: number;
+  readonly internal?: string;
 }
 
 /** A fork that says one message when it is ready. */
@@ -106,10 +120,10 @@ async function startChild(
   module: string,
   args: readonly string[],
   execArgv: readonly string[] = [],
-): Promise<{ child: ChildProcess; said: { port?: number } }> {
+): Promise<{ child: ChildProcess; said: Said }> {
   const child = fork(module, [...args], { execArgv: [...execArgv], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  const said = await new Promise<{ port?: number }>((resolve, reject) => {
-    child.once('message', (message) => resolve(message as { port?: number }));
+  const said = await new Promise<Said>((resolve, reject) => {
+    child.once('message', (message) => resolve(message as Said));
     child.once('exit', (code) => reject(new Error(`${module} ended with ${code}`)));
   });
   return { child, said };
@@ -175,6 +189,8 @@ export interface BenchOptions {
   readonly modelPort?: number;
   /** 4 MiB by default. */
   readonly maxRequestBytes?: number;
+  /** Lines of models.yaml beside the bench's own model. */
+  readonly models?: string;
 }
 
 export async function startBench(envoyBinary: string, options: BenchOptions = {}): Promise<Bench> {
@@ -183,7 +199,7 @@ export async function startBench(envoyBinary: string, options: BenchOptions = {}
   const model = await startChild(here('model.ts'), []);
   const modelPort = options.modelPort ?? model.said.port!;
   const issuer = await startIssuer();
-  const config = writeConfig(dir, issuer.url, modelPort, maxRequestBytes);
+  const config = writeConfig(dir, issuer.url, modelPort, options);
   const sockets = { gate: join(dir, '.sallyport', 'gate.sock'), pair: join(dir, 'pair.sock') };
   const gateway = await startChild(
     here('gateway.ts'),
@@ -213,6 +229,8 @@ export async function startBench(envoyBinary: string, options: BenchOptions = {}
       system('sallyport', ports[2]!, gateway.child.pid),
     ],
     envoyPid: envoy.pid,
+    policies: join(dir, 'policies'),
+    metrics: async () => (await fetch(`${gateway.said.internal}/metrics`)).text(),
     watch: () => {
       gateway.child.send('watch');
       return async () => {

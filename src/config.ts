@@ -126,7 +126,7 @@ function withPaths(sections: Sections, folder: string): Sections {
     stateDir,
     identity: identityPaths(sections.identity, folder),
     models: { ...sections.models, file: resolve(folder, sections.models.file) },
-    policies: { ...sections.policies, dir: resolve(folder, sections.policies.dir) },
+    policies: policyPaths(sections.policies, folder),
     ...contentPaths(sections, folder),
     state: statePaths(sections.state, folder, stateDir),
     record: { ...sections.record, journal: { ...journal, dir: resolve(stateDir, journal.dir) } },
@@ -193,6 +193,27 @@ function contentPaths({ filters, guards }: Sections, folder: string): Pick<Secti
       ...(caFile && { caFile: at(caFile) }),
       ...(credential && { credential: { ...credential, ...(credential.file && { file: at(credential.file) }) } }),
     })),
+  };
+}
+
+/** The path of a local repository is made absolute, too; a URL is left as it is. */
+function policyPaths(policies: Sections['policies'], folder: string): Sections['policies'] {
+  const dir = resolve(folder, policies.dir);
+  if (policies.git === undefined) return { ...policies, dir };
+  const { git } = policies;
+  const { allowedSigners, caFile, credential } = git;
+  return {
+    ...policies,
+    dir,
+    git: {
+      ...git,
+      url: /^[a-z][a-z0-9+.-]*:\/\//i.test(git.url) ? git.url : resolve(folder, git.url),
+      ...(allowedSigners && { allowedSigners: resolve(folder, allowedSigners) }),
+      ...(caFile && { caFile: resolve(folder, caFile) }),
+      ...(credential && {
+        credential: { ...credential, ...(credential.file && { file: resolve(folder, credential.file) }) },
+      }),
+    },
   };
 }
 

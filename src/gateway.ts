@@ -21,6 +21,7 @@ import { gateAddress, startFront, verifiedByEnvoy } from './gateway/front.ts';
 import { LateWork } from './gateway/late.ts';
 import { limitStage } from './gateway/limits.ts';
 import { loadParts, type Parts } from './gateway/parts.ts';
+import { policyPusher, pushApps } from './gateway/policy-push.ts';
 import { openRecord, type RecordParts } from './gateway/record.ts';
 import { GatewayRefused } from './gateway/refused.ts';
 import { newSession, nowMs, refuse, requestStages } from './gateway/request.ts';
@@ -82,6 +83,8 @@ async function start(
   onProgress(
     config.store.engine === 'embedded' ? 'Journal, and the embedded ClickHouse engine' : 'Journal, and ClickHouse',
   );
+  const policies = await parts.startPolicies({ recorder: record.journal, metrics });
+  stops.push(() => policies.stop());
   const planKeys = loadPlanKeys(config.planKeyFiles, join(config.stateDir, 'plan.key'));
   const state = { draining: false, live: 0 };
   const gates = await startGates({ config, parts, record, planKeys, log, metrics, state });
@@ -99,6 +102,9 @@ async function start(
       ...(front === undefined ? {} : { envoy: `http://${config.listen.envoy.host}:${config.listen.envoy.port}` }),
     },
     failed: front?.failed ?? new Promise(() => {}),
+    reload: async () => {
+      await parts.policies.reload().catch(() => undefined);
+    },
     close: async () => {
       state.draining = true;
       // Our own Envoy stops taking requests first; one that is not ours hears of it by its health checks.
@@ -315,12 +321,14 @@ async function startListeners(gateParts: Omit<GateParts, 'planKeys'>): Promise<L
   const maskText = (text: string): string => parts.bodies.text(text);
   const credentials = { config, identity: parts.identity, recorder: record.journal, maskText, log };
   try {
-    const oauth = createOauthApp(oauthSources(credentials));
+    const sources = oauthSources(credentials);
+    const pusher = policyPusher(config, parts.policies);
+    const publicParts = [createOauthApp(sources), ...pushApps({ ...credentials, sources, pusher })];
     opened.push(
-      await listenTcp(createPublicApp({ version, publicUrl: config.publicUrl }, oauth), config.listen.public),
+      await listenTcp(createPublicApp({ version, publicUrl: config.publicUrl }, ...publicParts), config.listen.public),
     );
     opened.push(await listenTcp(internal, config.listen.internal));
-    opened.push(await listenUnix(createAdminApp(record.archive, revokerOf(credentials)), adminSocket(config)));
+    opened.push(await listenUnix(createAdminApp(record.archive, revokerOf(credentials), pusher), adminSocket(config)));
   } catch (error) {
     await close();
     throw error;

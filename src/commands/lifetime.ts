@@ -6,10 +6,12 @@ const togetherMs = 500;
 
 /** The signals that end a server. Taken before it starts, so that one that comes while it starts is not lost. */
 export interface Signals {
-  /** Resolves at the first SIGINT, SIGTERM or SIGHUP. A second one ends the process at once, with 130. */
+  /** Resolves at the first SIGINT or SIGTERM (SIGHUP, where nothing else is asked for). A second one ends the process at once, with 130. */
   readonly stopped: Promise<void>;
   /** Whether `stopped` has resolved. */
   readonly isStopped: () => boolean;
+  /** From now on SIGHUP calls this and ends nothing. Before it is called, the first SIGHUP of a server still ends it. */
+  onHangup(reload: () => void): void;
   /** Gives the signals back. */
   release(): void;
 }
@@ -18,7 +20,9 @@ export function takeSignals(io: Io): Signals {
   const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
   let firstAtMs: number | undefined;
-  const onSignal = () => {
+  let onHangup: (() => void) | undefined;
+  const onSignal = (name: NodeJS.Signals) => {
+    if (name === 'SIGHUP' && onHangup !== undefined) return onHangup();
     const nowMs = performance.now();
     if (firstAtMs === undefined) {
       firstAtMs = nowMs;
@@ -30,6 +34,9 @@ export function takeSignals(io: Io): Signals {
   return {
     stopped,
     isStopped: () => firstAtMs !== undefined,
+    onHangup(reload) {
+      onHangup = reload;
+    },
     release() {
       for (const name of names) process.off(name, onSignal);
     },

@@ -17,8 +17,12 @@ export const serveCommand =
           const log = createLog({ level: config.log.level, target: io.stderr });
           const onProgress = (done: string) => log.info('part is up', { part: done });
           const signals = takeSignals(io);
+          // Until it is up, there is nothing to load again.
+          signals.onHangup(() => {});
           try {
-            return await untilStopped(io, signals, await started(start(config, { log, onProgress })));
+            const gateway = await started(start(config, { log, onProgress }));
+            signals.onHangup(() => void gateway.reload());
+            return await untilStopped(io, signals, gateway);
           } finally {
             signals.release();
           }

@@ -29,6 +29,8 @@ export const upCommand =
           try {
             if (options.demo) demo = await (await import('./demo/demo.ts')).startDemo(config, progress);
             const gateway = await started(start(config, { log, envoyBin, onProgress: progress.tick }));
+            // In a terminal, SIGHUP says that it was closed.
+            if (io.stdin?.isTTY !== true) signals.onHangup(() => void gateway.reload());
             if (!signals.isStopped())
               io.stdout.write(options.demo ? screen(gateway.addresses, logFile) : addressLine(gateway));
             return await untilStopped(io, signals, gateway);

@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { z } from 'zod';
 import { type Archive, type Look, QueryError } from './archive.ts';
+import { answerPush, type PolicyPusher } from './policies.ts';
 import { choosesFormat } from './sql-text.ts';
 
 const filterSchema = z.strictObject({
@@ -64,7 +65,7 @@ export const readerHeader = 'x-sallyport-reader';
  * The app behind the admin socket, which the CLI talks to. Every look is put on the record before it is answered; if it
  * cannot be, the answer is 503 and nothing is shown. Errors: `{error: {code, message}}`.
  */
-export function createAdminApp(archive: Archive, revoker?: Revoker): Hono {
+export function createAdminApp(archive: Archive, revoker?: Revoker, pusher?: PolicyPusher): Hono {
   const app = new Hono();
   const record = async (look: Look) => {
     try {
@@ -135,6 +136,8 @@ export function createAdminApp(archive: Archive, revoker?: Revoker): Hono {
       await revoke(revoker, what, by);
       return c.json({ revoked: what });
     });
+
+  if (pusher !== undefined) app.put('/v1/policies', (c) => answerPush(c, pusher, reader(c.req.header(readerHeader))));
 
   app.notFound((c) => c.json({ error: { code: 'not_found', message: 'This gateway has no such action.' } }, 404));
   app.onError((error, c) => {

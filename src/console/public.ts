@@ -11,8 +11,8 @@ export interface PublicSources {
 
 const policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
 
-/** The app of the public listener: says what this is, and has the OAuth routes; every other path is 404. */
-export function createPublicApp(sources: PublicSources, oauth?: Hono): Hono {
+/** The app of the public listener: says what this is, and has the routes of its parts (OAuth, say); every other path is 404. */
+export function createPublicApp(sources: PublicSources, ...parts: readonly Hono[]): Hono {
   const app = new Hono();
   app.use(
     secureHeaders({
@@ -32,7 +32,7 @@ export function createPublicApp(sources: PublicSources, oauth?: Hono): Hono {
       ? c.html(page(sources))
       : c.json({ name: 'sallyport', version: sources.version, publicUrl: sources.publicUrl });
   });
-  if (oauth !== undefined) app.route('/', oauth);
+  for (const part of parts) app.route('/', part);
   app.notFound((c) => c.json({ error: 'Not found. Models are called through Envoy, not here.' }, 404));
   app.onError((error, c) => c.json({ error: `The gateway failed to answer (${error.name}).` }, 500));
   return app;

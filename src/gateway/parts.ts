@@ -6,18 +6,20 @@ import { type Bodies, createBodies } from '../mask/bodies.ts';
 import { loadModels } from '../models/load.ts';
 import { createRegistry, type Registry } from '../models/registry.ts';
 import type { Log } from '../observe/log.ts';
-import { loadPolicies } from '../policy/load.ts';
 import type { DetectorResolver } from '../policy/rules.ts';
-import { openPolicySource, type PolicySource } from '../policy/source.ts';
+import type { PolicySource } from '../policy/source.ts';
 import { openState } from '../state/open.ts';
 import type { StateStore } from '../state/store.ts';
 import { type IdentityParts, openIdentity } from './identity.ts';
+import { type OpenedPolicies, openPolicies } from './policies.ts';
 import { GatewayRefused } from './refused.ts';
 import { nowMs } from './request.ts';
 
 export interface Parts {
   readonly models: Registry;
   readonly policies: PolicySource;
+  /** Puts the policies on the record and renews them from then on. */
+  readonly startPolicies: OpenedPolicies['start'];
   readonly identity: IdentityParts;
   readonly bodies: Bodies;
   /** Control state: replay lists, revocations, keys that replicas publish, sign-ins under way. */
@@ -61,16 +63,9 @@ export async function loadParts(
   if (!loaded.ok)
     throw new GatewayRefused(`the registry of models is wrong:\n${listed(config.models.file, loaded.problems)}`);
   const { models } = loaded;
-  const policies = await openPolicySource(() =>
-    loadPolicies({
-      dir: config.policies.dir,
-      models,
-      resolveDetectors,
-      evaluationBudget: config.policies.evaluationBudget,
-    }),
-  );
-  if (!policies.ok)
-    throw new GatewayRefused(`the policies are wrong:\n${listed(config.policies.dir, policies.problems)}`);
+  const { evaluationBudget } = config.policies;
+  const compile = { models, resolveDetectors, evaluationBudget };
+  const policies = await openPolicies({ config, environment: env, log, compile });
   const recordDetect = resolveDetectors(config.record.detect);
   if (!recordDetect.ok) throw new GatewayRefused(`${shownPath(config.file)}: record.detect: ${recordDetect.problem}`);
   const state = await openState(config.state, { environment: env, now: nowMs });
@@ -83,6 +78,7 @@ export async function loadParts(
   return {
     models: createRegistry(models),
     policies: policies.source,
+    startPolicies: policies.start,
     identity,
     bodies: createBodies(recordDetect.ids),
     state,

@@ -7,6 +7,8 @@ export interface RunningGateway {
   readonly addresses: Readonly<Record<string, string>>;
   /** Resolves with the reason when a part that it cannot run without has ended (Envoy, say); the gateway should be closed then. */
   readonly failed?: Promise<string>;
+  /** Loads the policies again, as SIGHUP asks; never rejects: what is wrong is logged, and the old ones stay. */
+  reload(): Promise<void>;
   /** Asks Envoy to go elsewhere, answers what still comes, lets live streams finish (drainTimeout), stops everything. */
   close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 /** What `/readyz` says of each part. */
 import type { Config } from '../config.ts';
 import type { PartStatus } from '../console/internal.ts';
+import type { PolicyStatus } from '../policy/source.ts';
 import type { Parts } from './parts.ts';
 import type { RecordParts } from './record.ts';
 
@@ -44,7 +45,23 @@ export function internalParts(config: Config, record: RecordParts, parts: Parts)
       const detail = health.ready ? health.detail : health.reason;
       return problem === undefined ? { ready: true, detail } : { ready: false, reason: `${problem} (${detail})` };
     },
-    policies: () => ({ ready: true, detail: parts.policies.current.revision }),
+    // Trouble with new policies takes nothing out of service: those in force stay.
+    policies: () => ({ ready: true, detail: policyDetail(parts.policies.status) }),
     models: () => ({ ready: true, detail: `${parts.models.list().length} active` }),
   };
+}
+
+const time = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+
+function policyDetail({ revision, commit, source, loadedAtMs, stale, problem }: PolicyStatus): string {
+  const parts = [
+    `${revision}${commit === undefined ? '' : ` (commit ${commit})`} from ${source}, in force since ${time(loadedAtMs)}`,
+  ];
+  if (stale !== undefined) parts.push(`stale: ${stale}`);
+  if (problem !== undefined) {
+    const [first = '', ...more] = problem.text.split('\n');
+    const rest = more.length === 0 ? '' : ` (and ${more.length} more)`;
+    parts.push(`refused since ${time(problem.sinceMs)}: ${first.slice(0, 500)}${rest}`);
+  }
+  return parts.join('; ');
 }

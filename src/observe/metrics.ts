@@ -29,6 +29,10 @@ export interface Metrics {
   limit(what: 'reserved' | 'refused' | 'settled' | 'released' | 'stands' | 'closed' | 'local' | 'open'): void;
   /** One group commit of the journal: how long fdatasync took, how many events it made durable. */
   commit(us: number, events: number): void;
+  /** These policies are in force since then (epoch milliseconds). `commit` may be empty. */
+  policies(inForce: { readonly revision: string; readonly commit: string; readonly atMs: number }): void;
+  /** Somebody tried to renew the policies. */
+  policyReload(outcome: 'loaded' | 'same' | 'refused'): void;
   /** Reads these at each scrape. Called once. */
   watch(gauges: Gauges): void;
   /** All metrics in Prometheus' text format. */
@@ -82,6 +86,7 @@ export function createMetrics(build: { readonly version: string; readonly node: 
       commits.observe(us / 1e6);
       committed.inc(events);
     },
+    ...countPolicies(registry),
     watch: (gauges) => watch(registry, gauges),
     text: () => registry.metrics(),
     contentType: registry.contentType,
@@ -116,6 +121,36 @@ function countChunks(registry: Registry): Metrics['chunk'] {
     since.chunks++;
     since.model += bytesIn;
     since.caller += bytesOut;
+  };
+}
+
+function countPolicies(registry: Registry): Pick<Metrics, 'policies' | 'policyReload'> {
+  const registers = [registry];
+  const info = new Gauge({
+    name: 'sallyport_policy_info',
+    help: 'Always 1; the labels say which policies are in force.',
+    labelNames: ['revision', 'commit'],
+    registers,
+  });
+  const since = new Gauge({
+    name: 'sallyport_policy_last_reload_timestamp_seconds',
+    help: 'When the policies in force came into force, seconds since 1970.',
+    registers,
+  });
+  const reloads = new Counter({
+    name: 'sallyport_policy_reloads_total',
+    help: 'Tries to renew the policies: loaded, the same as before, refused (the old ones stay).',
+    labelNames: ['outcome'],
+    registers,
+  });
+  return {
+    policies({ revision, commit, atMs }) {
+      // One series: the one before it is over.
+      info.reset();
+      info.set({ revision, commit }, 1);
+      since.set(atMs / 1000);
+    },
+    policyReload: (outcome) => reloads.inc({ outcome }),
   };
 }
 

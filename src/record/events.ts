@@ -190,8 +190,11 @@ export interface PolicyEvent extends Base {
   readonly source: string;
   /** OS user or caller who pushed it; empty otherwise. */
   readonly by: string;
-  /** Path → text; empty where it was refused. */
+  /** Path → text; empty where it was refused. A large set is on the record in several events, each with some of the files. */
   readonly files: Readonly<Record<string, string>>;
+  /** Which of them this is, from 1, and how many there are. */
+  readonly part: number;
+  readonly parts: number;
   /** `file:line:column: message`, where it was refused; a hundred at most. */
   readonly problems: readonly string[];
 }

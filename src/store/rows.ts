@@ -83,9 +83,15 @@ function* event(out: Output, row: EventRecord, days: number): Iterable<void> {
   out.escaped(row.hash);
   out.text('\t');
   out.escaped(row.body);
-  out.text(`\t${expiry(row.at, days)}\n`);
+  out.text(`\t${expiry(row.at, row.type === 'policy' ? days + policyDays : days)}\n`);
   yield;
 }
+
+/**
+ * What is in force is put on the record once more every day (gateway/policies.ts): with these days more, a revision is there
+ * for as long as any session that cites it.
+ */
+const policyDays = 2;
 
 function* content(out: Output, row: ContentRecord, days: number): Iterable<void> {
   out.escaped(Buffer.from(row.session));

@@ -196,6 +196,20 @@ FROM ${database}.events FINAL
 WHERE type IN ('request', ${rulings ? "'findings', " : ''}'decision', 'response', 'end', 'refused')
 GROUP BY session`;
 
+// The parts of a revision, and the times that it was put on the record again, add up to one row.
+const policyRevisions = ({ database }: Dialect) => `CREATE OR REPLACE VIEW ${database}.policy_revisions AS
+SELECT
+  JSONExtractString(body, 'revision') AS revision,
+  argMax(JSONExtractString(body, 'commit'), at) AS commit,
+  argMax(JSONExtractString(body, 'source'), at) AS source,
+  argMin(JSONExtractString(body, 'by'), at) AS by,
+  min(at) AS first_loaded_at,
+  max(at) AS last_loaded_at,
+  CAST(arraySort(groupUniqArrayArray(JSONExtractKeysAndValues(body, 'files', 'String'))), 'Map(String, String)') AS files
+FROM ${database}.events FINAL
+WHERE type = 'policy' AND fields.action = 'loaded'
+GROUP BY revision`;
+
 export const migrations: readonly Migration[] = [
   {
     version: 1,
@@ -216,6 +230,11 @@ export const migrations: readonly Migration[] = [
     version: 4,
     name: 'limits, filters, severity, rules on responses',
     statements: (dialect) => [...ruling(dialect), sessions(dialect, { proofs: true, rulings: true })],
+  },
+  {
+    version: 5,
+    name: 'the text of every revision of the policies',
+    statements: (dialect) => [policyRevisions(dialect)],
   },
 ];
 

@@ -17,7 +17,7 @@ export interface GateProcess {
   readonly config: Config;
   /** Starts it (again, on the same folder); resolves once it is ready. */
   start(): Promise<void>;
-  signal(name: 'SIGTERM' | 'SIGKILL'): void;
+  signal(name: 'SIGTERM' | 'SIGKILL' | 'SIGHUP'): void;
   /** Exit code, or the signal that ended it. */
   exited(): Promise<number | NodeJS.Signals>;
   /** Status of its own `/readyz`; undefined when nobody answers. */

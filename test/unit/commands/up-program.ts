@@ -20,6 +20,7 @@ const start: StartGateway = async (_, { onProgress, envoyBin }) => {
   return {
     addresses: { envoy: 'http://127.0.0.1:10000', public: 'http://127.0.0.1:9190' },
     ...(mode === 'part-fails' ? { failed: Promise.resolve('Envoy ended (exit code 1).') } : {}),
+    reload: async () => {},
     async close() {
       if (mode === 'hangs-in-close') await new Promise(() => {});
       clearInterval(listening);

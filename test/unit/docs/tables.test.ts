@@ -63,6 +63,12 @@ describe('docs/audit-tables.md', () => {
     expect(columns('## `sessions`')).toEqual(['session', ...named].toSorted());
   });
 
+  test('has every column of the view policy_revisions', () => {
+    const view = sql.findLast((text) => text.includes('sallyport.policy_revisions '))!.split('\nFROM ')[0]!;
+    const named = [...view.matchAll(/ AS (\w+),?$/gm)].map(([, name]) => name!);
+    expect(columns('## `policy_revisions`')).toEqual(named.toSorted());
+  });
+
   test.each(['events', 'contents'])('has every column of %s', (name) => {
     const [body = ''] = statement(name)
       .replace(/Tuple\(\n[\s\S]*?\n\)/, 'Tuple')

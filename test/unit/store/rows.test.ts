@@ -42,6 +42,15 @@ function read(tsv: Buffer): Buffer[][] {
 }
 
 describe('rows as TabSeparated', () => {
+  it('of policies are kept two days longer than what may cite them', async () => {
+    const events = [event(Buffer.alloc(32), '{}'), { ...event(Buffer.alloc(32), '{}'), type: 'policy' as const }];
+    const [table] = await encodeBatch({ events, contents: [], bytes: 0 }, retention);
+    expect(read(table!.tsv).map((row) => Number(row[5]?.toString()) - 1_700_000_000)).toEqual([
+      400 * 86_400,
+      402 * 86_400,
+    ]);
+  });
+
   it('carry any bytes of a text, and its time and end of retention', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 200 }), { minLength: 1, maxLength: 5 }), async (texts) => {
