@@ -19,7 +19,7 @@ import type { Answer, GateRequest, Passage, Plan, Routed, Stages } from './check
 import type { ErrorCode } from './exchange/errors.ts';
 import type { RequestFacts } from './exchange/facts.ts';
 import type { Caller } from './identity/caller.ts';
-import type { Admission } from './limits/limiter.ts';
+import type { Admission, TokenDemand } from './limits/limiter.ts';
 import type { Decision } from './policy/decision.ts';
 
 export type Checkpoint = (request: GateRequest) => Promise<Answer>;
@@ -169,15 +169,16 @@ async function charge(
   facts: RequestFacts,
 ): Promise<Admission | undefined> {
   if (decision.verdict !== 'allow' || decision.limits.length === 0) return undefined;
-  const admission = await stages.limits.reserve(decision.limits, tokensAtMost(facts, stages.limits.assumedMaxTokens));
+  const admission = await stages.limits.reserve(passage.session, decision.limits, demandOf(facts));
   if (admission.ok) passage.reserved = admission.reservations;
   return admission;
 }
 
 /** Tokens that a request may come to: its own, and the most that each of its answers may have. */
-function tokensAtMost({ operation, tokens, choices, maxTokens }: RequestFacts, assumed: number): number {
+function demandOf({ operation, tokens, choices, maxTokens }: RequestFacts): TokenDemand {
   const answers = operation === 'chat' || operation === 'text_completion';
-  return tokens + (answers ? choices * (maxTokens ?? assumed) : 0);
+  if (!answers) return { inputTokens: tokens, maxOutputTokens: 0 };
+  return { inputTokens: tokens, maxOutputTokens: maxTokens === undefined ? undefined : choices * maxTokens };
 }
 
 /** The models that this caller may use, or one of them, answered by the gate and on the record like any call. */

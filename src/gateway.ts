@@ -75,7 +75,7 @@ async function start(
   await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
   await chmod(config.stateDir, 0o700);
   const metrics = createMetrics({ version, node: process.version });
-  const parts = await loadParts(config, environment(), log);
+  const parts = await loadParts(config, environment(), log, metrics);
   stops.push(() => parts.close());
   onProgress(`Policies ${parts.policies.current.revision}, ${parts.models.list().length} model(s)`);
   const record = await openRecord({ config, environment: environment(), log, metrics, disk: extras.disk });
@@ -103,6 +103,7 @@ async function start(
     },
     failed: front?.failed ?? new Promise(() => {}),
     reload: async () => {
+      await parts.content.reload();
       await parts.policies.reload().catch(() => undefined);
     },
     close: async () => {
@@ -137,7 +138,7 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
   const late = new LateWork({
     failed: (session, error) => log.error('what a request says could not be put on the record', { session, error }),
   });
-  const limits = limitStage();
+  const limits = limitStage(parts.limiter);
   const sessions = new OpenSessions(recorder, nowMs, sharesSessions(config), (plan, ending) => {
     late.forget(plan.session);
     limits.over(plan, ending);
@@ -152,8 +153,8 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
       recorder,
       log,
       dispatched: (plan) => sessions.dispatched(plan),
-      filters: undefined,
-      guards: new Map(),
+      filters: parts.content.filters,
+      guards: parts.content.guards,
       limits,
       late,
     }),

@@ -30,12 +30,10 @@ export function refusalOf(
   if (admission === undefined || admission.ok) return undefined;
   const { by, message } = admission;
   const words = message ?? `The limit ${by.policy}/${by.rule} of ${by.limit} ${by.unit} is used up.`;
-  return {
-    code: 'rate_limit_exceeded',
-    message: words,
-    format,
-    headers: stages.limits.headers(format, admission.states),
-  };
+  // A request that is larger than a whole limit never passes: SDKs must not try again.
+  const again: Header = admission.retryable ? stages.limits.retryAfter(by) : ['x-should-retry', 'false'];
+  const headers = [...stages.limits.headers(format, admission.states), again];
+  return { code: 'rate_limit_exceeded', message: words, format, headers };
 }
 
 /** A no is answered once it is on the record, as a yes is. */
@@ -49,7 +47,13 @@ export async function denied(
   const answer = stages.refuse({ ...denial, session: passage.session });
   stages.recorder.event(endEvent(stages, passage, cited, { how: 'denied', code, status: answer.status }));
   await stages.recorder.durable();
-  return { kind: 'reply', session: passage.session, code, ...answer, headers: [...answer.headers, ...headers] };
+  return { kind: 'reply', session: passage.session, code, ...answer, headers: over(answer.headers, headers) };
+}
+
+/** Headers with others over those of the same name. */
+function over(headers: readonly Header[], others: readonly Header[]): readonly Header[] {
+  const names = new Set(others.map(([name]) => name));
+  return [...headers.filter(([name]) => !names.has(name)), ...others];
 }
 
 function denialCode(decision: Extract<Decision, { verdict: 'deny' }>): ErrorCode {

@@ -5,7 +5,7 @@ import type { Format } from '../exchange/format.ts';
 import type { Asked, ModelsAsked } from '../exchange/formats.ts';
 import type { Caller, Identification, Proof } from '../identity/caller.ts';
 import type { CredentialSearch } from '../identity/credential.ts';
-import type { Admission, LimitState, Reservation } from '../limits/limiter.ts';
+import type { Admission, LimitState, Reservation, TokenDemand } from '../limits/limiter.ts';
 import type { Model } from '../models/model.ts';
 import type { DecisionInput, GuardVerdict, LimitCharge, PolicySet } from '../policy/decision.ts';
 import type { EndEvent, HttpFacts, Recorder } from '../record/events.ts';
@@ -147,14 +147,14 @@ export interface Watched {
 }
 
 export interface LimitStage {
-  /** Charges all or none; `tokens`: estimate of the request and the most that its answer may have. Rejects with LimitsUnavailable. */
-  readonly reserve: (charges: readonly LimitCharge[], tokens: number) => Promise<Admission>;
+  /** Charges all or none, once a session. Rejects with LimitsUnavailable. */
+  readonly reserve: (session: string, charges: readonly LimitCharge[], demand: TokenDemand) => Promise<Admission>;
   /** Gives back what a session reserved that was never dispatched. */
   readonly release: (session: string, reservations: readonly Reservation[]) => void;
-  /** Output tokens of a request that names no maximum. */
-  readonly assumedMaxTokens: number;
-  /** Where the limits stand, for the client's SDK; `retry-after` too where one is used up. */
+  /** Where the limits stand, for the client's SDK. */
   readonly headers: (format: FormatId, states: readonly LimitState[]) => readonly Header[];
+  /** When the limit that refused is free again. */
+  readonly retryAfter: (by: LimitState) => Header;
 }
 
 export interface Found {

@@ -5,6 +5,7 @@ import { addCheck } from './policy/check.ts';
 import { addDiff } from './policy/diff.ts';
 import { addEval } from './policy/eval.ts';
 import { addTest } from './policy/test.ts';
+import { addPush } from './policy-push.ts';
 
 /** `sallyport policy check|test|eval|backtest|diff|push`. */
 export const policyCommand =
@@ -16,4 +17,5 @@ export const policyCommand =
     addEval(policy, program);
     addBacktest(policy, program, open);
     addDiff(policy, program);
+    addPush(policy, program);
   };

@@ -58,6 +58,20 @@ export function formatOfRequest(method: string, path: string): Asked | undefined
   return formatsOfRequest(method, path)[0];
 }
 
+/** What a request asks of a format that is known to be meant; undefined: it has no such path, or there is no such format. */
+export function askedOf(id: string, method: string, path: string): Asked | undefined {
+  const format = formatById(id);
+  if (format === undefined) return undefined;
+  const endpoint = ANYWHERE.get(id) ?? format.endpoint(method, path);
+  return endpoint === undefined ? undefined : { format, endpoint };
+}
+
+/** Formats whose paths are those that a model entry names. */
+const ANYWHERE: ReadonlyMap<string, Endpoint> = new Map([
+  ['mcp', { operation: 'mcp' }],
+  ['opaque', { operation: 'opaque' }],
+]);
+
 /** A question about the models that there are, answered by the gate. */
 export interface ModelsAsked {
   readonly format: Format;

@@ -2,15 +2,19 @@
 import { resolve } from 'node:path';
 import { type Config, shownPath } from '../config.ts';
 import { selectDetectors, UnknownDetectorError } from '../detect/registry.ts';
+import type { Limiter } from '../limits/limiter.ts';
 import { type Bodies, createBodies } from '../mask/bodies.ts';
 import { loadModels } from '../models/load.ts';
 import { createRegistry, type Registry } from '../models/registry.ts';
 import type { Log } from '../observe/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
 import type { DetectorResolver } from '../policy/rules.ts';
 import type { PolicySource } from '../policy/source.ts';
 import { openState } from '../state/open.ts';
 import type { StateStore } from '../state/store.ts';
+import { type ContentParts, openContent } from './content.ts';
 import { type IdentityParts, openIdentity } from './identity.ts';
+import { openLimits } from './limits.ts';
 import { type OpenedPolicies, openPolicies } from './policies.ts';
 import { GatewayRefused } from './refused.ts';
 import { nowMs } from './request.ts';
@@ -24,6 +28,8 @@ export interface Parts {
   readonly bodies: Bodies;
   /** Control state: replay lists, revocations, keys that replicas publish, sign-ins under way. */
   readonly state: StateStore;
+  readonly content: ContentParts;
+  readonly limiter: Limiter;
   close(): Promise<void>;
 }
 
@@ -58,33 +64,44 @@ export async function loadParts(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
   log: Log,
+  metrics: Metrics,
 ): Promise<Parts> {
   const loaded = await loadModels(config.models.file, env);
   if (!loaded.ok)
     throw new GatewayRefused(`the registry of models is wrong:\n${listed(config.models.file, loaded.problems)}`);
   const { models } = loaded;
   const { evaluationBudget } = config.policies;
-  const compile = { models, resolveDetectors, evaluationBudget };
+  const names = { filters: config.filters.map(({ name }) => name), guards: config.guards.map(({ name }) => name) };
+  const compile = { models, resolveDetectors, evaluationBudget, ...names };
   const policies = await openPolicies({ config, environment: env, log, compile });
   const recordDetect = resolveDetectors(config.record.detect);
   if (!recordDetect.ok) throw new GatewayRefused(`${shownPath(config.file)}: record.detect: ${recordDetect.problem}`);
-  const state = await openState(config.state, { environment: env, now: nowMs });
-  const identity = await openIdentity(config, { state, environment: env, log, models, now: nowMs }).catch(
-    async (error: unknown) => {
-      await state.close();
-      throw error;
-    },
-  );
-  return {
-    models: createRegistry(models),
-    policies: policies.source,
-    startPolicies: policies.start,
-    identity,
-    bodies: createBodies(recordDetect.ids),
-    state,
-    close: async () => {
-      await identity.close();
-      await state.close();
-    },
+  const opened: { close(): Promise<void> }[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const part of opened.toReversed()) await part.close();
   };
+  const kept = <T extends { close(): Promise<void> }>(part: T): T => {
+    opened.push(part);
+    return part;
+  };
+  try {
+    const content = kept(await openContent({ config, environment: env, log, metrics }));
+    const state = kept(await openState(config.state, { environment: env, now: nowMs }));
+    const limiter = kept(await openLimits(config, env, metrics));
+    const identity = kept(await openIdentity(config, { state, environment: env, log, models, now: nowMs }));
+    return {
+      models: createRegistry(models),
+      policies: policies.source,
+      startPolicies: policies.start,
+      identity,
+      bodies: createBodies(recordDetect.ids),
+      state,
+      content,
+      limiter,
+      close: closeAll,
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
 }

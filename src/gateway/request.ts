@@ -31,7 +31,8 @@ export interface RequestParts {
   /** Signs who calls, for an audience. */
   readonly assertion: (caller: Caller, audience: string) => Promise<string>;
   readonly dispatched: Stages['dispatched'];
-  readonly filters: Filters | undefined;
+  /** Those in force. */
+  readonly filters: () => Filters | undefined;
   readonly guards: ReadonlyMap<string, Guard>;
   readonly limits: LimitStage;
   readonly late: LateWork;
@@ -78,8 +79,10 @@ export function requestStages(parts: RequestParts): Stages {
       facts.format === 'opaque'
         ? bodies.opaqueRequest(request.body, facts.text, request.cancelled)
         : bodies.request(facts.format, request.body, request.cancelled),
-    filter: (request, facts) =>
-      parts.filters === undefined ? new Map() : paced(parts.filters.count(facts.text), request.cancelled),
+    filter: (request, facts) => {
+      const filters = parts.filters();
+      return filters === undefined ? NO_FILTERS : paced(filters.count(facts.text), request.cancelled);
+    },
     guard: (names, request, facts) => askGuards(parts.guards, names, request, facts),
     limits: parts.limits,
     later: (session, bytes, work) => parts.late.plan(session, bytes, work),
@@ -95,6 +98,8 @@ export function requestStages(parts: RequestParts): Stages {
     failed: (session, error) => log.error('a stage of the request gate failed; nothing passed', { session, error }),
   };
 }
+
+const NO_FILTERS: ReadonlyMap<string, number> = new Map<string, number>();
 
 /** All at once; a guard's own config says how long it may take and what its failure means. */
 async function askGuards(

@@ -47,6 +47,10 @@ export function internalParts(config: Config, record: RecordParts, parts: Parts)
     },
     // Trouble with new policies takes nothing out of service: those in force stay.
     policies: () => ({ ready: true, detail: policyDetail(parts.policies.status) }),
+    limits: () => {
+      const { ready, detail } = parts.limiter.health();
+      return ready ? { ready, detail } : { ready, reason: detail };
+    },
     models: () => ({ ready: true, detail: `${parts.models.list().length} active` }),
   };
 }

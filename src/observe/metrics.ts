@@ -27,6 +27,8 @@ export interface Metrics {
   masked(detector: string, count: number): void;
   /** What a limiter did: see LimitsObserver; `closed`, `local` and `open` are what was done without the counters. */
   limit(what: 'reserved' | 'refused' | 'settled' | 'released' | 'stands' | 'closed' | 'local' | 'open'): void;
+  /** A guard was asked, or its answer was known (`how`); `outcome`: flagged, clean, or why it failed. */
+  guard(guard: string, outcome: string, how: string, ms: number): void;
   /** One group commit of the journal: how long fdatasync took, how many events it made durable. */
   commit(us: number, events: number): void;
   /** These policies are in force since then (epoch milliseconds). `commit` may be empty. */
@@ -61,6 +63,8 @@ export function createMetrics(build: { readonly version: string; readonly node: 
   const streams = counter('responses_total', 'Response bodies, by how they ended.', ['how']);
   const released = countChunks(registry);
   const masked = counter('masked_total', 'Matches masked in what was delivered.', ['detector']);
+  const guards = counter('guard_checks_total', 'Checks by guards.', ['guard', 'outcome', 'how']);
+  const guardTimes = histogram('guard_seconds', 'Time of a check by a guard.', ['guard'], gateBuckets);
   const limits = counter(
     'limits_total',
     'Limited requests: reserved or refused; then settled, released, or left as reserved (stands). Without the counters: closed, local, open.',
@@ -82,6 +86,10 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     chunk: released,
     masked: (detector, count) => masked.inc({ detector }, count),
     limit: (what) => limits.inc({ what }),
+    guard: (name, outcome, how, ms) => {
+      guards.inc({ guard: name, outcome, how });
+      if (how === 'asked') guardTimes.observe({ guard: name }, ms / 1000);
+    },
     commit(us, events) {
       commits.observe(us / 1e6);
       committed.inc(events);

@@ -1,13 +1,13 @@
 /** `sallyport policy backtest`: what a folder of policies would have said about the requests that are on the record. */
 import type { RecordedSession as Stored } from '../../console/archive.ts';
-import { formatOfRequest, readRequest } from '../../exchange/formats.ts';
+import { askedOf, readRequest } from '../../exchange/formats.ts';
 import { Backtest, type BacktestReport } from '../../policy/backtest/backtest.ts';
 import type { RecordedSession, Reread } from '../../policy/backtest/recorded.ts';
 import { type Ask, type OpenArchive, withAdmin } from '../admin-client.ts';
 import { ageMs, examples, exitCodes, type Io, type Program, wholeNumber } from '../cli.ts';
 import { type ConfigOption, withConfig } from '../config-option.ts';
 import { escapeControls, facts, table } from '../text.ts';
-import { goodSet, openWorkspace } from './workspace.ts';
+import { countFilters, goodSet, openWorkspace, type Workspace } from './workspace.ts';
 
 interface BacktestCommandOptions extends ConfigOption {
   readonly policies?: string;
@@ -44,7 +44,13 @@ async function backtest(options: BacktestCommandOptions, io: Io, open: OpenArchi
   const set = goodSet(workspace);
   const untilMs = Date.now();
   const sinceMs = untilMs - options.since;
-  const test = new Backtest({ set, models: workspace.models, sinceMs, examples: options.examples, reread });
+  const test = new Backtest({
+    set,
+    models: workspace.models,
+    sinceMs,
+    examples: options.examples,
+    reread: rereader(workspace),
+  });
   const interrupted = await withAdmin(workspace.config, io.user, open, (ask) =>
     everySession(ask, { sinceMs, untilMs, limit: options.limit }, io, (session) => test.add(session)),
   );
@@ -118,16 +124,20 @@ function recordedOf({ session, request, decision, findings, end, text: body }: S
 }
 
 /** Reads a recorded body as the gate did. A path with a label in it was masked: it is no path any more. */
-async function reread({ request: { http } }: RecordedSession, body: string): Promise<Reread | undefined> {
-  const asked = formatOfRequest(http.method, http.path);
-  if (asked === undefined) return undefined;
-  const read = await readRequest(
-    asked,
-    { contentType: 'application/json', contentEncoding: undefined },
-    Buffer.from(body),
-  );
-  return read.ok ? { facts: read.value, filters: new Map() } : undefined;
-}
+const rereader =
+  ({ filters }: Workspace) =>
+  async ({ request: { http, format } }: RecordedSession, body: string): Promise<Reread | undefined> => {
+    // Of what no format reads, the record has a digest, not the body.
+    if (format === 'opaque') return undefined;
+    const asked = askedOf(format, http.method, http.path);
+    if (asked === undefined) return undefined;
+    const read = await readRequest(
+      asked,
+      { contentType: 'application/json', contentEncoding: undefined },
+      Buffer.from(body),
+    );
+    return read.ok ? { facts: read.value, filters: await countFilters(filters, read.value.text) } : undefined;
+  };
 
 interface Shown {
   readonly sinceMs: number;

@@ -2,8 +2,11 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Config, shownPath } from '../../config.ts';
-import { formatOfRequest, readRequest } from '../../exchange/formats.ts';
+import { askedOf, formatOfRequest, readRequest } from '../../exchange/formats.ts';
+import { paced } from '../../exchange/pace.ts';
+import { filterProblems, readFilters } from '../../gateway/content.ts';
 import { resolveDetectors } from '../../gateway/parts.ts';
+import type { Filters } from '../../guard/guard.ts';
 import { type Bodies, createBodies } from '../../mask/bodies.ts';
 import type { Model } from '../../models/model.ts';
 import type { CaseWorld, ReadRequest } from '../../policy/cases/run.ts';
@@ -22,6 +25,8 @@ export interface Workspace {
   /** Folder of the policies, absolute. */
   readonly dir: string;
   readonly loaded: CompiledPolicies;
+  /** Content filters of the configuration; undefined: there are none. */
+  readonly filters: Filters | undefined;
 }
 
 /** Loads the configuration, the models and the policies of `dir` (default: the configuration's). Throws CliError for the first two. */
@@ -34,8 +39,21 @@ export async function openWorkspace(dir: string | undefined, options: ConfigOpti
     models,
     resolveDetectors,
     evaluationBudget: config.policies.evaluationBudget,
+    filters: config.filters.map(({ name }) => name),
+    guards: config.guards.map(({ name }) => name),
   });
-  return { config, models, dir: folder, loaded };
+  return { config, models, dir: folder, loaded, filters: await filtersOf(config) };
+}
+
+async function filtersOf(config: Config): Promise<Filters | undefined> {
+  if (config.filters.length === 0) return undefined;
+  const read = await readFilters(config);
+  if (read.ok) return read.filters;
+  throw new CliError(
+    exitCodes.usage,
+    `The content filters are wrong:\n${filterProblems(config, read.problems)}`,
+    'Correct them and run this again; docs/content-checks.md says what may be in them.',
+  );
 }
 
 /** The set, where it is a good one. Throws CliError that lists every problem. */
@@ -98,7 +116,7 @@ async function casesFiles(dir: string): Promise<string[]> {
 }
 
 /** What cases are run in: requests are read as the gate reads them. */
-export function caseWorld({ models, config }: Workspace, set: PolicySet): CaseWorld {
+export function caseWorld({ models, config, filters }: Workspace, set: PolicySet): CaseWorld {
   const detect = resolveDetectors(config.record.detect);
   const bodies = createBodies(detect.ok ? detect.ids : []);
   return {
@@ -108,13 +126,19 @@ export function caseWorld({ models, config }: Workspace, set: PolicySet): CaseWo
       const resolved = resolveDetectors(names);
       return resolved.ok ? resolved.ids : undefined;
     },
-    read: (request, model) => readAsTheGate(bodies, request, model),
+    read: (request, model) => readAsTheGate({ bodies, filters }, request, model),
   };
 }
 
-async function readAsTheGate(bodies: Bodies, request: CaseRequest, model: Model): Promise<ReadRequest> {
+interface Reader {
+  readonly bodies: Bodies;
+  readonly filters: Filters | undefined;
+}
+
+async function readAsTheGate({ bodies, filters }: Reader, request: CaseRequest, model: Model): Promise<ReadRequest> {
   const { method = 'POST', path = '/v1/chat/completions', headers = {} } = request;
-  const asked = formatOfRequest(method, path.split('?', 1)[0]!);
+  const place = path.split('?', 1)[0]!;
+  const asked = request.format === undefined ? formatOfRequest(method, place) : askedOf(request.format, method, place);
   if (asked === undefined) return { ok: false, message: `no API has ${method} ${path}` };
   const bytes = Buffer.from(JSON.stringify(bodyOf(request, model)));
   const media = {
@@ -124,8 +148,11 @@ async function readAsTheGate(bodies: Bodies, request: CaseRequest, model: Model)
   const read = await readRequest(asked, media, bytes);
   if (!read.ok) return { ok: false, message: `${read.code}: ${read.message}` };
   const { findings } = await bodies.request(asked.format.id, bytes);
-  return { ok: true, facts: read.value, findings, filters: new Map() };
+  return { ok: true, facts: read.value, findings, filters: await countFilters(filters, read.value.text) };
 }
+
+export const countFilters = async (filters: Filters | undefined, text: string): Promise<ReadonlyMap<string, number>> =>
+  filters === undefined ? new Map() : await paced(filters.count(text));
 
 /** The smallest chat where nothing else is said. A body that is an object and names no model gets the case's. */
 function bodyOf({ body }: CaseRequest, { name }: Model): unknown {

@@ -24,6 +24,7 @@ const request = z
   .strictObject({
     method: z.string().min(1).optional().describe('Default `POST`.'),
     path: z.string().startsWith('/').optional().describe('Default `/v1/chat/completions`: says which API it is.'),
+    format: z.enum(['mcp', 'opaque']).optional().describe('For an API without paths of its own: which it is.'),
     host: z.string().optional(),
     clientAddress: z.string().optional(),
     headers: z

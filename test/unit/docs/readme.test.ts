@@ -8,6 +8,7 @@ import { errors } from '../../../src/exchange/errors.ts';
 import { loadParts, type Parts } from '../../../src/gateway/parts.ts';
 import { parseModels } from '../../../src/models/load.ts';
 import { createLog } from '../../../src/observe/log.ts';
+import { createMetrics } from '../../../src/observe/metrics.ts';
 import { caller, input } from '../policy/fixtures.ts';
 import { blocks, read } from './markdown.ts';
 
@@ -24,7 +25,8 @@ beforeAll(async () => {
   const loaded = loadConfig(join(folder, 'sallyport.yaml'), {});
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   mkdirSync(loaded.config.stateDir);
-  parts = await loadParts(loaded.config, {}, createLog({ level: 'silent', target: process.stderr }));
+  const log = createLog({ level: 'silent', target: process.stderr });
+  parts = await loadParts(loaded.config, {}, log, createMetrics({ version: '', node: '' }));
 });
 afterAll(async () => {
   await parts.close();
