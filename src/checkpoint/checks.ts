@@ -8,12 +8,7 @@ import type { Checks, DecisionInput, Needs } from '../policy/decision.ts';
 import type { EndEvent } from '../record/events.ts';
 import { recordText } from './content.ts';
 import { pathOf } from './record.ts';
-import type { Afterwards, GateRequest, Passage, Stages } from './stages.ts';
-
-/** `masked`: the request's text as it goes on the record; undefined: not looked at yet. */
-export interface Checked extends Checks {
-  readonly masked: Buffer | undefined;
-}
+import type { Afterwards, Checked, GateRequest, Passage, Stages } from './stages.ts';
 
 const NOTHING: ReadonlyMap<string, never> = new Map<string, never>();
 

@@ -13,8 +13,7 @@ import type {
   RequestEvent,
   SessionCaller,
 } from '../record/events.ts';
-import type { Checked } from './checks.ts';
-import type { Passage, RequestHead, Stages } from './stages.ts';
+import type { Checked, Passage, RequestHead, Stages } from './stages.ts';
 
 export function endEvent(
   stages: Stages,

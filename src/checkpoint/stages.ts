@@ -7,7 +7,7 @@ import type { Caller, Identification, Proof } from '../identity/caller.ts';
 import type { CredentialSearch } from '../identity/credential.ts';
 import type { Admission, LimitState, Reservation, TokenDemand } from '../limits/limiter.ts';
 import type { Model } from '../models/model.ts';
-import type { DecisionInput, GuardVerdict, LimitCharge, PolicySet } from '../policy/decision.ts';
+import type { Checks, DecisionInput, GuardVerdict, LimitCharge, PolicySet } from '../policy/decision.ts';
 import type { EndEvent, HttpFacts, Recorder } from '../record/events.ts';
 
 export type Header = readonly [name: string, value: string];
@@ -155,6 +155,11 @@ export interface LimitStage {
   readonly headers: (format: FormatId, states: readonly LimitState[]) => readonly Header[];
   /** When the limit that refused is free again. */
   readonly retryAfter: (by: LimitState) => Header;
+}
+
+/** What the content checks say. `masked`: the request's text as it goes on the record; undefined: not looked at yet. */
+export interface Checked extends Checks {
+  readonly masked: Buffer | undefined;
 }
 
 export interface Found {

@@ -1,5 +1,5 @@
 /** The policies' wiring: where they come from, what goes on the record and into metrics of them, when they are renewed. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Config, shownPath } from '../config.ts';
 import type { Model } from '../models/model.ts';
 import type { Log } from '../observe/log.ts';
@@ -62,8 +62,11 @@ export async function openPolicies(needs: PolicyNeeds): Promise<OpenedPolicies> 
     tried: (outcome) => kept?.metrics.policyReload(outcome),
   });
   if (!opened.ok) {
-    const lines = opened.problems.map((problem) => `  ${formatProblem(problem)}`).join('\n');
-    throw new GatewayRefused(`the policies of ${placeOf(config)} are wrong:\n${lines}`);
+    const isFolder = config.policies.source === 'dir';
+    const shown = (file: string) => (isFolder ? shownPath(resolve(config.policies.dir, file)) : file);
+    const lines = opened.problems.map((problem) => `  ${formatProblem({ ...problem, file: shown(problem.file) })}`);
+    const from = isFolder ? '' : ` (from ${placeOf(config)})`;
+    throw new GatewayRefused(`the policies are wrong${from}:\n${lines.join('\n')}`);
   }
   const { source } = opened;
   return {

@@ -45,22 +45,19 @@ describe('the program', () => {
         'inspect-token',
         'sessions',
         'explain',
+        'policy',
         'sql',
         'envoy',
         'doctor',
         'schema',
       ]),
     );
-    const leaves = commands.flatMap((name) =>
-      name === 'sessions'
-        ? [
-            ['sessions', 'list'],
-            ['sessions', 'show'],
-          ]
-        : name === 'envoy'
-          ? []
-          : [[name]],
-    );
+    const groups: Readonly<Record<string, readonly string[]>> = {
+      sessions: ['list', 'show'],
+      policy: ['check', 'test', 'eval', 'backtest', 'diff', 'push'],
+      envoy: [],
+    };
+    const leaves = commands.flatMap((name) => groups[name]?.map((leaf) => [name, leaf]) ?? [[name]]);
     for (const leaf of leaves) {
       const help = sallyport(...leaf, '--help');
       expect([leaf, help.status, help.stdout.includes('Examples:')]).toEqual([leaf, 0, true]);
@@ -137,7 +134,7 @@ describe('files that are wrong', () => {
     mkdirSync(join(below, 'policies'), { recursive: true });
     writeFileSync(join(below, 'policies', 'a.yaml'), 'kind: Wish\n');
     const { status, stderr } = inFolder('serve', '--config', config);
-    expect(stderr).toMatch(/the policies are wrong:\n {2}policies\/a\.yaml:1:\d+ /);
+    expect(stderr).toMatch(/the policies are wrong:\n {2}policies\/a\.yaml:1:\d+: /);
     expect(status).toBe(2);
   });
 

@@ -137,8 +137,8 @@ describe.each(cases)('masking a stream of %s', (_name, { format, framing, stream
   it('passes it byte for byte where nothing is to be masked, and finds its usage', async () => {
     const plain = await deliver(stream, framing, [7, 100, 500], { format, textMaskers: undefined });
     expect(plain.text).toBe(stream);
-    expect(plain.usage).toEqual(usage);
-    expect((await deliver(stream, framing, [], { format })).usage).toEqual(usage);
+    expect(plain.usage).toMatchObject(usage);
+    expect((await deliver(stream, framing, [], { format })).usage).toEqual(plain.usage);
   });
 
   it('finds its end, holds nothing beyond it, and drops what follows', async () => {
@@ -304,7 +304,7 @@ describe('masking a JSON body', () => {
   ] as const)('lets nothing of %s out, also where a client puts texts together', async (name, format, usage) => {
     const body = fixture(name);
     const out = await deliver(body, 'json', [100], { format });
-    expect(out.usage).toEqual(usage);
+    expect(out.usage).toMatchObject(usage);
     const joined: string[] = [];
     JSON.parse(out.text, (key, value: unknown) => {
       if (key === 'text' && typeof value === 'string') joined.push(value);

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -87,12 +87,12 @@ describe('A folder of policies', () => {
     expect(await fingerprintOf(dir)).toBe(read.fingerprint);
   });
 
-  test.skipIf(process.getuid?.() === 0)('with a file that may not be read is refused', async () => {
-    await write('a.yaml', 'x');
-    await chmod(at('a.yaml'), 0);
+  test('with a file that cannot be read is refused', async () => {
+    // Whoever runs the tests: of a process's memory the first page is nobody's, root's neither.
+    await symlink('/proc/self/mem', at('a.yaml'));
     expect(await readPolicyFiles(dir)).toMatchObject({
       ok: false,
-      problem: { file: 'a.yaml', message: 'cannot be read (EACCES)' },
+      problem: { file: 'a.yaml', message: 'cannot be read (EIO)' },
     });
   });
 
