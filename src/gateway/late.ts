@@ -27,14 +27,17 @@ export class LateWork {
     this.#options = { most, mostBytes, failed };
   }
 
-  /** What begins the work once the answer has gone; false: too much waits already. */
+  /** What begins the work once the answer has gone; false: too much waits already. What never begins is forgotten. */
   plan(session: string, bytes: number, work: () => Promise<void>): Afterwards | false {
     const { most, mostBytes } = this.#options;
     if (this.#open.size >= most || (this.#bytes > 0 && this.#bytes + bytes > mostBytes)) return false;
-    const { promise, resolve } = Promise.withResolvers<void>();
+    return () => this.#begin(session, bytes, work);
+  }
+
+  #begin(session: string, bytes: number, work: () => Promise<void>): void {
     this.#bytes += bytes;
     // The next turn: Envoy's answer is written first.
-    const done = promise.then(() => new Promise<void>((turn) => setImmediate(turn))).then(work);
+    const done = new Promise<void>((turn) => setImmediate(turn)).then(work);
     this.#open.set(session, done);
     done
       .catch((error: unknown) => {
@@ -45,7 +48,6 @@ export class LateWork {
         this.#bytes -= bytes;
         this.#open.delete(session);
       });
-    return resolve;
   }
 
   /** Resolves once the session's work is done, rejects if it failed; undefined: there is none. */
