@@ -202,6 +202,11 @@ describe('policies from git', () => {
     expect((await ready(stack)).parts.policies.detail).toContain(`(commit ${second}) from git`);
     expect(await metrics(stack)).toContain(`commit="${second}"} 1`);
     expect((await policyEvents(stack)).at(-1)).toMatchObject({ source: 'git', commit: second });
+    const lines = await stack.journal();
+    const decisions = lines.flatMap((line) =>
+      line.kind === 'event' && line.event.type === 'decision' ? [line.event] : [],
+    );
+    expect(decisions.at(-1)).toMatchObject({ commit: second });
   });
 
   test('that were set back keep those in force, and /readyz says so', async () => {
