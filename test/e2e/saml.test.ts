@@ -93,6 +93,7 @@ describe('a SAML identity', () => {
       status: 200,
       caller: {
         provider: 'sso',
+        issuer: expect.stringMatching(/\/metadata$/),
         subject: 'ada-1',
         email: 'ada@corp.test',
         kind: 'person',

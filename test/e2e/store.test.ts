@@ -96,7 +96,7 @@ describe.each([
         format: 'TabSeparated',
       }),
     ).toBe(
-      '1\tevents, contents, sessions\n2\tcredentials\n3\thow callers proved who they are\n4\tlimits, filters, severity, rules on responses\n',
+      '1\tevents, contents, sessions\n2\tcredentials\n3\thow callers proved who they are\n4\tlimits, filters, severity, rules on responses\n5\tthe text of every revision of the policies\n',
     );
   });
 

@@ -50,6 +50,7 @@ What to try next:
   npx sallyport sessions list         all of these requests are on the record
   npx sallyport sessions show ID      who, what, which rule, how long, and the texts
   npx sallyport sql 'SELECT subject, verdict, count() FROM sessions GROUP BY ALL'
+  npx sallyport policy backtest       what your policies would have said of them
   npx sallyport doctor                looks at each part, and for ways around the gateway
 `;
 }
