@@ -24,6 +24,7 @@ import { whoamiCommand } from './commands/whoami.ts';
 import { configSchema, environment } from './config.ts';
 import type { StartGateway } from './gateway/running.ts';
 import { modelsFile } from './models/schema.ts';
+import { casesFile } from './policy/cases/schema.ts';
 import { policyDocument } from './policy/schema.ts';
 
 /** Loaded when it is needed: `token` and `--help` should not wait for gRPC and the engine. */
@@ -50,7 +51,7 @@ const commands: readonly AddCommand[] = [
   revokeCommand,
   envoyCommand,
   doctorCommand,
-  schemaCommand({ config: configSchema, models: modelsFile, policies: policyDocument }),
+  schemaCommand({ config: configSchema, models: modelsFile, policies: policyDocument, cases: casesFile }),
 ];
 
 // `sallyport sessions list | head` closes the pipe early; that is no failure.
