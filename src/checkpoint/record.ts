@@ -74,6 +74,9 @@ export function requestEvent(passage: Passage, caller: Caller, asked: Asked): Re
   };
 }
 
+/** Tools of one request that are named on the record; a list of as many may have been longer. */
+const MOST_TOOLS = 256;
+
 export function askedOfModel(stages: Stages, model: Model, facts: RequestFacts, checked: Checked): Asked {
   return {
     audio: facts.audio,
@@ -92,7 +95,7 @@ export function askedOfModel(stages: Stages, model: Model, facts: RequestFacts, 
     stream: facts.stream,
     tokens: facts.tokens,
     toolCall: stages.maskText(facts.toolCall?.name.slice(0, 256) ?? ''),
-    tools: facts.tools.map((tool) => stages.maskText(tool.name.slice(0, 256))),
+    tools: facts.tools.slice(0, MOST_TOOLS).map((tool) => stages.maskText(tool.name.slice(0, 256))),
   };
 }
 

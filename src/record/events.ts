@@ -45,6 +45,7 @@ export interface RequestEvent extends Base {
   /** Estimated prompt tokens, body bytes. */
   readonly tokens: number;
   readonly bytes: number;
+  /** Names of the tools on offer, 256 at most. */
   readonly tools: readonly string[];
   /** Name of the tool of an MCP `tools/call`, or empty. */
   readonly toolCall: string;

@@ -164,7 +164,11 @@ function factsOf(
     get text() {
       return kept('request.text', whole).text;
     },
-    tools: request.tools.map((name) => ({ name })),
+    get tools() {
+      // The record names so many at most (checkpoint/record.ts).
+      if (request.tools.length >= 256) throw new NotKept('request.tools');
+      return request.tools.map((name) => ({ name }));
+    },
     get toolCall() {
       if (toolCall === undefined) throw new NotKept('request.toolCall');
       return toolCall === '' ? undefined : { name: toolCall, ...laterArguments(whole) };
