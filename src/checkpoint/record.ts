@@ -99,9 +99,12 @@ export function askedOfModel(stages: Stages, model: Model, facts: RequestFacts, 
   };
 }
 
+/** Categories of a guard that the record names. */
+const MOST_CATEGORIES = 32;
+
 function guardOutcome(verdict: GuardVerdict): GuardOutcome {
   return verdict.ok
-    ? { categories: verdict.categories, code: '', flagged: verdict.flagged }
+    ? { categories: verdict.categories.slice(0, MOST_CATEGORIES), code: '', flagged: verdict.flagged }
     : { categories: [], code: verdict.code, flagged: false };
 }
 
