@@ -1,36 +1,41 @@
 /**
  * The ext_proc edge, one ResponseGate a stream, one method a phase:
- * request headers (the plan) → response headers → body chunks, masked and recorded → the durable end.
+ * request headers (the plan) → request body, where it is masked → response headers → body chunks, masked, asked the rules
+ * about and recorded → the durable end.
  *
  * A live stream is never ended with gRPC OK: Envoy would let the rest through unprocessed. Whatever goes wrong ends it
  * non-OK, or, while the client has seen no header yet, with an immediate response.
  */
-import type { Header, Plan, RefuseStage, RequestHead } from '../checkpoint/stages.ts';
+import type { Header, Plan, RefuseStage, Watched } from '../checkpoint/stages.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
-import { requestIdHeaders } from '../exchange/refusal.ts';
 import { upgradeOf } from '../exchange/transport.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
-import type { ResponseBody } from '../mask/bodies.ts';
+import type { MaskedRequest, ResponseBody } from '../mask/bodies.ts';
 import type { Released } from '../mask/contract.ts';
 import type { Recorder } from '../record/events.ts';
 import type { EdgeRefusal } from './authz.ts';
 import { Delivered } from './delivered.ts';
 import {
+  ASK_FOR_REQUEST_BODY,
   CONTINUE_REQUEST_BODY,
   CONTINUE_REQUEST_HEADERS,
   CONTINUE_REQUEST_TRAILERS,
   CONTINUE_RESPONSE_BODY,
   CONTINUE_RESPONSE_HEADERS,
   CONTINUE_RESPONSE_TRAILERS,
+  encodeRequestBody,
   encodeResponseBody,
   encodeResponseHeaders,
   encodeResponseTrailers,
 } from './encode.ts';
+import { UPSTREAM_HEADER } from './forward.ts';
 import { type GrpcCall, type GrpcMessage, type GrpcReceiver, grpcStatus } from './grpc.ts';
 import { openPlan, type PlanKeys, type PlanRefusal, type UsedPlans } from './plan.ts';
 import { type Framing, type ResponseHead, readHead } from './response.ts';
+import { ResponseRules, type Stop } from './response-rules.ts';
 import { encodeProcessingResponse } from './services.ts';
 import { type Ending, NOTHING_DELIVERED, type OpenSessions } from './sessions.ts';
+import { codeOf, headOf, joined, localReplyCode, NO_REQUEST, ownHeaders, reasonOf } from './stream-reading.ts';
 import {
   attributeStrings,
   decodeHeaderMap,
@@ -48,6 +53,8 @@ export interface ProcOptions {
   readonly recorder: Recorder;
   readonly sessions: OpenSessions;
   readonly openBody: (plan: Plan, framing: Framing) => ResponseBody;
+  /** Masks a request's body before the model sees it. */
+  readonly maskRequest: (plan: Plan, body: Buffer) => MaskedRequest | Promise<MaskedRequest>;
   /** Work that belongs to a session's record and is not done yet: its end waits for it. */
   readonly pending: (session: string) => Promise<void> | undefined;
   readonly refuse: RefuseStage;
@@ -77,6 +84,8 @@ export function createProc(options: ProcOptions): (call: GrpcCall) => GrpcReceiv
   };
 }
 
+const NOTHING = Buffer.alloc(0);
+
 type Phase = 'start' | 'request' | 'response' | 'local_reply' | 'over';
 
 class ResponseGate implements GrpcReceiver {
@@ -84,6 +93,12 @@ class ResponseGate implements GrpcReceiver {
   private plan: Plan | undefined;
   private head: ResponseHead | undefined;
   private body: ResponseBody | undefined;
+  private watched: Watched | undefined;
+  /** Where rules watch the response. */
+  private rules: ResponseRules | undefined;
+  /** The request's body came, to be masked; what was masked in it, once it is. */
+  private bodyCame = false;
+  private maskedRequest: ReadonlyMap<string, number> | undefined;
   /** Messages that wait for a masker which had to yield to the event loop. */
   private readonly waiting: ProcessingRequest[] = [];
   private busy = false;
@@ -150,7 +165,7 @@ class ResponseGate implements GrpcReceiver {
       case 'response_trailers':
         return this.phase === 'local_reply' ? this.pass(CONTINUE_RESPONSE_TRAILERS) : this.responseTrailers(message);
       case 'request_body':
-        return this.pass(CONTINUE_REQUEST_BODY);
+        return this.requestBody(message);
       case 'request_trailers':
         return this.pass(CONTINUE_REQUEST_TRAILERS);
       case 'none':
@@ -163,7 +178,7 @@ class ResponseGate implements GrpcReceiver {
     return undefined;
   }
 
-  private requestHeaders(message: ProcessingRequest): undefined {
+  private requestHeaders(message: ProcessingRequest): Promise<void> | undefined {
     const { options } = this;
     const attributes = attributeStrings(message.attributes);
     const sealed =
@@ -178,10 +193,40 @@ class ResponseGate implements GrpcReceiver {
     });
     if (!opened.ok) return this.refusePlan(opened.why, message);
     if (!options.usedPlans.use(opened.plan.session, nowMs)) return this.refusePlan('replayed', message);
-    this.plan = opened.plan;
+    const { plan } = opened;
+    this.watched = options.sessions.take(plan);
+    this.plan = plan;
+    if (plan.watched && this.watched === undefined) return this.refuseOpened('unwatched', plan);
     this.phase = 'request';
-    options.sessions.take(opened.plan);
-    return this.pass(CONTINUE_REQUEST_HEADERS);
+    return this.pass(plan.maskRequest.length > 0 ? ASK_FOR_REQUEST_BODY : CONTINUE_REQUEST_HEADERS);
+  }
+
+  /** The body that Envoy was asked for, whole: the model gets it masked, and its cluster is named only now. */
+  private requestBody(message: ProcessingRequest): Promise<void> | undefined {
+    const { plan } = this;
+    if (plan === undefined || plan.maskRequest.length === 0) return this.pass(CONTINUE_REQUEST_BODY);
+    if (this.bodyCame) throw new Error('the body of a request came in pieces');
+    this.bodyCame = true;
+    return this.maskAndSend(message.body, plan);
+  }
+
+  private async maskAndSend(body: Buffer, plan: Plan): Promise<void> {
+    let request: MaskedRequest;
+    try {
+      request = await this.options.maskRequest(plan, body);
+    } catch (error) {
+      // The masker is stricter than the reader here and there.
+      if (!(error instanceof UnreadableBody)) throw error;
+      return this.refuseResponse('request_not_maskable', plan, 'denied', error.message.slice(0, 200));
+    }
+    this.maskedRequest = request.findings;
+    this.write(encodeRequestBody(headersOfMasked(request.masked, plan), request.masked));
+  }
+
+  /** A plan that is good, on a stream that cannot keep it: the session ends here. */
+  private refuseOpened(why: PlanRefusal, plan: Plan): Promise<void> {
+    this.options.observe.planRefused(why);
+    return this.refuseResponse('plan_invalid', plan, 'gate_failed', `plan ${why}`);
   }
 
   /** Envoy asks no ext_authz about a request without a route, such as CONNECT: it has no plan either. */
@@ -205,6 +250,12 @@ class ResponseGate implements GrpcReceiver {
     const { plan } = this;
     if (local) return this.localReply(details, message, plan);
     if (plan === undefined) return this.refusePlan('missing', message);
+    if (plan.maskRequest.length > 0) {
+      // Its cluster could not be looked at with the request's headers.
+      const cluster = attributeStrings(message.attributes).get('xds.cluster_name');
+      if (this.maskedRequest === undefined || cluster !== plan.cluster)
+        return this.refuseOpened(this.maskedRequest === undefined ? 'unmasked' : 'other_cluster', plan);
+    }
     this.phase = 'response';
     const passesOpaque = plan.opaque && plan.mask.length === 0;
     const head = readHead(decodeHeaderMap(message.headerMap), message.endOfStream, passesOpaque);
@@ -220,9 +271,15 @@ class ResponseGate implements GrpcReceiver {
       type: 'response',
     });
     if (!head.reading.ok) return this.refuseResponse(head.reading.code, plan);
+    const ruled = this.watched && new ResponseRules(this.watched, head, plan.mask);
+    this.rules = ruled;
+    const stop = ruled?.atHeaders() ?? (message.endOfStream ? ruled?.atEnd(undefined, 0) : undefined);
+    if (stop !== undefined) return this.stop(stop, plan);
+    const mask = ruled?.mask ?? plan.mask;
+    if (head.reading.framing === 'opaque' && mask.length > 0) return this.refuseResponse('response_type_refused', plan);
     const answer = encodeResponseHeaders([...head.set, ...ownHeaders(plan)], head.remove);
     if (message.endOfStream) return this.afterDurable(answer);
-    this.body = this.options.openBody(plan, head.reading.framing);
+    this.body = this.options.openBody({ ...plan, mask }, head.reading.framing);
     this.delivered = new Delivered(plan, this.body, recorder, nowMs);
     return this.pass(answer);
   }
@@ -237,19 +294,38 @@ class ResponseGate implements GrpcReceiver {
     const { status } = readHead(decodeHeaderMap(message.headerMap), message.endOfStream);
     const code = localReplyCode(details);
     const session = plan?.session ?? options.newSession();
-    if (plan !== undefined) options.sessions.end(session, { ...NOTHING_DELIVERED, how: 'local_reply', code, status });
+    if (plan !== undefined)
+      options.sessions.end(session, this.ending({ ...NOTHING_DELIVERED, how: 'local_reply', code, status }));
     else options.record({ session, code, status, detail: details.slice(0, 200), request: NO_REQUEST });
     return this.pass(encodeResponseHeaders([['x-sallyport-session', session]], []));
   }
 
-  private refuseResponse(code: ErrorCode, plan: Plan): Promise<void> {
-    const answer = this.options.refuse({ code, session: plan.session, format: plan.format });
-    this.options.sessions.end(plan.session, {
-      ...NOTHING_DELIVERED,
-      how: 'response_refused',
-      code,
-      status: answer.status,
-    });
+  /** A rule on the response says that nothing more may leave. What was answered before is written first. */
+  private async stop({ by, message }: Stop, plan: Plan): Promise<void> {
+    const code = 'response_stopped';
+    const bodyGone = (this.delivered?.bytes ?? 0) > 0;
+    if (!bodyGone) {
+      this.options.observe.ended('stopped', plan.cluster);
+      return this.refuseResponse(code, plan, 'stopped', by, message);
+    }
+    this.conclude('stopped', code, by);
+    await this.options.recorder.durable();
+    if (this.phase === 'over') return;
+    this.phase = 'over';
+    this.call.fail({ code: grpcStatus.aborted, details: code });
+  }
+
+  private refuseResponse(
+    code: ErrorCode,
+    plan: Plan,
+    how: Ending['how'] = 'response_refused',
+    detail = '',
+    message?: string,
+  ): Promise<void> {
+    const { session, format } = plan;
+    const answer = this.options.refuse({ code, session, format, ...(message === undefined ? {} : { message }) });
+    const ending = this.delivered?.ending(how, code, answer.status) ?? NOTHING_DELIVERED;
+    this.options.sessions.end(session, this.ending({ ...ending, how, code, detail, status: answer.status }));
     this.phase = 'over';
     return this.options.recorder.durable().then(
       () => this.writeImmediate(answer),
@@ -276,13 +352,29 @@ class ResponseGate implements GrpcReceiver {
     await this.release(message, { bytes, terminal: true }, true);
   }
 
-  /** Record, then let go: written before every chunk, durable before the terminal one. */
+  /** Ask the rules, record, then let go: written before every chunk, durable before the terminal one. */
   private release(message: ProcessingRequest, released: Released, last = false): Promise<void> | undefined {
+    const { delivered } = this;
+    if (this.phase === 'over' || delivered === undefined) return undefined;
+    const kept = delivered.look(released.bytes, last);
+    return kept instanceof Promise
+      ? kept.then((later) => this.recorded(message, released, delivered, later))
+      : this.recorded(message, released, delivered, kept);
+  }
+
+  private recorded(
+    message: ProcessingRequest,
+    released: Released,
+    delivered: Delivered,
+    kept: Buffer,
+  ): Promise<void> | undefined {
     if (this.phase === 'over') return undefined;
+    const stop = this.rules?.atPiece(delivered, released);
+    if (stop !== undefined && this.plan !== undefined) return this.stop(stop, this.plan);
     this.options.observe.chunk(message.body.length, released.bytes.length);
     const answer = released.bytes.equals(message.body) ? CONTINUE_RESPONSE_BODY : encodeResponseBody(released.bytes);
-    const recorded = this.delivered?.add(released.bytes, last);
-    if (recorded !== undefined) return recorded.then(() => this.letGo(answer, released.terminal));
+    const added = delivered.add(released.bytes, kept);
+    if (added !== undefined) return added.then(() => this.letGo(answer, released.terminal));
     return this.letGo(answer, released.terminal);
   }
 
@@ -303,7 +395,13 @@ class ResponseGate implements GrpcReceiver {
       this.fail('response_unreadable', new UnreadableBody('the model ended with trailers while text was held back'));
       return;
     }
-    if (!this.terminal) await this.delivered?.finish();
+    if (!this.terminal && this.delivered !== undefined) {
+      const released = { bytes: NOTHING, terminal: true };
+      const kept = await this.delivered.look(NOTHING, true);
+      const stop = this.rules?.atPiece(this.delivered, released);
+      if (stop !== undefined && this.plan !== undefined) return this.stop(stop, this.plan);
+      await this.delivered.add(NOTHING, kept);
+    }
     const names = decodeHeaderMap(message.headerMap).map(([name]) => name);
     await this.afterDurable(encodeResponseTrailers(names));
   }
@@ -326,9 +424,16 @@ class ResponseGate implements GrpcReceiver {
     const { plan, options } = this;
     if (plan === undefined) return;
     const delivered = this.delivered ?? new Delivered(plan, undefined, options.recorder, options.nowMs);
-    if (!options.sessions.end(plan.session, { ...delivered.ending(how, code, this.head?.status ?? 0), detail })) return;
+    const ending = delivered.ending(how, code, this.head?.status ?? 0);
+    if (!options.sessions.end(plan.session, this.ending({ ...ending, detail }))) return;
     options.observe.ended(how, plan.cluster);
     for (const [detector, count] of delivered.masked) options.observe.masked(detector, count);
+  }
+
+  /** With what is known here alone: what was masked in the request, and what the rules on the response said. */
+  private ending(ending: Ending): Ending {
+    const maskedRequest = this.maskedRequest === undefined ? {} : Object.fromEntries(this.maskedRequest);
+    return { ...ending, maskedRequest, rules: this.rules?.outcomes ?? [] };
   }
 
   /** Envoy closed the stream. Before the end, that means that the client or the model has gone. */
@@ -387,45 +492,10 @@ class ResponseGate implements GrpcReceiver {
   }
 }
 
-/** One of them is mostly empty, and the other may be megabytes. */
-function joined(first: Buffer, rest: Buffer): Buffer {
-  if (first.length === 0) return rest;
-  return rest.length === 0 ? first : Buffer.concat([first, rest]);
-}
-
-/** Both ids by which a caller's complaint is found on the record; SDKs show the second one. */
-function ownHeaders(plan: Plan): Header[] {
+/** The length that the body has now, and the cluster, which gives the request its route. */
+function headersOfMasked(masked: Buffer, { cluster }: Plan): readonly Header[] {
   return [
-    ['x-sallyport-session', plan.session],
-    ['x-request-id', plan.requestId],
-    ...requestIdHeaders(plan.format, plan.requestId),
+    ['content-length', String(masked.length)],
+    [UPSTREAM_HEADER, cluster],
   ];
-}
-
-/** What ext_proc is shown of a request: not where it came from; nothing at all when it begins with the response. */
-function headOf(message: ProcessingRequest): RequestHead {
-  if (message.kind !== 'request_headers') return NO_REQUEST;
-  const headers = decodeHeaderMap(message.headerMap);
-  const named = (name: string): string => headers.find(([key]) => key === name)?.[1] ?? '';
-  return { method: named(':method'), path: named(':path'), host: named(':authority'), headers, clientAddress: '' };
-}
-const NO_REQUEST: RequestHead = { method: '', path: '', host: '', headers: [], clientAddress: '' };
-
-/** The row of the error table that Envoy's own reply is: by its response code details, as in `local_reply_config` (bootstrap.ts). */
-function localReplyCode(details: string): ErrorCode | '' {
-  if (details === 'request_payload_too_large') return 'request_too_large';
-  if (details === 'upgrade_failed') return 'upgrade_refused';
-  if (details === 'ext_authz_error' || details.startsWith('ext_proc_error')) return 'gate_failed';
-  return /^(upstream_|no_healthy_upstream|cluster_not_found)/.test(details) ? 'model_unavailable' : '';
-}
-
-/** Why an answer could not be read, in words of ours: other errors may quote what they choked on. */
-function reasonOf(code: ErrorCode, error: unknown): string {
-  return code === 'response_unreadable' && error instanceof Error ? error.message.slice(0, 200) : '';
-}
-
-function codeOf(error: unknown): ErrorCode {
-  const name = error instanceof Error ? error.name : '';
-  if (name === 'JournalUnavailable') return 'record_unavailable';
-  return name === 'UnreadableBody' ? 'response_unreadable' : 'gate_failed';
 }

@@ -116,7 +116,7 @@ const types = {
       contentType: { type: 'string', doc: '' },
       findings: { type: 'map<string, int>', doc: 'as `request.findings`, of what was answered so far' },
       outputTokens: { type: 'int', optional: true, doc: 'as the model reported them, so far' },
-      bytes: { type: 'int', doc: 'released so far' },
+      bytes: { type: 'int', doc: 'released so far, with those that are about to be' },
       phase: {
         type: 'string',
         doc: 'why the rules run now: at the `headers`, at a new `finding`, at a complete `toolCall`, at the `end`',

@@ -66,6 +66,7 @@ const good = (check: CheckRequest, change: Partial<Plan> = {}): Plan => ({
   maskRequest: [],
   tokens: 1,
   opaque: false,
+  watched: false,
   ...change,
 });
 

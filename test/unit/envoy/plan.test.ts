@@ -19,6 +19,7 @@ const plan: Plan = {
   maskRequest: [],
   tokens: 1,
   opaque: false,
+  watched: false,
 };
 const stream = { nowMs: 1_000_000, requestId: 'r1', cluster: 'model_demo_1' };
 const sealed = sealPlan(plan, { keys: [key] });

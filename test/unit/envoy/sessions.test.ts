@@ -38,6 +38,7 @@ const plan = (session: string): Plan => ({
   maskRequest: [],
   tokens: 1,
   opaque: false,
+  watched: false,
 });
 
 test('a yes that no stream takes up ends as not_dispatched after a minute, citing its request', () => {
