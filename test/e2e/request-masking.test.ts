@@ -52,7 +52,6 @@ test.each([
   expect(end).toMatchObject({ how: 'complete', maskedRequest: counts });
 });
 
-
 test('the answer may be a stream', async () => {
   stack.model.answer = (_request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -141,12 +140,7 @@ describe('nothing reaches the model unmasked', () => {
       503,
       'model_unavailable',
     ],
-    [
-      'where the route is fixed',
-      onFixedRoute,
-      503,
-      'plan_invalid',
-    ],
+    ['where the route is fixed', onFixedRoute, 503, 'plan_invalid'],
   ];
   test.each(cases)('%s', async (name, envoy, status, code) => {
     const s = await startStack({ policies: { 'test.yaml': POLICY }, envoy });
