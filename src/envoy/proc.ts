@@ -86,6 +86,13 @@ export function createProc(options: ProcOptions): (call: GrpcCall) => GrpcReceiv
 
 const NOTHING = Buffer.alloc(0);
 
+/** What is told of a plan that its stream cannot keep. */
+const UNKEPT = {
+  unwatched: 'Rules watch the response, and the gateway process that has its stream does not know them.',
+  unmasked: 'The model answered a request that was to be masked, and was not.',
+  other_cluster: 'The request went to another cluster than the one it was let through to.',
+};
+
 type Phase = 'start' | 'request' | 'response' | 'local_reply' | 'over';
 
 class ResponseGate implements GrpcReceiver {
@@ -224,9 +231,9 @@ class ResponseGate implements GrpcReceiver {
   }
 
   /** A plan that is good, on a stream that cannot keep it: the session ends here. */
-  private refuseOpened(why: PlanRefusal, plan: Plan): Promise<void> {
+  private refuseOpened(why: 'unwatched' | 'unmasked' | 'other_cluster', plan: Plan): Promise<void> {
     this.options.observe.planRefused(why);
-    return this.refuseResponse('plan_invalid', plan, 'gate_failed', `plan ${why}`);
+    return this.refuseResponse('plan_invalid', plan, 'gate_failed', `plan ${why}`, UNKEPT[why]);
   }
 
   /** Envoy asks no ext_authz about a request without a route, such as CONNECT: it has no plan either. */
@@ -275,11 +282,12 @@ class ResponseGate implements GrpcReceiver {
     this.rules = ruled;
     const stop = ruled?.atHeaders() ?? (message.endOfStream ? ruled?.atEnd(undefined, 0) : undefined);
     if (stop !== undefined) return this.stop(stop, plan);
-    const mask = ruled?.mask ?? plan.mask;
-    if (head.reading.framing === 'opaque' && mask.length > 0) return this.refuseResponse('response_type_refused', plan);
+    const ruling = ruled === undefined ? plan : { ...plan, mask: ruled.mask };
+    if (head.reading.framing === 'opaque' && ruling.mask.length > 0)
+      return this.refuseResponse('response_type_refused', plan);
     const answer = encodeResponseHeaders([...head.set, ...ownHeaders(plan)], head.remove);
     if (message.endOfStream) return this.afterDurable(answer);
-    this.body = this.options.openBody({ ...plan, mask }, head.reading.framing);
+    this.body = this.options.openBody(ruling, head.reading.framing);
     this.delivered = new Delivered(plan, this.body, recorder, nowMs);
     return this.pass(answer);
   }

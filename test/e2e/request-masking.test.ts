@@ -1,4 +1,5 @@
 /** `mask` with `on: request`, through Envoy: what the model gets, and that nothing else ever reaches it. */
+import http from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ask, chat, codeOf } from './support/ask.ts';
 import { type EnvoyConfig, eventually, type Stack, startStack } from './support/stack.ts';
@@ -24,8 +25,10 @@ const proc =
   };
 
 let stack: Stack;
+let token: string;
 beforeAll(async () => {
   stack = await startStack({ policies: { 'test.yaml': POLICY } });
+  token = await stack.token('sam');
 });
 afterAll(() => stack.close());
 
@@ -76,6 +79,30 @@ test('a body just under the limit, that grows over it', async () => {
   expect([got.status, got.text.slice(0, 200)]).toEqual([200, expect.anything()]);
   expect(content()).toBe('<EMAIL_ADDRESS> '.repeat(570_000));
 }, 60_000);
+
+test('a body that came in chunks of no known length', async () => {
+  const body = JSON.stringify(saying('a@b.co'));
+  const got = await new Promise<number | undefined>((resolve, reject) => {
+    const request = http.request(
+      `${stack.url}/v1/chat/completions`,
+      {
+        method: 'POST',
+        agent: false,
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      },
+      (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      },
+    );
+    request.on('error', reject);
+    request.write(body.slice(0, 20));
+    request.end(body.slice(20));
+  });
+  expect([got, content()]).toEqual([200, '<EMAIL_ADDRESS>']);
+  expect(last().headers).toMatchObject({ 'content-length': String(last().body.length) });
+  expect(last().headers['transfer-encoding']).toBeUndefined();
+});
 
 test("a client's own cluster header names none", async () => {
   const before = stack.model.arrived.length;
