@@ -154,7 +154,7 @@ export const variables = {
   response: { type: 'Response', doc: 'what the model answers', on: ['response'] },
   toolCall: {
     type: 'ToolCall',
-    doc: 'a complete tool call of the answer; a rule that reads it runs at each tool call only',
+    doc: 'a complete tool call of the answer; a rule that reads it runs at each tool call only. Not asked yet: `mode: dryRun`',
     on: ['response'],
   },
   change: { type: 'Change', doc: 'what is to change of the model', on: ['lifecycle'] },
