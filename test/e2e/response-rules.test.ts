@@ -1,8 +1,12 @@
 /** `on: response` rules through Envoy: at the headers, at a finding in the middle of a stream, at the end. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { policyCommand } from '../../src/commands/policy.ts';
+import { run } from '../unit/commands/run.ts';
 import { ask, chat, codeOf, open, streamedChat } from './support/ask.ts';
 import { eventually, type Stack, startStack } from './support/stack.ts';
-import { completion, DONE, delta, type Handler } from './support/upstream.ts';
+import { completion, DONE, delta, type Handler, startHttp2Upstream } from './support/upstream.ts';
 
 const POLICY = `apiVersion: sallyport/v1
 kind: Policy
@@ -216,5 +220,50 @@ describe('at the end', () => {
       how: 'complete',
       rules: [{ policy: 'answers', rule: 'trial', effect: 'stop', mode: 'dryRun' }],
     });
+  });
+});
+
+describe('an HTTP/2 model that ends with trailers', () => {
+  test('gets its answer stopped at the end', async () => {
+    const model = await startHttp2Upstream(delta('hello') + delta('', 'stop'));
+    const s = await startStack({
+      policies: {
+        'test.yaml': POLICY.replace('response.bytes > 3000', 'response.bytes > 10'),
+      },
+      modelPort: model.port,
+      modelsSpeakHttp2: true,
+    });
+    try {
+      const got = await ask(s, streamedChat);
+      // Envoy may not have sent the headers yet.
+      expect(got.complete && got.status === 200).toBe(false);
+      const events = (await s.journal()).flatMap((line) => (line.kind === 'event' ? [line.event] : []));
+      expect(events.findLast(({ type }) => type === 'end')).toMatchObject({
+        how: 'stopped',
+        rules: [hit('not-long'), hit('trial')],
+      });
+    } finally {
+      await s.close();
+      model.close();
+    }
+  });
+});
+
+describe('an enforced rule that reads tool calls of an answer', () => {
+  const enforced = POLICY.replace('{name: tool-trial, mode: dryRun,', '{name: tool-trial,');
+  const why = 'rules that read toolCall are not enforced by this version; set mode: dryRun';
+
+  test('keeps the gateway from starting', async () => {
+    await expect(startStack({ policies: { 'test.yaml': enforced } })).rejects.toThrow(`test.yaml:15:46: ${why}`);
+  });
+
+  test('is not taken by a reload: the old rules stay in force', async () => {
+    writeFileSync(join(stack.dir, 'policies/test.yaml'), enforced);
+    await stack.gateway.reload();
+    expect(stack.log.join('\n')).toContain(why);
+    stack.model.answer = answers(completion('ok'), 418);
+    expect(codeOf(await ask(stack))).toBe('response_stopped');
+    const { stdout, code } = await run([policyCommand()], ['policy', 'check', '--config', stack.config.file]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining(why)]);
   });
 });
