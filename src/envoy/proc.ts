@@ -6,14 +6,12 @@
  * A live stream is never ended with gRPC OK: Envoy would let the rest through unprocessed. Whatever goes wrong ends it
  * non-OK, or, while the client has seen no header yet, with an immediate response.
  */
-import type { Header, Plan, RefuseStage, Watched } from '../checkpoint/stages.ts';
+import type { Plan, RefuseStage, Watched } from '../checkpoint/stages.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
 import { upgradeOf } from '../exchange/transport.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
-import type { MaskedRequest, ResponseBody } from '../mask/bodies.ts';
+import type { ResponseBody } from '../mask/bodies.ts';
 import type { Released } from '../mask/contract.ts';
-import type { Recorder } from '../record/events.ts';
-import type { EdgeRefusal } from './authz.ts';
 import { Delivered } from './delivered.ts';
 import {
   ASK_FOR_REQUEST_BODY,
@@ -23,18 +21,18 @@ import {
   CONTINUE_RESPONSE_BODY,
   CONTINUE_RESPONSE_HEADERS,
   CONTINUE_RESPONSE_TRAILERS,
-  encodeRequestBody,
   encodeResponseBody,
   encodeResponseHeaders,
   encodeResponseTrailers,
 } from './encode.ts';
-import { UPSTREAM_HEADER } from './forward.ts';
 import { type GrpcCall, type GrpcMessage, type GrpcReceiver, grpcStatus } from './grpc.ts';
-import { openPlan, type PlanKeys, type PlanRefusal, type UsedPlans } from './plan.ts';
-import { type Framing, type ResponseHead, readHead } from './response.ts';
+import { openPlan, type PlanRefusal } from './plan.ts';
+import type { ProcOptions } from './proc-options.ts';
+import { RequestMasking } from './request-masking.ts';
+import { type ResponseHead, readHead } from './response.ts';
 import { ResponseRules, type Stop } from './response-rules.ts';
-import { encodeProcessingResponse } from './services.ts';
-import { type Ending, NOTHING_DELIVERED, type OpenSessions } from './sessions.ts';
+import { encodeImmediate } from './services.ts';
+import { type Ending, NOTHING_DELIVERED } from './sessions.ts';
 import { codeOf, headOf, joined, localReplyCode, NO_REQUEST, ownHeaders, reasonOf } from './stream-reading.ts';
 import {
   attributeStrings,
@@ -46,36 +44,6 @@ import {
 
 /** Namespace of ext_authz's dynamic metadata, whatever name the filter has. */
 const METADATA_NAMESPACE = 'envoy.filters.http.ext_authz';
-
-export interface ProcOptions {
-  readonly planKeys: PlanKeys;
-  readonly usedPlans: UsedPlans;
-  readonly recorder: Recorder;
-  readonly sessions: OpenSessions;
-  readonly openBody: (plan: Plan, framing: Framing) => ResponseBody;
-  /** Masks a request's body before the model sees it. */
-  readonly maskRequest: (plan: Plan, body: Buffer) => MaskedRequest | Promise<MaskedRequest>;
-  /** Work that belongs to a session's record and is not done yet: its end waits for it. */
-  readonly pending: (session: string) => Promise<void> | undefined;
-  readonly refuse: RefuseStage;
-  readonly newSession: () => string;
-  readonly nowMs: () => number;
-  readonly observe: ProcObserver;
-  /** Puts a refused plan on the record. */
-  readonly record: (refusal: EdgeRefusal) => void;
-}
-
-export interface ProcObserver {
-  streamOpened(): void;
-  streamClosed(): void;
-  /** A chunk was answered: bytes from the model, bytes released. */
-  chunk(bytesIn: number, bytesOut: number): void;
-  masked(detector: string, count: number): void;
-  planRefused(why: PlanRefusal): void;
-  localReply(details: string): void;
-  ended(how: Ending['how'], model: string): void;
-  failed(session: string | undefined, code: ErrorCode, error: unknown): void;
-}
 
 export function createProc(options: ProcOptions): (call: GrpcCall) => GrpcReceiver {
   return (call) => {
@@ -103,9 +71,8 @@ class ResponseGate implements GrpcReceiver {
   private watched: Watched | undefined;
   /** Where rules watch the response. */
   private rules: ResponseRules | undefined;
-  /** The request's body came, to be masked; what was masked in it, once it is. */
-  private bodyCame = false;
-  private maskedRequest: ReadonlyMap<string, number> | undefined;
+  /** Where the request is masked. */
+  private masking: RequestMasking | undefined;
   /** Messages that wait for a masker which had to yield to the event loop. */
   private readonly waiting: ProcessingRequest[] = [];
   private busy = false;
@@ -205,29 +172,21 @@ class ResponseGate implements GrpcReceiver {
     this.plan = plan;
     if (plan.watched && this.watched === undefined) return this.refuseOpened('unwatched', plan);
     this.phase = 'request';
-    return this.pass(plan.maskRequest.length > 0 ? ASK_FOR_REQUEST_BODY : CONTINUE_REQUEST_HEADERS);
+    if (plan.maskRequest.length === 0) return this.pass(CONTINUE_REQUEST_HEADERS);
+    this.masking = new RequestMasking(plan, options.maskRequest);
+    return this.pass(ASK_FOR_REQUEST_BODY);
   }
 
-  /** The body that Envoy was asked for, whole: the model gets it masked, and its cluster is named only now. */
   private requestBody(message: ProcessingRequest): Promise<void> | undefined {
-    const { plan } = this;
-    if (plan === undefined || plan.maskRequest.length === 0) return this.pass(CONTINUE_REQUEST_BODY);
-    if (this.bodyCame) throw new Error('the body of a request came in pieces');
-    this.bodyCame = true;
-    return this.maskAndSend(message.body, plan);
-  }
-
-  private async maskAndSend(body: Buffer, plan: Plan): Promise<void> {
-    let request: MaskedRequest;
-    try {
-      request = await this.options.maskRequest(plan, body);
-    } catch (error) {
-      // The masker is stricter than the reader here and there.
-      if (!(error instanceof UnreadableBody)) throw error;
-      return this.refuseResponse('request_not_maskable', plan, 'denied', error.message.slice(0, 200));
-    }
-    this.maskedRequest = request.findings;
-    this.write(encodeRequestBody(headersOfMasked(request.masked, plan), request.masked));
+    const { masking, plan } = this;
+    if (masking === undefined || plan === undefined) return this.pass(CONTINUE_REQUEST_BODY);
+    return masking.answer(message.body).then(
+      (answer) => this.write(answer),
+      (error: unknown) => {
+        if (!(error instanceof UnreadableBody)) throw error;
+        return this.refuseResponse('request_not_maskable', plan, 'denied', error.message.slice(0, 200));
+      },
+    );
   }
 
   /** A plan that is good, on a stream that cannot keep it: the session ends here. */
@@ -252,17 +211,14 @@ class ResponseGate implements GrpcReceiver {
   }
 
   private responseHeaders(message: ProcessingRequest): Promise<void> | undefined {
-    const details = attributeStrings(message.attributes).get('response.code_details');
+    const attributes = attributeStrings(message.attributes);
+    const details = attributes.get('response.code_details');
     const local = details !== undefined && details !== '' && details !== 'via_upstream';
     const { plan } = this;
     if (local) return this.localReply(details, message, plan);
     if (plan === undefined) return this.refusePlan('missing', message);
-    if (plan.maskRequest.length > 0) {
-      // Its cluster could not be looked at with the request's headers.
-      const cluster = attributeStrings(message.attributes).get('xds.cluster_name');
-      if (this.maskedRequest === undefined || cluster !== plan.cluster)
-        return this.refuseOpened(this.maskedRequest === undefined ? 'unmasked' : 'other_cluster', plan);
-    }
+    const unkept = this.masking?.refusal(attributes.get('xds.cluster_name'));
+    if (unkept !== undefined) return this.refuseOpened(unkept, plan);
     this.phase = 'response';
     const passesOpaque = plan.opaque && plan.mask.length === 0;
     const head = readHead(decodeHeaderMap(message.headerMap), message.endOfStream, passesOpaque);
@@ -440,7 +396,7 @@ class ResponseGate implements GrpcReceiver {
 
   /** With what is known here alone: what was masked in the request, and what the rules on the response said. */
   private ending(ending: Ending): Ending {
-    const maskedRequest = this.maskedRequest === undefined ? {} : Object.fromEntries(this.maskedRequest);
+    const maskedRequest = Object.fromEntries(this.masking?.masked ?? []);
     return { ...ending, maskedRequest, rules: this.rules?.outcomes ?? [] };
   }
 
@@ -486,24 +442,6 @@ class ResponseGate implements GrpcReceiver {
   }
 
   private writeImmediate(answer: ReturnType<RefuseStage>): void {
-    const headers = answer.headers.map(([key, value]) => ({
-      header: { key, raw_value: Buffer.from(value, 'latin1') },
-      append_action: 2,
-    }));
-    const immediate = {
-      status: { code: answer.status },
-      headers: { set_headers: headers },
-      body: Buffer.from(answer.body, 'utf8'),
-      details: `sallyport_${answer.status}`,
-    };
-    this.call.send(encodeProcessingResponse({ immediate_response: immediate }));
+    this.call.send(encodeImmediate(answer));
   }
-}
-
-/** The length that the body has now, and the cluster, which gives the request its route. */
-function headersOfMasked(masked: Buffer, { cluster }: Plan): readonly Header[] {
-  return [
-    ['content-length', String(masked.length)],
-    [UPSTREAM_HEADER, cluster],
-  ];
 }
