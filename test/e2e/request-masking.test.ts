@@ -212,6 +212,28 @@ test('an Envoy that takes no override, has a fixed route and does not say so get
   }
 });
 
+test('an Envoy that does not say where a masked request went gets no answer through', async () => {
+  const s = await startStack({
+    policies: { 'test.yaml': POLICY },
+    envoy: proc((settings) => {
+      settings['response_attributes'] = ['response.code_details'];
+    }),
+  });
+  try {
+    const got = await ask(s, saying('a@b.co'));
+    expect([got.status, codeOf(got)]).toEqual([503, 'plan_invalid']);
+    expect(s.model.arrived.map(({ body }) => body.toString())).toEqual([expect.stringContaining('<EMAIL_ADDRESS>')]);
+    const end = await endOf(s, String(got.headers['x-sallyport-session']));
+    expect(end).toMatchObject({
+      how: 'gate_failed',
+      detail: 'plan other_cluster',
+      maskedRequest: { email_address: 1 },
+    });
+  } finally {
+    await s.close();
+  }
+});
+
 describe('what cannot be masked is refused', () => {
   let s: Stack;
   beforeAll(async () => {

@@ -197,12 +197,12 @@ describe('at the end', () => {
   });
 
   test('a stream that is too long does not end as if it were whole', async () => {
-    stack.model.answer = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' });
-      for (let n = 0; n < 40; n++) response.write(delta('word '));
-      setTimeout(() => response.end(delta('', 'stop') + DONE), 100);
-    };
-    const got = await ask(stack, streamedChat);
+    const model = streamed([delta('word '.repeat(700)), delta('', 'stop') + DONE]);
+    stack.model.answer = model.handler;
+    const call = await open(stack, streamedChat);
+    await call.saw('word ');
+    model.next();
+    const got = await call.done;
     expect(got.complete).toBe(false);
     expect(got.text).toContain('word ');
     expect(got.text).not.toContain('[DONE]');
