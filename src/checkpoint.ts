@@ -5,7 +5,7 @@
  * durable, and whatever throws is answered 503: the gate fails closed.
  */
 import { checkOnPath, decisionInput, recordRequest } from './checkpoint/checks.ts';
-import { denied, refusalOf } from './checkpoint/denial.ts';
+import { denied, refusalOf, whyUnmaskable } from './checkpoint/denial.ts';
 import {
   askedOfModel,
   decisionEvent,
@@ -123,17 +123,17 @@ async function call(stages: Stages, passage: Passage, caller: Caller, asked: Cal
   // Before the record says yes: a caller that cannot be vouched for is refused.
   const vouching = decision.verdict === 'allow' ? stages.vouch(caller, model) : undefined;
   const assertion = vouching === undefined ? undefined : await vouching;
-  const admission = await charge(stages, passage, decision, facts);
+  const unmaskable = whyUnmaskable(decision, request, facts);
+  const admission = unmaskable === undefined ? await charge(stages, passage, decision, facts) : undefined;
   const { recorder } = stages;
   const leaf = recorder.event(requestEvent(passage, caller, askedOfModel(stages, model, facts, checked)));
   const cited = { leaf, writer: recorder.writer };
   passage.cited = cited;
   const afterwards = await recordRequest(stages, passage, facts, checked, cited);
   recorder.event(decisionEvent(passage, { decision, commit: policy.commit, admission }, stages.nowMs()));
-  const no = refusalOf(stages, decision, admission, facts);
+  const no = unmaskable ?? refusalOf(stages, decision, admission, facts);
   if (no !== undefined) return { ...(await denied(stages, passage, no, cited)), afterwards };
   if (decision.verdict !== 'allow') throw new Error(`a ${decision.verdict} has no answer`);
-  if (decision.maskRequest.length > 0) throw new Error('requests are not masked yet');
   const plan: Plan = {
     session: passage.session,
     format: facts.format,
@@ -148,6 +148,7 @@ async function call(stages: Stages, passage: Passage, caller: Caller, asked: Cal
     reservations: passage.reserved,
     tokens: facts.tokens,
     opaque: facts.format === 'opaque',
+    watched: policy.enforcesOnResponses(model),
   };
   await recorder.durable();
   passage.reserved = [];
@@ -155,7 +156,7 @@ async function call(stages: Stages, passage: Passage, caller: Caller, asked: Cal
   return {
     kind: 'forward',
     plan: { ...plan, issuedAtMs: stages.nowMs() },
-    ...stages.forward(request, caller, model, passage.session, assertion),
+    ...stages.forward(request, caller, model, passage.session, assertion, plan.maskRequest.length > 0),
     responseHeaders: admission === undefined ? [] : stages.limits.headers(facts.format, admission.states),
     afterwards,
   };

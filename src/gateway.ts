@@ -13,7 +13,8 @@ import { createPublicApp } from './console/public.ts';
 import { type AuthzObserver, createAuthz, type EdgeRefusal } from './envoy/authz.ts';
 import { type PlanKeys, UsedPlans } from './envoy/plan.ts';
 import { loadPlanKeys } from './envoy/plan-keys.ts';
-import { createProc, type ProcObserver } from './envoy/proc.ts';
+import { createProc } from './envoy/proc.ts';
+import type { ProcObserver } from './envoy/proc-options.ts';
 import { type GrpcServer, type GrpcTls, startGrpcServer } from './envoy/server.ts';
 import { NOTHING_DELIVERED, OpenSessions } from './envoy/sessions.ts';
 import { oauthSources, revokerOf } from './gateway/credentials.ts';
@@ -152,7 +153,7 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
       bodies: parts.bodies,
       recorder,
       log,
-      dispatched: (plan) => sessions.dispatched(plan),
+      dispatched: (plan, watched) => sessions.dispatched(plan, watched),
       filters: parts.content.filters,
       guards: parts.content.guards,
       limits,
@@ -178,6 +179,7 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
     sessions,
     pending: (session) => late.pending(session),
     openBody: (plan, framing) => parts.bodies.response(plan.format, framing, plan.mask),
+    maskRequest: (plan, body) => parts.bodies.maskedRequest(plan.format, body, plan.maskRequest),
     refuse,
     newSession,
     nowMs,

@@ -5,7 +5,7 @@ import type { Admission } from '../limits/limiter.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { EndEvent } from '../record/events.ts';
 import { endEvent } from './record.ts';
-import type { Header, Passage, Reply, Stages } from './stages.ts';
+import type { GateRequest, Header, Passage, Reply, Stages } from './stages.ts';
 
 interface Denial {
   readonly code: ErrorCode;
@@ -34,6 +34,28 @@ export function refusalOf(
   const again: Header = admission.retryable ? stages.limits.retryAfter(by) : ['x-should-retry', 'false'];
   const headers = [...stages.limits.headers(format, admission.states), again];
   return { code: 'rate_limit_exceeded', message: words, format, headers };
+}
+
+/** A mask that cannot be put on refuses the request; undefined: there is none, or it can. */
+export function whyUnmaskable(decision: Decision, request: GateRequest, { format }: RequestFacts): Denial | undefined {
+  if (decision.verdict !== 'allow' || decision.maskRequest.length === 0) return undefined;
+  const code = 'request_not_maskable';
+  if (format === 'opaque')
+    return {
+      code,
+      message: 'A rule masks this request, and what no format reads cannot be masked.',
+      format,
+      headers: [],
+    };
+  // On a fixed route, an Envoy that ignores the order to buffer the body would send it on unmasked.
+  if (request.namedModel !== undefined)
+    return {
+      code,
+      message: 'A rule masks this request, and its route is fixed (sallyport.model).',
+      format,
+      headers: [],
+    };
+  return undefined;
 }
 
 /** A no is answered once it is on the record, as a yes is. */

@@ -34,6 +34,7 @@ export function endEvent(
     how: outcome.how,
     inputTokens: undefined,
     masked: {},
+    maskedRequest: {},
     outputTokens: undefined,
     request: cited,
     rules: [],

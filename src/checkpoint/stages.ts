@@ -58,6 +58,8 @@ export interface Plan {
   readonly tokens: number;
   /** Content types that cannot be masked pass as they are, where the plan masks nothing: the model entry admits `opaque`. */
   readonly opaque: boolean;
+  /** An enforced rule watches the response: whoever does not know the rules (another process) must refuse it. */
+  readonly watched: boolean;
 }
 
 export type Answer =
@@ -131,6 +133,8 @@ export interface Stages {
     model: Model,
     session: string,
     assertion: string | undefined,
+    /** The response gate masks the body first, and names the cluster then. */
+    routedLater: boolean,
   ) => { readonly setHeaders: readonly Header[]; readonly removeHeaders: readonly string[] };
   readonly newSession: () => string;
   readonly nowMs: () => number;

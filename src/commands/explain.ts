@@ -50,6 +50,7 @@ const ends: Readonly<Record<EndEvent['how'], string>> = {
   interrupted: 'Its answer broke off: the caller or the model went away before the end, and Envoy does not say which.',
   response_refused:
     "The model's answer could not be let through; the caller got an error, or what had come until then.",
+  stopped: 'A rule on the response stopped the answer; the caller got an error, or what had come until then.',
   local_reply: 'Envoy answered in place of the model: it could not be reached, or took too long.',
   not_dispatched: 'It was admitted, but no answer of a model ever came: Envoy did not send it on.',
   gate_failed: 'A gate failed, and nothing was let through from then on.',
@@ -71,10 +72,11 @@ export function explain(session: SessionDetail): Explanation {
 const endOf = (how: string): string =>
   Object.hasOwn(ends, how) ? ends[how as EndEvent['how']] : `It ended as ${how}.`;
 
-function because({ rules, message, detail, verdict, masked }: SessionDetail): string {
-  const decisive = rules.filter(
-    ({ mode, effect, error }) => mode === 'enforce' && (effect === verdict || error !== undefined),
-  );
+function because({ rules, responseRules, message, detail, verdict, how, masked }: SessionDetail): string {
+  const decisive = [
+    ...rules.filter(({ mode, effect, error }) => mode === 'enforce' && (effect === verdict || error !== undefined)),
+    ...(how === 'stopped' ? responseRules : []).filter(({ mode }) => mode === 'enforce'),
+  ];
   const named = decisive.map(
     ({ policy, rule, effect, error }) => `${policy}/${rule} (${error === undefined ? effect : `failed: ${error}`})`,
   );

@@ -36,6 +36,7 @@ export function showSession(session: SessionDetail, { raw }: { readonly raw: boo
     ['Response', session.chunks === 0 ? undefined : `${session.bytes} bytes in ${session.chunks} chunks`],
     ['Found in request', counts(session.findings)],
     ['Filters', counts(session.filters)],
+    ['Masked in request', counts(session.maskedRequest)],
     ['Masked', counts(session.masked)],
   ]);
   return (

@@ -99,6 +99,8 @@ export interface SessionDetail extends SessionSummary {
     readonly labels?: Readonly<Record<string, string>>;
     readonly error?: string;
   }[];
+  /** Detector id → matches masked in the request that the model got. */
+  readonly maskedRequest: Readonly<Record<string, number>>;
   /** Where each limit stood after the request; dry runs too. */
   readonly limits: readonly {
     readonly policy: string;

@@ -204,7 +204,7 @@ export function procFilter(): Json {
       route_cache_action: 'DEFAULT',
       grpc_service: { envoy_grpc: { cluster_name: 'sallyport' } },
       request_attributes: ['xds.cluster_name', 'request.id'],
-      response_attributes: ['response.code_details'],
+      response_attributes: ['response.code_details', 'xds.cluster_name'],
       metadata_options: { forwarding_namespaces: { untyped: ['envoy.filters.http.ext_authz'] } },
       processing_mode: {
         request_header_mode: 'SEND',

@@ -1,7 +1,7 @@
 /** What of one response has been released to Envoy: into the journal before it goes, and summed up for the session's end. */
 import { recordText } from '../checkpoint/content.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
-import type { Released } from '../mask/contract.ts';
+import type { BodyMasker, Released } from '../mask/contract.ts';
 import type { Recorder } from '../record/events.ts';
 import type { Ending } from './sessions.ts';
 
@@ -37,34 +37,50 @@ export class Delivered {
     return this.body?.delivery.findings ?? NO_FINDINGS;
   }
 
-  /** Appends a piece to the journal, masked with the record's own detectors where the delivery was not. */
-  add(delivered: Buffer, last: boolean): Promise<void> | undefined {
-    const second = this.body?.record;
-    if (delivered.length > 0) this.firstByteAtMs ??= this.nowMs();
-    this.bytes += delivered.length;
-    if (second === undefined) return this.chunk(delivered);
-    const masked = second.push(delivered);
-    if (masked instanceof Promise || last) return this.addSlowly(masked, last);
-    return this.chunk(masked.bytes);
+  /** Detector id → count found so far, masked or not. */
+  get found(): ReadonlyMap<string, number> {
+    const record = this.body?.record;
+    return record === undefined ? this.masked : addCounts(this.masked, record.findings);
   }
 
-  /** The end of a body that ended without a last chunk (trailers). */
-  async finish(): Promise<void> {
+  /** All of them. */
+  get foundCount(): number {
+    let count = 0;
+    for (const one of this.masked.values()) count += one;
+    if (this.body?.record !== undefined) for (const one of this.body.record.findings.values()) count += one;
+    return count;
+  }
+
+  get outputTokens(): number | undefined {
+    return this.body?.delivery.usage.outputTokens;
+  }
+
+  /** What the record keeps of a piece that is about to leave: masked with the record's own detectors where that was not. */
+  look(delivered: Buffer, last: boolean): Buffer | Promise<Buffer> {
     const second = this.body?.record;
-    if (second !== undefined) await this.chunk((await second.end()).bytes);
+    if (second === undefined) return delivered;
+    const masked = second.push(delivered);
+    return masked instanceof Promise || last ? lookSlowly(second, masked, last) : masked.bytes;
+  }
+
+  /** Appends a piece that leaves to the journal, as it was looked at. */
+  add(delivered: Buffer, kept: Buffer): Promise<void> | undefined {
+    if (delivered.length > 0) this.firstByteAtMs ??= this.nowMs();
+    this.bytes += delivered.length;
+    return this.chunk(kept);
   }
 
   ending(how: Ending['how'], code: Ending['code'], status: number): Omit<Ending, 'detail'> {
     const { masked } = this;
-    const record = this.body?.record;
     const usage = this.body?.delivery.usage;
     return {
       how,
       code,
       status,
       rules: [],
-      found: Object.fromEntries(record === undefined ? masked : addCounts(masked, record.findings)),
+      found: Object.fromEntries(this.found),
       masked: Object.fromEntries(masked),
+      maskedRequest: {},
       inputTokens: usage?.inputTokens,
       outputTokens: usage?.outputTokens,
       characters: usage?.characters ?? 0,
@@ -72,11 +88,6 @@ export class Delivered {
       chunks: this.chunks,
       firstByteMs: this.firstByteAtMs === undefined ? undefined : this.firstByteAtMs - this.startedAtMs,
     };
-  }
-
-  private async addSlowly(masked: Released | Promise<Released>, last: boolean): Promise<void> {
-    await this.chunk((await masked).bytes);
-    if (last) await this.finish();
   }
 
   private chunk(bytes: Buffer): Promise<void> | undefined {
@@ -92,6 +103,14 @@ export class Delivered {
   private recorded(next: number): void {
     this.seq = next;
   }
+}
+
+async function lookSlowly(second: BodyMasker, masked: Released | Promise<Released>, last: boolean): Promise<Buffer> {
+  const { bytes } = await masked;
+  if (!last) return bytes;
+  const rest = (await second.end()).bytes;
+  if (bytes.length === 0) return rest;
+  return rest.length === 0 ? bytes : Buffer.concat([bytes, rest]);
 }
 
 /** Delivery and record look at the same text, one after the other: what the record finds is what delivery left. */

@@ -6,10 +6,16 @@ import type { Header } from './wire.ts';
 class Writer {
   private buffer = Buffer.allocUnsafe(2048);
   private at = 2048;
+  private readonly following: number;
+
+  /** `following`: bytes that the caller sends behind the message, as the end of its last field. */
+  constructor(following = 0) {
+    this.following = following;
+  }
 
   /** Position before which the next field begins; to be given to `close`. */
   mark(): number {
-    return this.buffer.length - this.at;
+    return this.buffer.length - this.at + this.following;
   }
 
   text(field: number, text: string): void {
@@ -28,7 +34,7 @@ class Writer {
 
   /** Makes what was written since `mark` one message field. */
   close(field: number, mark: number): void {
-    this.head(field, this.buffer.length - this.at - mark);
+    this.head(field, this.mark() - mark);
   }
 
   done(): Buffer {
@@ -124,6 +130,29 @@ export function encodeResponseHeaders(set: readonly Header[], remove: readonly s
   for (const field of [2, 1, 2]) writer.close(field, 0);
   return writer.done();
 }
+
+/**
+ * `request_headers: {}` with the mode override that bootstrap.ts allows: Envoy ignores one that differs in any field. Fields of
+ * ProcessingMode in the order of their numbers: headers SEND, SEND, bodies BUFFERED, STREAMED, trailers SKIP, SEND.
+ */
+export const ASK_FOR_REQUEST_BODY: Buffer = Buffer.from([
+  ...CONTINUE_REQUEST_HEADERS,
+  ...[0x4a, 12, 0x08, 1, 0x10, 1, 0x18, 2, 0x20, 1, 0x28, 2, 0x30, 1],
+]);
+
+/** `request_body: {response: {clear_route_cache, header_mutation: {set_headers}, body_mutation: {body}}}`; the body is not copied. */
+export function encodeRequestBody(set: readonly Header[], body: Buffer): GrpcMessage {
+  const writer = new Writer(body.length);
+  writer.close(1, 0);
+  writer.close(3, 0);
+  const headers = writer.mark();
+  for (const header of set.toReversed()) writeHeader(writer, 1, header, 3);
+  writer.close(2, headers);
+  writer.raw(CLEAR_ROUTE_CACHE);
+  for (const field of [1, 3]) writer.close(field, 0);
+  return [writer.done(), body];
+}
+const CLEAR_ROUTE_CACHE = Buffer.from([0x28, 1]);
 
 /** `response_trailers: {header_mutation: {remove_headers}}`. */
 export function encodeResponseTrailers(remove: readonly string[]): Buffer {

@@ -54,9 +54,11 @@ export function forwardHeaders(
   session: string,
   /** Who calls, signed: for models that want it. */
   assertion: string | undefined,
+  /** The response gate masks the body, and only then names the cluster: until then there is no route. */
+  routedLater = false,
 ): { setHeaders: Header[]; removeHeaders: string[] } {
   const setHeaders: Header[] = [
-    [UPSTREAM_HEADER, model.cluster],
+    ...(routedLater ? [] : [[UPSTREAM_HEADER, model.cluster] as const]),
     ['x-sallyport-session', session],
     ['x-sallyport-caller', `${encodeURIComponent(caller.provider)}/${encodeURIComponent(caller.subject)}`],
   ];
@@ -65,7 +67,7 @@ export function forwardHeaders(
   if (model.identity !== undefined && assertion !== undefined)
     setHeaders.push([model.identity.header.toLowerCase(), assertion]);
   const ours = new Set(setHeaders.map(([name]) => name));
-  const removed = new Set<string>();
+  const removed = new Set<string>(routedLater ? [UPSTREAM_HEADER] : []);
   for (const [name] of request.headers) if (!passes(name) && !ours.has(name)) removed.add(name);
   return { setHeaders, removeHeaders: [...removed] };
 }

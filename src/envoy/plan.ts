@@ -30,6 +30,9 @@ export type PlanRefusal =
   | 'stale'
   | 'other_request'
   | 'other_cluster'
+  | 'fixed_route'
+  | 'unwatched'
+  | 'unmasked'
   | 'replayed';
 export type PlanOpening =
   | { readonly ok: true; readonly plan: Plan }
@@ -43,7 +46,7 @@ export interface StreamFacts {
   readonly nowMs: number;
   /** Attribute `request.id`. */
   readonly requestId: string | undefined;
-  /** Attribute `xds.cluster_name`. */
+  /** Attribute `xds.cluster_name`; undefined where there is no route yet. */
   readonly cluster: string | undefined;
 }
 
@@ -60,16 +63,19 @@ export function openPlan(sealed: string | undefined, { keys }: PlanKeys, stream:
   const plan = { ...ABSENT, ...sent };
   if (Math.abs(stream.nowMs - plan.issuedAtMs) > PLAN_FRESH_MS) return { ok: false, why: 'stale' };
   if (stream.requestId !== plan.requestId) return { ok: false, why: 'other_request' };
+  // A request that is to be masked has no route before that, whatever becomes of the order to buffer its body.
+  if (plan.maskRequest.length > 0) return stream.cluster ? { ok: false, why: 'fixed_route' } : { ok: true, plan };
   if (stream.cluster !== plan.cluster) return { ok: false, why: 'other_cluster' };
   return { ok: true, plan };
 }
 
 /** What a replica of the version before does not send. */
-const ABSENT: Pick<Plan, 'reservations' | 'maskRequest' | 'tokens' | 'opaque'> = {
+const ABSENT: Pick<Plan, 'reservations' | 'maskRequest' | 'tokens' | 'opaque' | 'watched'> = {
   reservations: [],
   maskRequest: [],
   tokens: 0,
   opaque: false,
+  watched: false,
 };
 
 /** Sessions whose plan has been used; a second stream with the same plan is a replay. Bounded by the freshness window. */

@@ -1,21 +1,20 @@
 /**
  * The ext_proc edge, one ResponseGate a stream, one method a phase:
- * request headers (the plan) → response headers → body chunks, masked and recorded → the durable end.
+ * request headers (the plan) → request body, where it is masked → response headers → body chunks, masked, asked the rules
+ * about and recorded → the durable end.
  *
  * A live stream is never ended with gRPC OK: Envoy would let the rest through unprocessed. Whatever goes wrong ends it
  * non-OK, or, while the client has seen no header yet, with an immediate response.
  */
-import type { Header, Plan, RefuseStage, RequestHead } from '../checkpoint/stages.ts';
+import type { Plan, RefuseStage, Watched } from '../checkpoint/stages.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
-import { requestIdHeaders } from '../exchange/refusal.ts';
 import { upgradeOf } from '../exchange/transport.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
 import type { Released } from '../mask/contract.ts';
-import type { Recorder } from '../record/events.ts';
-import type { EdgeRefusal } from './authz.ts';
 import { Delivered } from './delivered.ts';
 import {
+  ASK_FOR_REQUEST_BODY,
   CONTINUE_REQUEST_BODY,
   CONTINUE_REQUEST_HEADERS,
   CONTINUE_REQUEST_TRAILERS,
@@ -27,10 +26,14 @@ import {
   encodeResponseTrailers,
 } from './encode.ts';
 import { type GrpcCall, type GrpcMessage, type GrpcReceiver, grpcStatus } from './grpc.ts';
-import { openPlan, type PlanKeys, type PlanRefusal, type UsedPlans } from './plan.ts';
-import { type Framing, type ResponseHead, readHead } from './response.ts';
-import { encodeProcessingResponse } from './services.ts';
-import { type Ending, NOTHING_DELIVERED, type OpenSessions } from './sessions.ts';
+import { openPlan, type PlanRefusal } from './plan.ts';
+import type { ProcOptions } from './proc-options.ts';
+import { RequestMasking } from './request-masking.ts';
+import { type ResponseHead, readHead } from './response.ts';
+import { ResponseRules, type Stop } from './response-rules.ts';
+import { encodeImmediate } from './services.ts';
+import { type Ending, NOTHING_DELIVERED } from './sessions.ts';
+import { codeOf, headOf, joined, localReplyCode, NO_REQUEST, ownHeaders, reasonOf } from './stream-reading.ts';
 import {
   attributeStrings,
   decodeHeaderMap,
@@ -42,40 +45,21 @@ import {
 /** Namespace of ext_authz's dynamic metadata, whatever name the filter has. */
 const METADATA_NAMESPACE = 'envoy.filters.http.ext_authz';
 
-export interface ProcOptions {
-  readonly planKeys: PlanKeys;
-  readonly usedPlans: UsedPlans;
-  readonly recorder: Recorder;
-  readonly sessions: OpenSessions;
-  readonly openBody: (plan: Plan, framing: Framing) => ResponseBody;
-  /** Work that belongs to a session's record and is not done yet: its end waits for it. */
-  readonly pending: (session: string) => Promise<void> | undefined;
-  readonly refuse: RefuseStage;
-  readonly newSession: () => string;
-  readonly nowMs: () => number;
-  readonly observe: ProcObserver;
-  /** Puts a refused plan on the record. */
-  readonly record: (refusal: EdgeRefusal) => void;
-}
-
-export interface ProcObserver {
-  streamOpened(): void;
-  streamClosed(): void;
-  /** A chunk was answered: bytes from the model, bytes released. */
-  chunk(bytesIn: number, bytesOut: number): void;
-  masked(detector: string, count: number): void;
-  planRefused(why: PlanRefusal): void;
-  localReply(details: string): void;
-  ended(how: Ending['how'], model: string): void;
-  failed(session: string | undefined, code: ErrorCode, error: unknown): void;
-}
-
 export function createProc(options: ProcOptions): (call: GrpcCall) => GrpcReceiver {
   return (call) => {
     options.observe.streamOpened();
     return new ResponseGate(call, options);
   };
 }
+
+const NOTHING = Buffer.alloc(0);
+
+/** What is told of a plan that its stream cannot keep. */
+const UNKEPT = {
+  unwatched: 'Rules watch the response, and the gateway process that has its stream does not know them.',
+  unmasked: 'The model answered a request that was to be masked, and was not.',
+  other_cluster: 'The request went to another cluster than the one it was let through to.',
+};
 
 type Phase = 'start' | 'request' | 'response' | 'local_reply' | 'over';
 
@@ -84,6 +68,11 @@ class ResponseGate implements GrpcReceiver {
   private plan: Plan | undefined;
   private head: ResponseHead | undefined;
   private body: ResponseBody | undefined;
+  private watched: Watched | undefined;
+  /** Where rules watch the response. */
+  private rules: ResponseRules | undefined;
+  /** Where the request is masked. */
+  private masking: RequestMasking | undefined;
   /** Messages that wait for a masker which had to yield to the event loop. */
   private readonly waiting: ProcessingRequest[] = [];
   private busy = false;
@@ -150,7 +139,7 @@ class ResponseGate implements GrpcReceiver {
       case 'response_trailers':
         return this.phase === 'local_reply' ? this.pass(CONTINUE_RESPONSE_TRAILERS) : this.responseTrailers(message);
       case 'request_body':
-        return this.pass(CONTINUE_REQUEST_BODY);
+        return this.requestBody(message);
       case 'request_trailers':
         return this.pass(CONTINUE_REQUEST_TRAILERS);
       case 'none':
@@ -163,7 +152,7 @@ class ResponseGate implements GrpcReceiver {
     return undefined;
   }
 
-  private requestHeaders(message: ProcessingRequest): undefined {
+  private requestHeaders(message: ProcessingRequest): Promise<void> | undefined {
     const { options } = this;
     const attributes = attributeStrings(message.attributes);
     const sealed =
@@ -178,10 +167,32 @@ class ResponseGate implements GrpcReceiver {
     });
     if (!opened.ok) return this.refusePlan(opened.why, message);
     if (!options.usedPlans.use(opened.plan.session, nowMs)) return this.refusePlan('replayed', message);
-    this.plan = opened.plan;
+    const { plan } = opened;
+    this.watched = options.sessions.take(plan);
+    this.plan = plan;
+    if (plan.watched && this.watched === undefined) return this.refuseOpened('unwatched', plan);
     this.phase = 'request';
-    options.sessions.take(opened.plan);
-    return this.pass(CONTINUE_REQUEST_HEADERS);
+    if (plan.maskRequest.length === 0) return this.pass(CONTINUE_REQUEST_HEADERS);
+    this.masking = new RequestMasking(plan, options.maskRequest);
+    return this.pass(ASK_FOR_REQUEST_BODY);
+  }
+
+  private requestBody(message: ProcessingRequest): Promise<void> | undefined {
+    const { masking, plan } = this;
+    if (masking === undefined || plan === undefined) return this.pass(CONTINUE_REQUEST_BODY);
+    return masking.answer(message.body).then(
+      (answer) => this.write(answer),
+      (error: unknown) => {
+        if (!(error instanceof UnreadableBody)) throw error;
+        return this.refuseResponse('request_not_maskable', plan, 'denied', error.message.slice(0, 200));
+      },
+    );
+  }
+
+  /** A plan that is good, on a stream that cannot keep it: the session ends here. */
+  private refuseOpened(why: 'unwatched' | 'unmasked' | 'other_cluster', plan: Plan): Promise<void> {
+    this.options.observe.planRefused(why);
+    return this.refuseResponse('plan_invalid', plan, 'gate_failed', `plan ${why}`, UNKEPT[why]);
   }
 
   /** Envoy asks no ext_authz about a request without a route, such as CONNECT: it has no plan either. */
@@ -200,11 +211,14 @@ class ResponseGate implements GrpcReceiver {
   }
 
   private responseHeaders(message: ProcessingRequest): Promise<void> | undefined {
-    const details = attributeStrings(message.attributes).get('response.code_details');
+    const attributes = attributeStrings(message.attributes);
+    const details = attributes.get('response.code_details');
     const local = details !== undefined && details !== '' && details !== 'via_upstream';
     const { plan } = this;
     if (local) return this.localReply(details, message, plan);
     if (plan === undefined) return this.refusePlan('missing', message);
+    const unkept = this.masking?.refusal(attributes.get('xds.cluster_name'));
+    if (unkept !== undefined) return this.refuseOpened(unkept, plan);
     this.phase = 'response';
     const passesOpaque = plan.opaque && plan.mask.length === 0;
     const head = readHead(decodeHeaderMap(message.headerMap), message.endOfStream, passesOpaque);
@@ -220,9 +234,16 @@ class ResponseGate implements GrpcReceiver {
       type: 'response',
     });
     if (!head.reading.ok) return this.refuseResponse(head.reading.code, plan);
+    const ruled = this.watched && new ResponseRules(this.watched, head, plan.mask);
+    this.rules = ruled;
+    const stop = ruled?.atHeaders() ?? (message.endOfStream ? ruled?.atEnd(undefined, 0) : undefined);
+    if (stop !== undefined) return this.stop(stop, plan);
+    const ruling = ruled === undefined ? plan : { ...plan, mask: ruled.mask };
+    if (head.reading.framing === 'opaque' && ruling.mask.length > 0)
+      return this.refuseResponse('response_type_refused', plan);
     const answer = encodeResponseHeaders([...head.set, ...ownHeaders(plan)], head.remove);
     if (message.endOfStream) return this.afterDurable(answer);
-    this.body = this.options.openBody(plan, head.reading.framing);
+    this.body = this.options.openBody(ruling, head.reading.framing);
     this.delivered = new Delivered(plan, this.body, recorder, nowMs);
     return this.pass(answer);
   }
@@ -237,19 +258,38 @@ class ResponseGate implements GrpcReceiver {
     const { status } = readHead(decodeHeaderMap(message.headerMap), message.endOfStream);
     const code = localReplyCode(details);
     const session = plan?.session ?? options.newSession();
-    if (plan !== undefined) options.sessions.end(session, { ...NOTHING_DELIVERED, how: 'local_reply', code, status });
+    if (plan !== undefined)
+      options.sessions.end(session, this.ending({ ...NOTHING_DELIVERED, how: 'local_reply', code, status }));
     else options.record({ session, code, status, detail: details.slice(0, 200), request: NO_REQUEST });
     return this.pass(encodeResponseHeaders([['x-sallyport-session', session]], []));
   }
 
-  private refuseResponse(code: ErrorCode, plan: Plan): Promise<void> {
-    const answer = this.options.refuse({ code, session: plan.session, format: plan.format });
-    this.options.sessions.end(plan.session, {
-      ...NOTHING_DELIVERED,
-      how: 'response_refused',
-      code,
-      status: answer.status,
-    });
+  /** A rule on the response says that nothing more may leave. What was answered before is written first. */
+  private async stop({ by, message }: Stop, plan: Plan): Promise<void> {
+    const code = 'response_stopped';
+    const bodyGone = (this.delivered?.bytes ?? 0) > 0;
+    if (!bodyGone) {
+      this.options.observe.ended('stopped', plan.cluster);
+      return this.refuseResponse(code, plan, 'stopped', by, message);
+    }
+    this.conclude('stopped', code, by);
+    await this.options.recorder.durable();
+    if (this.phase === 'over') return;
+    this.phase = 'over';
+    this.call.fail({ code: grpcStatus.aborted, details: code });
+  }
+
+  private refuseResponse(
+    code: ErrorCode,
+    plan: Plan,
+    how: Ending['how'] = 'response_refused',
+    detail = '',
+    message?: string,
+  ): Promise<void> {
+    const { session, format } = plan;
+    const answer = this.options.refuse({ code, session, format, ...(message === undefined ? {} : { message }) });
+    const ending = this.delivered?.ending(how, code, answer.status) ?? NOTHING_DELIVERED;
+    this.options.sessions.end(session, this.ending({ ...ending, how, code, detail, status: answer.status }));
     this.phase = 'over';
     return this.options.recorder.durable().then(
       () => this.writeImmediate(answer),
@@ -276,13 +316,29 @@ class ResponseGate implements GrpcReceiver {
     await this.release(message, { bytes, terminal: true }, true);
   }
 
-  /** Record, then let go: written before every chunk, durable before the terminal one. */
+  /** Ask the rules, record, then let go: written before every chunk, durable before the terminal one. */
   private release(message: ProcessingRequest, released: Released, last = false): Promise<void> | undefined {
+    const { delivered } = this;
+    if (this.phase === 'over' || delivered === undefined) return undefined;
+    const kept = delivered.look(released.bytes, last);
+    return kept instanceof Promise
+      ? kept.then((later) => this.recorded(message, released, delivered, later))
+      : this.recorded(message, released, delivered, kept);
+  }
+
+  private recorded(
+    message: ProcessingRequest,
+    released: Released,
+    delivered: Delivered,
+    kept: Buffer,
+  ): Promise<void> | undefined {
     if (this.phase === 'over') return undefined;
+    const stop = this.rules?.atPiece(delivered, released);
+    if (stop !== undefined && this.plan !== undefined) return this.stop(stop, this.plan);
     this.options.observe.chunk(message.body.length, released.bytes.length);
     const answer = released.bytes.equals(message.body) ? CONTINUE_RESPONSE_BODY : encodeResponseBody(released.bytes);
-    const recorded = this.delivered?.add(released.bytes, last);
-    if (recorded !== undefined) return recorded.then(() => this.letGo(answer, released.terminal));
+    const added = delivered.add(released.bytes, kept);
+    if (added !== undefined) return added.then(() => this.letGo(answer, released.terminal));
     return this.letGo(answer, released.terminal);
   }
 
@@ -303,7 +359,13 @@ class ResponseGate implements GrpcReceiver {
       this.fail('response_unreadable', new UnreadableBody('the model ended with trailers while text was held back'));
       return;
     }
-    if (!this.terminal) await this.delivered?.finish();
+    if (!this.terminal && this.delivered !== undefined) {
+      const released = { bytes: NOTHING, terminal: true };
+      const kept = await this.delivered.look(NOTHING, true);
+      const stop = this.rules?.atPiece(this.delivered, released);
+      if (stop !== undefined && this.plan !== undefined) return this.stop(stop, this.plan);
+      await this.delivered.add(NOTHING, kept);
+    }
     const names = decodeHeaderMap(message.headerMap).map(([name]) => name);
     await this.afterDurable(encodeResponseTrailers(names));
   }
@@ -326,9 +388,16 @@ class ResponseGate implements GrpcReceiver {
     const { plan, options } = this;
     if (plan === undefined) return;
     const delivered = this.delivered ?? new Delivered(plan, undefined, options.recorder, options.nowMs);
-    if (!options.sessions.end(plan.session, { ...delivered.ending(how, code, this.head?.status ?? 0), detail })) return;
+    const ending = delivered.ending(how, code, this.head?.status ?? 0);
+    if (!options.sessions.end(plan.session, this.ending({ ...ending, detail }))) return;
     options.observe.ended(how, plan.cluster);
     for (const [detector, count] of delivered.masked) options.observe.masked(detector, count);
+  }
+
+  /** With what is known here alone: what was masked in the request, and what the rules on the response said. */
+  private ending(ending: Ending): Ending {
+    const maskedRequest = Object.fromEntries(this.masking?.masked ?? []);
+    return { ...ending, maskedRequest, rules: this.rules?.outcomes ?? [] };
   }
 
   /** Envoy closed the stream. Before the end, that means that the client or the model has gone. */
@@ -373,59 +442,6 @@ class ResponseGate implements GrpcReceiver {
   }
 
   private writeImmediate(answer: ReturnType<RefuseStage>): void {
-    const headers = answer.headers.map(([key, value]) => ({
-      header: { key, raw_value: Buffer.from(value, 'latin1') },
-      append_action: 2,
-    }));
-    const immediate = {
-      status: { code: answer.status },
-      headers: { set_headers: headers },
-      body: Buffer.from(answer.body, 'utf8'),
-      details: `sallyport_${answer.status}`,
-    };
-    this.call.send(encodeProcessingResponse({ immediate_response: immediate }));
+    this.call.send(encodeImmediate(answer));
   }
-}
-
-/** One of them is mostly empty, and the other may be megabytes. */
-function joined(first: Buffer, rest: Buffer): Buffer {
-  if (first.length === 0) return rest;
-  return rest.length === 0 ? first : Buffer.concat([first, rest]);
-}
-
-/** Both ids by which a caller's complaint is found on the record; SDKs show the second one. */
-function ownHeaders(plan: Plan): Header[] {
-  return [
-    ['x-sallyport-session', plan.session],
-    ['x-request-id', plan.requestId],
-    ...requestIdHeaders(plan.format, plan.requestId),
-  ];
-}
-
-/** What ext_proc is shown of a request: not where it came from; nothing at all when it begins with the response. */
-function headOf(message: ProcessingRequest): RequestHead {
-  if (message.kind !== 'request_headers') return NO_REQUEST;
-  const headers = decodeHeaderMap(message.headerMap);
-  const named = (name: string): string => headers.find(([key]) => key === name)?.[1] ?? '';
-  return { method: named(':method'), path: named(':path'), host: named(':authority'), headers, clientAddress: '' };
-}
-const NO_REQUEST: RequestHead = { method: '', path: '', host: '', headers: [], clientAddress: '' };
-
-/** The row of the error table that Envoy's own reply is: by its response code details, as in `local_reply_config` (bootstrap.ts). */
-function localReplyCode(details: string): ErrorCode | '' {
-  if (details === 'request_payload_too_large') return 'request_too_large';
-  if (details === 'upgrade_failed') return 'upgrade_refused';
-  if (details === 'ext_authz_error' || details.startsWith('ext_proc_error')) return 'gate_failed';
-  return /^(upstream_|no_healthy_upstream|cluster_not_found)/.test(details) ? 'model_unavailable' : '';
-}
-
-/** Why an answer could not be read, in words of ours: other errors may quote what they choked on. */
-function reasonOf(code: ErrorCode, error: unknown): string {
-  return code === 'response_unreadable' && error instanceof Error ? error.message.slice(0, 200) : '';
-}
-
-function codeOf(error: unknown): ErrorCode {
-  const name = error instanceof Error ? error.name : '';
-  if (name === 'JournalUnavailable') return 'record_unavailable';
-  return name === 'UnreadableBody' ? 'response_unreadable' : 'gate_failed';
 }

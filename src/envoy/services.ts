@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import protoLoader, { type MethodDefinition, type ServiceDefinition } from '@grpc/proto-loader';
+import type { Header } from './wire.ts';
 
 /** Where our subset of the contract lies. */
 export const PROTO_DIR: string = fileURLToPath(new URL('../../protos', import.meta.url));
@@ -20,7 +21,26 @@ export const encodeCheckResponse: (response: object) => Buffer = encoderOf(
   'envoy.service.auth.v3.Authorization',
   'Check',
 );
-export const encodeProcessingResponse: (response: object) => Buffer = encoderOf(
+const encodeProcessingResponse: (response: object) => Buffer = encoderOf(
   'envoy.service.ext_proc.v3.ExternalProcessor',
   'Process',
 );
+
+/** `immediate_response`: an answer of the gate's own in place of the model's. */
+export function encodeImmediate(answer: {
+  readonly status: number;
+  readonly headers: readonly Header[];
+  readonly body: string;
+}): Buffer {
+  const headers = answer.headers.map(([key, value]) => ({
+    header: { key, raw_value: Buffer.from(value, 'latin1') },
+    append_action: 2,
+  }));
+  const immediate = {
+    status: { code: answer.status },
+    headers: { set_headers: headers },
+    body: Buffer.from(answer.body, 'utf8'),
+    details: `sallyport_${answer.status}`,
+  };
+  return encodeProcessingResponse({ immediate_response: immediate });
+}

@@ -1,5 +1,5 @@
 /** Sessions that were let through and have not ended: the request gate opens them, the response gate ends them. */
-import type { Plan } from '../checkpoint/stages.ts';
+import type { Plan, Watched } from '../checkpoint/stages.ts';
 import type { EndEvent, Recorder } from '../record/events.ts';
 
 /** A yes that no stream has taken up after this long was never dispatched, milliseconds. */
@@ -19,6 +19,7 @@ export const NOTHING_DELIVERED: Ending = {
   rules: [],
   found: {},
   masked: {},
+  maskedRequest: {},
   inputTokens: undefined,
   outputTokens: undefined,
   characters: 0,
@@ -29,6 +30,8 @@ export const NOTHING_DELIVERED: Ending = {
 
 interface Open {
   readonly plan: Plan;
+  /** What the rules on the response are asked with. */
+  readonly watched: Watched | undefined;
   taken: boolean;
 }
 
@@ -62,15 +65,19 @@ export class OpenSessions {
     return this.open.size;
   }
 
-  dispatched(plan: Plan): void {
-    this.open.set(plan.session, { plan, taken: false });
+  dispatched(plan: Plan, watched?: Watched): void {
+    this.open.set(plan.session, { plan, watched, taken: false });
   }
 
-  /** The response gate has this session now. A plan of another replica is taken too. */
-  take(plan: Plan): void {
+  /**
+   * The response gate has this session now. A plan of another replica is taken too: then nobody here knows what the rules on
+   * the response are asked with.
+   */
+  take(plan: Plan): Watched | undefined {
     const session = this.open.get(plan.session);
-    if (session === undefined) this.open.set(plan.session, { plan, taken: true });
+    if (session === undefined) this.open.set(plan.session, { plan, watched: undefined, taken: true });
     else session.taken = true;
+    return session?.watched;
   }
 
   /** Ends a session on the record, once; later calls do nothing. Throws when the journal cannot take it. */
@@ -92,6 +99,7 @@ export class OpenSessions {
       how: ending.how,
       inputTokens: ending.inputTokens,
       masked: ending.masked,
+      maskedRequest: ending.maskedRequest,
       outputTokens: ending.outputTokens,
       request: plan.request,
       rules: ending.rules,

@@ -240,6 +240,19 @@ export const errors = {
     meaning: 'A rule could not be evaluated, and a rule that cannot be evaluated denies.',
     fix: 'The owner corrects the rule that the record names.',
   },
+  request_not_maskable: {
+    ...forbidden,
+    fixer: 'policy owner',
+    meaning:
+      'A rule masks this request before the model sees it, and it cannot be masked: its body is opaque, or its route is fixed.',
+    fix: 'The owner of the rule denies such requests, or leaves them out; docs/policies.md ("Masking requests") says where masking works.',
+  },
+  response_stopped: {
+    ...forbidden,
+    fixer: 'policy owner',
+    meaning: 'A rule stopped the answer, or could not be evaluated; the message is the rule’s own.',
+    fix: 'Change the request as the message says, or talk to the owner of the rule.',
+  },
   approval_required: {
     ...forbidden,
     fixer: 'policy owner',

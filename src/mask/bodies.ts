@@ -34,6 +34,8 @@ export interface Bodies {
    * its strings included; both are counted. Abandoned once `cancelled` says so.
    */
   request(format: string, body: Buffer, cancelled?: Cancelled): Promise<MaskedRequest> | MaskedRequest;
+  /** Masks a request's body for the model: what is found in encoded parts of its strings too. Throws as `response` does. */
+  maskedRequest(format: string, body: Buffer, mask: readonly string[]): Promise<MaskedRequest> | MaskedRequest;
   /** What the record keeps of a body that no format reads: length, SHA-256, and the text in it, masked. */
   opaqueRequest(body: Buffer, text: string, cancelled?: Cancelled): Promise<MaskedRequest> | MaskedRequest;
   /** Masks a short text for the record: a path, a user agent, a name that the caller chose. */
@@ -83,14 +85,15 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
     }
     return found;
   };
-  const { maskers: recorded, encoded } = detectorSet(recordDetect);
-  const requestMasker = (id: string, cancelled: Cancelled | undefined): BodyMasker =>
+  const forRecord = detectorSet(recordDetect);
+  const { maskers: recorded, encoded } = forRecord;
+  const requestMasker = (id: string, cancelled?: Cancelled, set = forRecord): BodyMasker =>
     createBodyMasker({
       format: formatOf(id),
       direction: 'request',
       framing: 'json',
-      textMaskers: recorded,
-      encoded,
+      textMaskers: set.maskers,
+      encoded: set.encoded,
       ...(cancelled === undefined ? {} : { cancelled }),
     });
   const recordMasker = (
@@ -104,6 +107,7 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
   };
   return {
     request: (id, body, cancelled) => whole(requestMasker(id, cancelled), body),
+    maskedRequest: (id, body, mask) => whole(requestMasker(id, undefined, detectorSet(mask)), body),
     opaqueRequest(body, text, cancelled) {
       const kept = paced(opaqueKept(body, text), cancelled);
       const masked = (json: Buffer) => whole(requestMasker('opaque', cancelled), json);

@@ -131,7 +131,7 @@ export interface ResponseFacts {
   readonly findings: ReadonlyMap<string, number>;
   /** Tokens as the model reported them, so far. */
   readonly outputTokens: number | undefined;
-  /** Bytes released so far. */
+  /** Bytes released so far, with those that are about to be. */
   readonly bytes: number;
   /** `headers`, `finding`, `toolCall` or `end`: why the rules run now. */
   readonly phase: 'headers' | 'finding' | 'toolCall' | 'end';
@@ -197,6 +197,8 @@ export interface PolicySet {
   decide(input: DecisionInput): Decision;
   /** Whether any `on: response` rule is in scope of the model. */
   watchesResponses(model: Model): boolean;
+  /** Whether any of them is enforced: without having been asked, no answer may pass. */
+  enforcesOnResponses(model: Model): boolean;
   decideResponse(input: DecisionInput, response: ResponseFacts, toolCall: ToolCallFacts | undefined): ResponseDecision;
   decideLifecycle(change: ChangeFacts, model: Model, caller: Caller, nowMs: number): LifecycleDecision;
   /**

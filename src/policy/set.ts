@@ -46,6 +46,7 @@ export function createPolicySet({ policies, budget, categories, revision, commit
       return decideRequest(inScope(model).request, evaluation({ caller, model, nowMs, input }), revision);
     },
     watchesResponses: (model) => inScope(model).response.length > 0,
+    enforcesOnResponses: (model) => inScope(model).response.some(({ mode }) => mode === 'enforce'),
     decideResponse(input, response, toolCall) {
       const { caller, model, nowMs } = input;
       const rules = inScope(model).response.filter(({ reads }) => toolCall !== undefined || !reads.toolCall);

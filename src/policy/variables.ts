@@ -116,7 +116,7 @@ const types = {
       contentType: { type: 'string', doc: '' },
       findings: { type: 'map<string, int>', doc: 'as `request.findings`, of what was answered so far' },
       outputTokens: { type: 'int', optional: true, doc: 'as the model reported them, so far' },
-      bytes: { type: 'int', doc: 'released so far' },
+      bytes: { type: 'int', doc: 'released so far, with those that are about to be' },
       phase: {
         type: 'string',
         doc: 'why the rules run now: at the `headers`, at a new `finding`, at a complete `toolCall`, at the `end`',
@@ -154,7 +154,7 @@ export const variables = {
   response: { type: 'Response', doc: 'what the model answers', on: ['response'] },
   toolCall: {
     type: 'ToolCall',
-    doc: 'a complete tool call of the answer; a rule that reads it runs at each tool call only',
+    doc: 'a complete tool call of the answer; a rule that reads it runs at each tool call only. Not asked yet: `mode: dryRun`',
     on: ['response'],
   },
   change: { type: 'Change', doc: 'what is to change of the model', on: ['lifecycle'] },

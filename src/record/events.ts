@@ -140,6 +140,8 @@ export interface EndEvent extends Base {
     /** Envoy ended the stream before its end: client or model went away. */
     | 'interrupted'
     | 'response_refused'
+    /** An `on: response` rule stopped it, or could not be evaluated. */
+    | 'stopped'
     | 'local_reply'
     | 'not_dispatched'
     | 'gate_failed'
@@ -155,6 +157,8 @@ export interface EndEvent extends Base {
   readonly found: Readonly<Record<string, number>>;
   /** Detector id → count masked in what was delivered. */
   readonly masked: Readonly<Record<string, number>>;
+  /** Detector id → count masked in the request that the model got; empty where none was to be masked. */
+  readonly maskedRequest: Readonly<Record<string, number>>;
   readonly inputTokens: number | undefined;
   readonly outputTokens: number | undefined;
   /** Bytes released to Envoy, and in how many chunks. */

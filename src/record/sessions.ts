@@ -81,6 +81,7 @@ export class OpenSessions {
       detail: '',
       found: {},
       masked: {},
+      maskedRequest: {},
       inputTokens: undefined,
       outputTokens: undefined,
       bytes: open.bytes,

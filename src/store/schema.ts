@@ -84,7 +84,7 @@ const ruling = ({ database }: Dialect) => {
   const asked =
     'Tuple(checked Bool, filters Map(String, UInt64), toolCall String, choices UInt32, images UInt32, audio UInt32, files UInt32, maxTokens Nullable(UInt64))';
   const ruled =
-    'Tuple(commit String, rules Array(Tuple(policy String, rule String, effect LowCardinality(String), mode LowCardinality(String), severity LowCardinality(String), labels Map(String, String), error String)), limits Array(Tuple(policy String, rule String, mode LowCardinality(String), unit LowCardinality(String), limit UInt64, remaining UInt64, windowMs UInt64, exceeded Bool)), maskRequest Array(String))';
+    'Tuple(commit String, rules Array(Tuple(policy String, rule String, effect LowCardinality(String), mode LowCardinality(String), severity LowCardinality(String), labels Map(String, String), error String)), limits Array(Tuple(policy String, rule String, mode LowCardinality(String), unit LowCardinality(String), limit UInt64, remaining UInt64, windowMs UInt64, exceeded Bool)), maskRequest Array(String), maskedRequest Map(String, UInt64))';
   return [
     `ALTER TABLE ${database}.events ADD COLUMN IF NOT EXISTS
   asked ${asked} MATERIALIZED JSONExtract(body, '${asked}') CODEC(ZSTD(1))`,
@@ -172,6 +172,7 @@ SELECT
       ? `
   ${first('ruled.commit', 'decision')} AS policy_commit,
   ${first('ruled.maskRequest', 'decision')} AS mask_request,
+  ${ended('ruled.maskedRequest')} AS masked_request,
   ${first('ruled.limits', 'decision')} AS limits,
   arrayMap(r -> concat(r.policy, '/', r.rule), ${first('ruled.rules', 'end')}) AS response_rules,
   arrayElementOrNull(${SEVERITIES}, maxIf(arrayMax(arrayPushFront(arrayMap(r -> indexOf(${SEVERITIES}, r.severity), ruled.rules), 0)), type IN ('decision', 'end'))) AS severity,`

@@ -66,6 +66,7 @@ const good = (check: CheckRequest, change: Partial<Plan> = {}): Plan => ({
   maskRequest: [],
   tokens: 1,
   opaque: false,
+  watched: false,
   ...change,
 });
 
@@ -104,6 +105,14 @@ describe('a plan that is not ours, not fresh or not for this request closes the 
     ],
     ['for another request', (check) => sealPlan(good(check, { requestId: 'another' }), { keys: [key()] })],
     ['for another cluster', (check) => sealPlan(good(check, { cluster: 'model_other_1' }), { keys: [key()] })],
+    [
+      'on its way to be masked, with a route already',
+      (check) => sealPlan(good(check, { maskRequest: ['jwt'] }), { keys: [key()] }),
+    ],
+    [
+      'whose answer is watched by rules of another process',
+      (check) => sealPlan(good(check, { watched: true }), { keys: [key()] }),
+    ],
     ['of an unknown detector', (check) => sealPlan(good(check, { mask: ['no_such_detector'] }), { keys: [key()] })],
   ];
   test.each(cases)('%s', async (name, plan) => {
@@ -144,13 +153,17 @@ test('every plan that was refused is on the record, with why and for what', asyn
   }, 'the refusals in the journal');
   expect(new Set(events.map(({ detail }) => detail))).toEqual(
     new Set(
-      ['missing', 'malformed', 'forged', 'stale', 'other_request', 'other_cluster', 'replayed'].map(
+      ['missing', 'malformed', 'forged', 'stale', 'other_request', 'other_cluster', 'fixed_route', 'replayed'].map(
         (why) => `plan ${why}`,
       ),
     ),
   );
   const ends = (await stack.journal()).filter((line) => line.kind === 'event' && line.event['how'] === 'gate_failed');
-  expect(ends).toHaveLength(1); // the unknown detector: the session was let through before anything was wrong
+  // The session was let through before anything was wrong: the rules of another process, the unknown detector.
+  expect(ends).toMatchObject([
+    { event: { code: 'plan_invalid', detail: 'plan unwatched', status: 503 } },
+    { event: { code: 'gate_failed' } },
+  ]);
   for (const event of events)
     expect(event).toMatchObject({
       code: 'plan_invalid',

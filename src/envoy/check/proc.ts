@@ -181,9 +181,9 @@ const PROC: readonly Rule[] = [
     rule: 'ext_proc.response_attributes',
     severity: 'breaks',
     at: ['response_attributes'],
-    holds: lists('response.code_details'),
-    shouldBe: '[response.code_details]',
-    why: 'It tells Envoy’s own replies (413, 503) from a model’s; without it they are refused.',
+    holds: lists('response.code_details', 'xds.cluster_name'),
+    shouldBe: '[response.code_details, xds.cluster_name]',
+    why: 'The one tells Envoy’s own replies (413, 503) from a model’s, the other where a masked request went; without them these are refused.',
   },
   {
     rule: 'ext_proc.forwarding_namespaces',

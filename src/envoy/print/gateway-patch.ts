@@ -50,6 +50,7 @@ export function patchPolicy(options: PrintOptions): CommentedDocument {
           'status_on_error',
           'allowed_override_modes',
           'request_attributes',
+          'response_attributes',
           'processing_mode',
         ]),
         listenerPatch(

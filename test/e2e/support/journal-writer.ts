@@ -78,6 +78,7 @@ async function stream(n: number): Promise<void> {
     rules: [],
     found: {},
     masked: {},
+    maskedRequest: {},
     inputTokens: 1,
     outputTokens: chunks,
     bytes: 50,

@@ -86,6 +86,7 @@ function gate({ needs, decision = allow, reserve, durable, expiresAtMs }: World 
       commit: 'c0ffee',
       needs: () => ({ findings: false, filters: false, guards: [], ...needs }),
       watchesResponses: () => false,
+      enforcesOnResponses: () => false,
       decide: (input: DecisionInput) => {
         inputs.push(input);
         return decision;

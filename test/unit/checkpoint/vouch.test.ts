@@ -53,6 +53,7 @@ function gate(vouch: Stages['vouch'], verdict: 'allow' | 'deny' = 'allow') {
       commit: undefined,
       needs: () => ({ findings: true, filters: false, guards: [] }),
       watchesResponses: () => false,
+      enforcesOnResponses: () => false,
       decide: () => ({
         verdict,
         rules: [],

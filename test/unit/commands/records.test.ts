@@ -216,6 +216,7 @@ describe('explain', () => {
     client_gone: /caller went away/,
     interrupted: /broke off: the caller or the model/,
     response_refused: /could not be let through/,
+    stopped: /rule on the response stopped/,
     local_reply: /Envoy answered/,
     not_dispatched: /did not send it on/,
     gate_failed: /A gate failed/,

@@ -49,6 +49,7 @@ export const detail: SessionDetail = {
     },
   ],
   responseRules: [],
+  maskedRequest: {},
   guards: { safety: { flagged: true, categories: ['S1'], code: '' } },
   commit: '',
   operation: 'chat',

@@ -107,6 +107,7 @@ const PROC: readonly Case[] = [
   ['breaks ext_proc.request_attributes', (t) => proc(t).request_attributes.pop()],
   ['breaks ext_proc.request_attributes', (t) => proc(t).request_attributes.shift()],
   ['breaks ext_proc.response_attributes', (t) => delete proc(t).response_attributes],
+  ['breaks ext_proc.response_attributes', (t) => proc(t).response_attributes.pop()],
   ['breaks ext_proc.forwarding_namespaces', (t) => (proc(t).metadata_options.forwarding_namespaces.untyped = [])],
   [
     'advice ext_proc.forwarding_namespaces_more',
@@ -573,11 +574,7 @@ describe('Kubernetes objects', () => {
     ['opens ext_proc.failure_mode_allow', 'EnvoyExtensionPolicy', (p) => (ext(p).failOpen = true)],
     ['opens ext_proc.observability_mode', 'EnvoyExtensionPolicy', (p) => (ext(p).shadowMode = true)],
     ['breaks ext_proc.message_timeout', 'EnvoyExtensionPolicy', (p) => delete ext(p).messageTimeout],
-    [
-      'breaks ext_proc.response_attributes',
-      'EnvoyExtensionPolicy',
-      (p) => delete ext(p).processingMode.response.attributes,
-    ],
+    ['breaks ext_proc.response_attributes', 'EnvoyPatchPolicy', dropPatch('response_attributes')],
     ['breaks ext_proc.forwarding_namespaces', 'EnvoyExtensionPolicy', (p) => delete ext(p).metadata],
     [
       'advice ext_proc.receiving_namespaces',
@@ -633,6 +630,7 @@ describe('Kubernetes objects', () => {
         'opens route.upgrade_configs',
         'breaks ext_authz.pack_as_bytes',
         'breaks ext_proc.request_attributes',
+        'breaks ext_proc.response_attributes',
         'advice ext_authz.encode_raw_headers',
         'advice ext_authz.validate_mutations',
         'advice ext_proc.allowed_override_modes_only',

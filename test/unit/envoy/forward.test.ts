@@ -49,3 +49,20 @@ describe('the signed identity', () => {
     expect(removeHeaders).toContain('x-sallyport-identity');
   });
 });
+
+describe('the cluster', () => {
+  const identity = undefined;
+  const sent = request([['x-sallyport-upstream', 'model_other_1']]);
+
+  test('is set over what the client sent', () => {
+    const { setHeaders, removeHeaders } = forwardHeaders(sent, caller, { ...model, identity }, 'session', undefined);
+    expect(setHeaders[0]).toEqual(['x-sallyport-upstream', 'model_demo_1']);
+    expect(removeHeaders).not.toContain('x-sallyport-upstream');
+  });
+
+  test.each([[sent], [request([])]])('is not named before the request is masked, by nobody', (from) => {
+    const { setHeaders, removeHeaders } = forwardHeaders(from, caller, { ...model, identity }, 's', undefined, true);
+    expect(setHeaders.map(([name]) => name)).not.toContain('x-sallyport-upstream');
+    expect(removeHeaders).toContain('x-sallyport-upstream');
+  });
+});

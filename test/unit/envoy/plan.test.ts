@@ -1,5 +1,5 @@
 import { createSecretKey } from 'node:crypto';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Plan } from '../../../src/checkpoint/stages.ts';
 import { openPlan, PLAN_FRESH_MS, sealPlan, UsedPlans } from '../../../src/envoy/plan.ts';
 
@@ -19,6 +19,7 @@ const plan: Plan = {
   maskRequest: [],
   tokens: 1,
   opaque: false,
+  watched: false,
 };
 const stream = { nowMs: 1_000_000, requestId: 'r1', cluster: 'model_demo_1' };
 const sealed = sealPlan(plan, { keys: [key] });
@@ -45,6 +46,25 @@ test.each([
   ['other_cluster', sealed, { cluster: undefined }],
 ] as const)('a %s plan is refused', (why, text, change) => {
   expect(openPlan(text, { keys: [key] }, { ...stream, ...change })).toEqual({ ok: false, why });
+});
+
+describe('a request that is to be masked', () => {
+  const masking = sealPlan({ ...plan, maskRequest: ['email_address'] }, { keys: [key] });
+
+  test.each([undefined, ''])('has no route before that: cluster %j', (cluster) => {
+    expect(openPlan(masking, { keys: [key] }, { ...stream, cluster })).toMatchObject({ ok: true });
+  });
+
+  test.each(['model_demo_1', 'model_other_1'])('is refused on a route that it has already: %s', (cluster) => {
+    expect(openPlan(masking, { keys: [key] }, { ...stream, cluster })).toEqual({ ok: false, why: 'fixed_route' });
+  });
+});
+
+test('what a plan of the version before does not say is nothing', () => {
+  const { watched, maskRequest, reservations, tokens, opaque, ...before } = plan;
+  expect([watched, maskRequest, reservations, tokens, opaque]).toEqual([false, [], [], 1, false]);
+  const text = sealPlan(before as Plan, { keys: [key] });
+  expect(openPlan(text, { keys: [key] }, stream)).toEqual({ ok: true, plan: { ...plan, tokens: 0 } });
 });
 
 test('every changed character is noticed', () => {

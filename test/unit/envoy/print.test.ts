@@ -234,6 +234,7 @@ describe('Envoy Gateway', () => {
       'status_on_error',
       'allowed_override_modes',
       'request_attributes',
+      'response_attributes',
       'processing_mode',
       'local_reply_config',
       undefined,

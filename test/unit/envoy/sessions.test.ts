@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Plan } from '../../../src/checkpoint/stages.ts';
+import type { Plan, Watched } from '../../../src/checkpoint/stages.ts';
 import { NOTHING_DELIVERED, OpenSessions } from '../../../src/envoy/sessions.ts';
 import type { RecordEvent, Recorder } from '../../../src/record/events.ts';
 
@@ -38,6 +38,7 @@ const plan = (session: string): Plan => ({
   maskRequest: [],
   tokens: 1,
   opaque: false,
+  watched: false,
 });
 
 test('a yes that no stream takes up ends as not_dispatched after a minute, citing its request', () => {
@@ -70,5 +71,17 @@ test('where sessions are shared, another process may have the stream: nothing is
   expect(sessions.end('foreign', { ...NOTHING_DELIVERED, how: 'complete' })).toBe(true);
   expect(sessions.end('foreign', { ...NOTHING_DELIVERED, how: 'complete' })).toBe(false);
   expect(events).toHaveLength(2);
+  sessions.close();
+});
+
+test('what the rules on the response are asked with is handed over with the session, and gone with its end', () => {
+  const { recorder } = recording();
+  const sessions = new OpenSessions(recorder, Date.now, true);
+  const watched = {} as Watched;
+  sessions.dispatched(plan('watched'), watched);
+  expect(sessions.take(plan('watched'))).toBe(watched);
+  sessions.end('watched', { ...NOTHING_DELIVERED, how: 'complete' });
+  expect(sessions.take(plan('watched'))).toBeUndefined();
+  expect(sessions.take(plan('foreign'))).toBeUndefined();
   sessions.close();
 });

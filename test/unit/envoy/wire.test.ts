@@ -2,8 +2,11 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
+import { procFilter } from '../../../src/envoy/bootstrap.ts';
 import {
+  ASK_FOR_REQUEST_BODY,
   encodeForward,
+  encodeRequestBody,
   encodeResponseBody,
   encodeResponseHeaders,
   encodeResponseTrailers,
@@ -263,3 +266,44 @@ describe('what we encode reads back', () => {
     expect(trailers['response_trailers'].header_mutation.remove_headers).toEqual(['grpc-status']);
   });
 });
+
+test('the order for a request body is the one that Envoy is told to allow, field for field', () => {
+  const { allowed_override_modes: allowed } = (
+    procFilter() as unknown as { typed_config: { allowed_override_modes: object[] } }
+  ).typed_config;
+  const answer = type('envoy.service.ext_proc.v3.ProcessingResponse');
+  const read = answer.toObject(answer.decode(ASK_FOR_REQUEST_BODY), { enums: String });
+  expect(read).toEqual({ request_headers: { response: {} }, mode_override: allowed[0] });
+  expect(allowed).toHaveLength(1);
+});
+
+test.each([0, 1, 127, 128, 20_000, 3_000_000])(
+  'a masked request body of %i bytes is sent from where it is',
+  (length) => {
+    const body = Buffer.alloc(length, 'x');
+    const [head, rest] = encodeRequestBody(
+      [
+        ['content-length', String(length)],
+        ['x-sallyport-upstream', 'model_demo_1'],
+      ],
+      body,
+    ) as readonly [Buffer, Buffer];
+    expect(rest).toBe(body);
+    const header = (key: string, value: string) => ({
+      header: { key, raw_value: Buffer.from(value) },
+      append_action: 2,
+    });
+    const answer = type('envoy.service.ext_proc.v3.ProcessingResponse');
+    expect(answer.toObject(answer.decode(Buffer.concat([head, rest])), { bytes: Buffer })).toEqual({
+      request_body: {
+        response: {
+          header_mutation: {
+            set_headers: [header('content-length', String(length)), header('x-sallyport-upstream', 'model_demo_1')],
+          },
+          body_mutation: { body },
+          clear_route_cache: true,
+        },
+      },
+    });
+  },
+);

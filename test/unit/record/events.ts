@@ -133,6 +133,7 @@ export function end(n: number, changes: Partial<EndEvent> = {}): EndEvent {
     rules: [],
     found: { email: 2 },
     masked: { email: 2 },
+    maskedRequest: {},
     inputTokens: 200,
     outputTokens: 90,
     bytes: 400,

@@ -1,0 +1,88 @@
+/**
+ * The rules on one response (`on: response`): asked at its headers, at each new finding, and at its end, always before
+ * what they are asked about leaves.
+ */
+import type { Watched } from '../checkpoint/stages.ts';
+import type { Released } from '../mask/contract.ts';
+import type { RuleOutcome } from '../record/events.ts';
+import type { Delivered } from './delivered.ts';
+import type { ResponseHead } from './response.ts';
+
+/** Why nothing more may leave: the rule (`policy/rule`), and its words for the caller. */
+export interface Stop {
+  readonly by: string;
+  readonly message: string;
+}
+
+type Phase = 'headers' | 'finding' | 'end';
+
+export class ResponseRules {
+  /** Detector ids that the answer is masked with: the plan's, and from the headers on those of the rules. */
+  mask: readonly string[];
+  private readonly watched: Watched;
+  private readonly head: ResponseHead;
+  private readonly matched = new Map<string, RuleOutcome>();
+  /** Findings that the rules know of. */
+  private seen = 0;
+  private ended = false;
+
+  constructor(watched: Watched, head: ResponseHead, mask: readonly string[]) {
+    this.watched = watched;
+    this.head = head;
+    this.mask = mask;
+  }
+
+  /** Every rule that matched or failed so far, each once. */
+  get outcomes(): readonly RuleOutcome[] {
+    return [...this.matched.values()];
+  }
+
+  /** Before the headers leave. What is to be masked is known then. */
+  atHeaders(): Stop | undefined {
+    const { stop, mask } = this.ask('headers', undefined, 0);
+    if (mask.length > 0) this.mask = [...new Set([...this.mask, ...mask])].sort();
+    return stop;
+  }
+
+  /** Before a piece of the body leaves, with which something may have been found, or the body ends. */
+  atPiece(delivered: Delivered, released: Released): Stop | undefined {
+    const bytes = delivered.bytes + released.bytes.length;
+    const found = delivered.foundCount;
+    if (found > this.seen) {
+      this.seen = found;
+      const stop = this.later('finding', delivered, bytes);
+      if (stop !== undefined) return stop;
+    }
+    return released.terminal ? this.atEnd(delivered, bytes) : undefined;
+  }
+
+  /** Before the last of an answer leaves; `delivered` undefined: it has no body. */
+  atEnd(delivered: Delivered | undefined, bytes: number): Stop | undefined {
+    if (this.ended) return undefined;
+    this.ended = true;
+    return this.later('end', delivered, bytes);
+  }
+
+  /** The masker is open: it cannot take on another detector for what is on its way. */
+  private later(phase: Phase, delivered: Delivered | undefined, bytes: number): Stop | undefined {
+    const { stop, mask, rules } = this.ask(phase, delivered, bytes);
+    if (stop !== undefined || mask.every((id) => this.mask.includes(id))) return stop;
+    const rule = rules.find(({ effect, mode }) => effect === 'mask' && mode === 'enforce');
+    const by = rule === undefined ? '' : `${rule.policy}/${rule.rule}`;
+    return { by, message: `Rule ${by} masks this answer, and can do so only from its headers on.` };
+  }
+
+  private ask(phase: Phase, delivered: Delivered | undefined, bytes: number) {
+    const { status, mediaType: contentType } = this.head;
+    const { policy, input } = this.watched;
+    const findings = delivered?.found ?? NOTHING;
+    const decided = policy.decideResponse(
+      input,
+      { status, contentType, findings, outputTokens: delivered?.outputTokens, bytes, phase },
+      undefined,
+    );
+    for (const hit of decided.rules) this.matched.set(`${hit.policy}/${hit.rule}/${hit.error ?? ''}`, hit);
+    return decided;
+  }
+}
+const NOTHING: ReadonlyMap<string, number> = new Map();

@@ -1,0 +1,48 @@
+/** What the ext_proc edge makes of messages, of Envoy's own replies, and of errors. */
+import type { Header, Plan, RequestHead } from '../checkpoint/stages.ts';
+import type { ErrorCode } from '../exchange/errors.ts';
+import { requestIdHeaders } from '../exchange/refusal.ts';
+import { decodeHeaderMap, type ProcessingRequest } from './wire.ts';
+
+/** One of them is mostly empty, and the other may be megabytes. */
+export function joined(first: Buffer, rest: Buffer): Buffer {
+  if (first.length === 0) return rest;
+  return rest.length === 0 ? first : Buffer.concat([first, rest]);
+}
+
+/** Both ids by which a caller's complaint is found on the record; SDKs show the second one. */
+export function ownHeaders(plan: Plan): Header[] {
+  return [
+    ['x-sallyport-session', plan.session],
+    ['x-request-id', plan.requestId],
+    ...requestIdHeaders(plan.format, plan.requestId),
+  ];
+}
+
+/** What ext_proc is shown of a request: not where it came from; nothing at all when it begins with the response. */
+export function headOf(message: ProcessingRequest): RequestHead {
+  if (message.kind !== 'request_headers') return NO_REQUEST;
+  const headers = decodeHeaderMap(message.headerMap);
+  const named = (name: string): string => headers.find(([key]) => key === name)?.[1] ?? '';
+  return { method: named(':method'), path: named(':path'), host: named(':authority'), headers, clientAddress: '' };
+}
+export const NO_REQUEST: RequestHead = { method: '', path: '', host: '', headers: [], clientAddress: '' };
+
+/** The row of the error table that Envoy's own reply is: by its response code details, as in `local_reply_config` (bootstrap.ts). */
+export function localReplyCode(details: string): ErrorCode | '' {
+  if (details === 'request_payload_too_large') return 'request_too_large';
+  if (details === 'upgrade_failed') return 'upgrade_refused';
+  if (details === 'ext_authz_error' || details.startsWith('ext_proc_error')) return 'gate_failed';
+  return /^(upstream_|no_healthy_upstream|cluster_not_found)/.test(details) ? 'model_unavailable' : '';
+}
+
+/** Why an answer could not be read, in words of ours: other errors may quote what they choked on. */
+export function reasonOf(code: ErrorCode, error: unknown): string {
+  return code === 'response_unreadable' && error instanceof Error ? error.message.slice(0, 200) : '';
+}
+
+export function codeOf(error: unknown): ErrorCode {
+  const name = error instanceof Error ? error.name : '';
+  if (name === 'JournalUnavailable') return 'record_unavailable';
+  return name === 'UnreadableBody' ? 'response_unreadable' : 'gate_failed';
+}
