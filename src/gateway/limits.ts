@@ -51,7 +51,7 @@ export function limitStage(limiter: Limiter): GateLimits {
 }
 
 /** Ends of sessions whose request never reached a model. */
-const NEVER_SENT: ReadonlySet<Ending['how']> = new Set(['not_dispatched', 'client_gone', 'local_reply']);
+const NEVER_SENT: ReadonlySet<Ending['how']> = new Set(['not_dispatched', 'client_gone', 'local_reply', 'denied']);
 
 /** As the model reported them; else the request as estimated, and what was delivered. */
 function usedTokens(estimated: number, { inputTokens, outputTokens, characters }: Ending): number {
