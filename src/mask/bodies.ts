@@ -65,6 +65,9 @@ interface DetectorSet {
 
 /** Sets of detectors kept compiled; policies name a handful. */
 const MAX_SETS = 64;
+/** Short texts kept with what they become: paths and user agents are the same in most requests. */
+const MAX_TEXTS = 256;
+const LONGEST_TEXT_KEPT = 1024;
 
 export function createBodies(recordDetect: readonly string[]): Bodies {
   const byIds = new Map<string, DetectorSet>();
@@ -84,6 +87,15 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
     return found;
   };
   const { maskers: recorded, encoded } = detectorSet(recordDetect);
+  const texts = new Map<string, string>();
+  const shortText = (text: string): string => {
+    let masked = texts.get(text);
+    if (masked !== undefined) return masked;
+    masked = maskedShort(recorded, encoded, text);
+    if (texts.size >= MAX_TEXTS) texts.clear();
+    if (text.length <= LONGEST_TEXT_KEPT) texts.set(text, masked);
+    return masked;
+  };
   const requestMasker = (id: string, cancelled: Cancelled | undefined): BodyMasker =>
     createBodyMasker({
       format: formatOf(id),
@@ -110,7 +122,7 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
       return kept instanceof Promise ? kept.then(masked) : masked(kept);
     },
     text(text) {
-      return text === '' ? text : maskedShort(recorded, encoded, text);
+      return text === '' ? text : shortText(text);
     },
     response(id, framing, mask) {
       const format = formatOf(id);
