@@ -83,7 +83,7 @@ export class Delivered {
       maskedRequest: {},
       inputTokens: usage?.inputTokens,
       outputTokens: usage?.outputTokens,
-      characters: usage?.characters ?? 0,
+      textBytes: usage?.textBytes ?? 0,
       bytes: this.bytes,
       chunks: this.chunks,
       firstByteMs: this.firstByteAtMs === undefined ? undefined : this.firstByteAtMs - this.startedAtMs,
