@@ -84,6 +84,7 @@ export class Delivered {
       inputTokens: usage?.inputTokens,
       outputTokens: usage?.outputTokens,
       textBytes: usage?.textBytes ?? 0,
+      notSent: false,
       bytes: this.bytes,
       chunks: this.chunks,
       firstByteMs: this.firstByteAtMs === undefined ? undefined : this.firstByteAtMs - this.startedAtMs,

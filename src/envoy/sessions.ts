@@ -8,6 +8,8 @@ const DISPATCH_TIMEOUT_MS = 60_000;
 export type Ending = Omit<EndEvent, 'type' | 'session' | 'at' | 'request' | 'durationMs'> & {
   /** Text that was delivered, bytes of UTF-8: what a limit is charged where the model reports no usage. */
   readonly textBytes: number;
+  /** Envoy answered itself, and said that nothing went to the model. */
+  readonly notSent: boolean;
 };
 
 /** What an ending says when nothing was delivered. */
@@ -23,6 +25,7 @@ export const NOTHING_DELIVERED: Ending = {
   inputTokens: undefined,
   outputTokens: undefined,
   textBytes: 0,
+  notSent: false,
   bytes: 0,
   chunks: 0,
   firstByteMs: undefined,

@@ -44,14 +44,14 @@ export function limitStage(limiter: Limiter): GateLimits {
     retryAfter,
     over: ({ session, reservations, tokens }, ending) => {
       if (reservations.length === 0) return;
-      if (NEVER_SENT.has(ending.how)) void limiter.release(session, reservations);
+      if (ending.notSent || NEVER_SENT.has(ending.how)) void limiter.release(session, reservations);
       else void limiter.settle(session, reservations, { tokens: usedTokens(tokens, ending) });
     },
   };
 }
 
-/** Ends of sessions whose request never reached a model. */
-const NEVER_SENT: ReadonlySet<Ending['how']> = new Set(['not_dispatched', 'client_gone', 'local_reply', 'denied']);
+/** Ends of sessions whose request never reached a model, whatever Envoy says. */
+const NEVER_SENT: ReadonlySet<Ending['how']> = new Set(['not_dispatched', 'client_gone', 'denied']);
 
 /**
  * As the model reported them; else the request as estimated, and what was delivered. Before its end a stream reports little
