@@ -179,11 +179,15 @@ async function charge(
   return admission;
 }
 
-/** Tokens that a request may come to: its own, and the most that each of its answers may have. */
-function demandOf({ operation, tokens, choices, maxTokens }: RequestFacts): TokenDemand {
+/**
+ * Tokens that a request may come to: its own, and the most that each of its answers may have. A maximum of 0 is none: to
+ * some servers it says that there is no limit.
+ */
+export function demandOf({ operation, tokens, choices, maxTokens }: RequestFacts): TokenDemand {
   const answers = operation === 'chat' || operation === 'text_completion';
   if (!answers) return { inputTokens: tokens, maxOutputTokens: 0 };
-  return { inputTokens: tokens, maxOutputTokens: maxTokens === undefined ? undefined : choices * maxTokens };
+  const hasMaximum = maxTokens !== undefined && maxTokens > 0;
+  return { inputTokens: tokens, maxOutputTokens: hasMaximum ? choices * maxTokens : undefined };
 }
 
 /** The models that this caller may use, or one of them, answered by the gate and on the record like any call. */

@@ -6,7 +6,6 @@ import type { Work } from './pace.ts';
 import type { RuleNode } from './text-rules.ts';
 import { Words } from './words.ts';
 
-const charactersPerToken = 4;
 /** Messages, parts or tools looked at in one slice. */
 const sliceItems = 64;
 /** Characters of a text that is worth a slice of its own for each step. */
@@ -95,6 +94,7 @@ export class FactsDraft {
     for (const text of this.found) this.words.add(text);
     if (bytes > longText) yield;
     const text = this.words.text();
+    const tokens = yield* this.words.tokens();
     return {
       ok: true,
       value: {
@@ -113,7 +113,7 @@ export class FactsDraft {
         files: this.files,
         maxTokens: head.maxTokens,
         parameters: this.parameters,
-        tokens: Math.ceil(text.length / charactersPerToken),
+        tokens,
         bytes,
       },
     };

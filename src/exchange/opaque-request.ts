@@ -5,8 +5,8 @@ import { checkEncoding, parseMediaType, type RequestMedia } from './media.ts';
 import { multipartText } from './multipart.ts';
 import { declaredText, found, invalid, type OpaqueText, textKind } from './opaque-text.ts';
 import type { Work } from './pace.ts';
+import { estimatedTokens, utf8Length } from './text-size.ts';
 
-const charactersPerToken = 4;
 /**
  * Reads what is text: the query, JSON, form fields, `text/*`, and of multipart/form-data the fields, the names, and the
  * files that say that they are text. What says so and is not, or could be read in two ways, is refused; the rest is
@@ -40,7 +40,7 @@ export function* opaqueFacts(media: RequestMedia, body: Uint8Array): Work<Readin
       files,
       maxTokens: undefined,
       parameters: new Map(),
-      tokens: Math.ceil(text.length / charactersPerToken),
+      tokens: estimatedTokens(yield* utf8Length(text)),
       bytes: body.byteLength,
     },
   };

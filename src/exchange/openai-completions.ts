@@ -9,8 +9,8 @@ import { isJsonObject, type JsonValue } from './json.ts';
 import { choiceCarrier, isDone, openaiError, openaiModelList } from './openai-api.ts';
 import { constraints, envelope, sampling } from './openai-chat-text.ts';
 import {
-  estimatedTokens,
   longText,
+  mostTokens,
   namesAt,
   notAnObject,
   refusal,
@@ -86,7 +86,7 @@ function* completionFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
   const model = check.requiredText(body, 'model');
   const stream = check.optionalBoolean(body, 'stream') ?? false;
   const choices = check.optionalInteger(body, 'n', 1, mostChoices) ?? 1;
-  const maxTokens = check.optionalInteger(body, 'max_tokens', 0);
+  const maxTokens = mostTokens(check, body, 'max_tokens');
   check.optionalInteger(body, 'best_of', 0, mostChoices);
   check.optionalText(body, 'suffix');
   const prompts = yield* textOrTexts(check, body, 'prompt');
@@ -102,6 +102,7 @@ function* completionFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
   yield* all.collect(body, requestText, 'prompt');
   if (bytes > longText) yield;
   const text = all.text();
+  const tokens = yield* all.tokens();
   return {
     ok: true,
     value: {
@@ -121,7 +122,7 @@ function* completionFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
       files: 0,
       maxTokens,
       parameters,
-      tokens: estimatedTokens(text),
+      tokens,
       bytes,
     },
   };

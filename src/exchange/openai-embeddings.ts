@@ -8,7 +8,6 @@ import type { Endpoint, Format } from './format.ts';
 import { isJsonObject, type JsonValue } from './json.ts';
 import { carried, isDone, openaiError, openaiModelList } from './openai-api.ts';
 import {
-  estimatedTokens,
   longText,
   namesAt,
   notAnObject,
@@ -102,6 +101,7 @@ function* embeddingFacts(body: JsonValue, bytes: number): Work<Reading<RequestFa
   yield* all.collect(body, requestText, 'input');
   if (bytes > longText) yield;
   const text = all.text();
+  const tokens = yield* all.tokens();
   return {
     ok: true,
     value: {
@@ -120,7 +120,7 @@ function* embeddingFacts(body: JsonValue, bytes: number): Work<Reading<RequestFa
       files: 0,
       maxTokens: undefined,
       parameters,
-      tokens: estimatedTokens(text),
+      tokens,
       bytes,
     },
   };

@@ -8,7 +8,7 @@ import type { ParameterValue, Reading, RequestFacts } from './facts.ts';
 import type { Endpoint, EventKinds, Format, PathStep } from './format.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import { carried, openaiModelList, withHeader } from './openai-api.ts';
-import { addScalars, estimatedTokens, longText, namesAt, notAnObject, refusal, sliceItems } from './openai-request.ts';
+import { addScalars, longText, namesAt, notAnObject, refusal, sliceItems } from './openai-request.ts';
 import type { Work } from './pace.ts';
 import { type Treatment, textRules } from './text-rules.ts';
 import { Words } from './words.ts';
@@ -143,6 +143,7 @@ function* generateFacts(body: JsonValue, bytes: number, endpoint: Endpoint): Wor
   yield* all.collect(body, requestText, 'inputs');
   if (bytes > longText) yield;
   const text = all.text();
+  const tokens = yield* all.tokens();
   return {
     ok: true,
     value: {
@@ -161,7 +162,7 @@ function* generateFacts(body: JsonValue, bytes: number, endpoint: Endpoint): Wor
       files: 0,
       maxTokens,
       parameters,
-      tokens: estimatedTokens(text),
+      tokens,
       bytes,
     },
   };

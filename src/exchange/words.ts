@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject, type JsonValue, parsingJson } from './json.ts';
 import type { Work } from './pace.ts';
 import { isMedia, isStructural, memberRule, numberLeftAlone, type RuleNode } from './text-rules.ts';
+import { estimatedTokens, utf8Length } from './text-size.ts';
 
 /** Values looked at in one step: a fraction of a millisecond. */
 const sliceValues = 500;
@@ -68,6 +69,17 @@ export class Words {
     let text = bundles[0]!;
     for (let i = 1; i < bundles.length; i++) text += `\n${bundles[i]!}`;
     return text;
+  }
+
+  /** Estimated tokens of `text()`, which is not put together for it. */
+  *tokens(): Work<number> {
+    this.bundle();
+    let bytes = Math.max(0, this.bundles.length - 1);
+    for (const bundle of this.bundles) {
+      bytes += yield* utf8Length(bundle);
+      if (bundle.length > longText) yield;
+    }
+    return estimatedTokens(bytes);
   }
 
   private push(text: string): void {
