@@ -133,9 +133,9 @@ function* readSource(draft: FactsDraft, source: JsonObject, at: string): Work<vo
   const mediaType = check.optionalText(source, 'media_type', at) ?? '';
   // An address, or the id of a file: what is there nobody here reads.
   if (source['url'] !== undefined || source['file_id'] !== undefined || !readSources.has(type)) draft.unread = true;
-  if (type === 'text') yield* refuseDisguised(draft.check, data, `${at}.data`);
+  if (type === 'text') yield* refuseDisguised(check, data, `${at}.data`);
+  else if (isTextType(mediaType)) yield* refuseUndecodable(check, data, `${at}.data`);
   else if (data !== '' && !isRead(yield* decodedFile(data))) draft.unread = true;
-  if (type !== 'text' && isTextType(mediaType)) yield* refuseUndecodable(draft.check, data, `${at}.data`);
   if (Array.isArray(source['content'])) yield* readBlocks(draft, source['content'], `${at}.content`);
 }
 
