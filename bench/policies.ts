@@ -87,6 +87,7 @@ const request: RequestFacts = {
   images: 0,
   audio: 0,
   files: 0,
+  unread: false,
   maxTokens: 1000,
   parameters: new Map([['temperature', 0.5]]),
   tokens: 800,

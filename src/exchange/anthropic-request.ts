@@ -2,12 +2,15 @@
 
 import { requestText } from './anthropic-text.ts';
 import { kindOf } from './check.ts';
-import { addEncodedText, isTextType, refuseDisguised } from './encoded-text.ts';
+import { type Decoded, decodedFile, isTextType, refuseDisguised, refuseUndecodable } from './encoded-text.ts';
 import type { Reading, RequestFacts } from './facts.ts';
 import { checkRole, FactsDraft } from './facts-draft.ts';
 import type { Endpoint } from './format.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
+import { refuseNamed, refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
+import { isMedia } from './text-rules.ts';
+import { namesOfTool } from './tool-names.ts';
 
 const names = (text: string): ReadonlySet<string> => new Set(text.split(' '));
 
@@ -32,15 +35,24 @@ const thinkingNames = names('type budget_tokens display');
 const parameters = 'temperature top_p top_k service_tier speed inference_geo'.split(' ');
 const messageRule = requestText.members.get('messages')!.items;
 const systemRule = requestText.members.get('system')!;
+/** Sources whose words are in the request. */
+const readSources = new Set(['base64', 'text', 'content']);
+/** Blocks that stand for something which is not in them, where they have no source. */
+const unreadBlocks = new Set(['image', 'document', 'container_upload']);
+/** Hosted tools have a name of their own beside their type, always the same; other names are the caller's. */
+const hostedTool =
+  /^(web_search|web_fetch|code_execution|bash|computer|memory|tool_search_tool_regex|tool_search_tool_bm25|text_editor)_[0-9]{8}$/;
+const editorName = /^str_replace_(?:based_edit_tool|editor)$/;
 /** New kinds of blocks come often; whatever they are, all that is in them is words. */
 const blockType = /^[a-z][a-z0-9_]{0,63}$/;
 
 /** Reads the facts. The first thing that is wrong is what the caller hears about. */
 export function* messagesFacts(body: JsonValue, bytes: number, endpoint: Endpoint): Work<Reading<RequestFacts>> {
-  const draft = new FactsDraft();
+  const draft = new FactsDraft({ filesByWords: false });
   const { check } = draft;
   const request = check.object(body, 'the body');
   check.names(request, bodyNames, '');
+  refuseOtherModels(check, request);
   const model = check.requiredText(request, 'model');
   const stream = check.optionalBoolean(request, 'stream') ?? false;
   const maxTokens = check.optionalInteger(request, 'max_tokens', 0);
@@ -98,10 +110,19 @@ function* readBlock(draft: FactsDraft, block: JsonObject, at: string): Work<void
   else if (type === 'document' || type === 'container_upload') draft.files++;
   for (const name of ['name', 'title', 'context', 'thinking']) check.optionalText(block, name, at);
   if (isJsonObject(block['source'])) yield* readSource(draft, block['source'], `${at}.source`);
+  else if (unreadBlocks.has(type)) draft.unread = true;
+  yield* readData(draft, block, type);
   const { content } = block;
   if (Array.isArray(content)) yield* readBlocks(draft, content, `${at}.content`);
   // Results of server tools: an object of its own type.
   else if (isJsonObject(content)) yield* readBlock(draft, content, `${at}.content`);
+}
+
+/** What redacted thinking has in `data` the model's server alone can read; of a block that we do not know, it may be words. */
+function* readData(draft: FactsDraft, { data }: JsonObject, type: string): Work<void> {
+  if (typeof data !== 'string' || data === '' || type === 'redacted_thinking') return;
+  draft.unread = true;
+  if ((yield* isMedia('binary', data)) && (yield* decodedFile(data)).kind === 'bytes') draft.addText(data);
 }
 
 function* readSource(draft: FactsDraft, source: JsonObject, at: string): Work<void> {
@@ -110,12 +131,19 @@ function* readSource(draft: FactsDraft, source: JsonObject, at: string): Work<vo
   const type = check.requiredText(source, 'type', at);
   const data = check.optionalText(source, 'data', at) ?? '';
   const mediaType = check.optionalText(source, 'media_type', at) ?? '';
-  if (type === 'text') yield* refuseDisguised(draft, data, `${at}.data`);
-  else if (isTextType(mediaType)) yield* addEncodedText(draft, data, `${at}.data`);
+  // An address, or the id of a file: what is there nobody here reads.
+  if (source['url'] !== undefined || source['file_id'] !== undefined || !readSources.has(type)) draft.unread = true;
+  if (type === 'text') yield* refuseDisguised(check, data, `${at}.data`);
+  else if (isTextType(mediaType)) yield* refuseUndecodable(check, data, `${at}.data`);
+  else if (data !== '' && !isRead(yield* decodedFile(data))) draft.unread = true;
   if (Array.isArray(source['content'])) yield* readBlocks(draft, source['content'], `${at}.content`);
 }
 
-/** Tools of the caller's own by their name, hosted ones by their type. */
+function isRead(file: Decoded): boolean {
+  return file.kind === 'text' && file.exact;
+}
+
+/** Tools of the caller's own by their name, hosted ones by their type (and any other name), MCP servers by theirs. */
 function* readTools(draft: FactsDraft, request: JsonObject): Work<void> {
   const { check } = draft;
   for (const [i, item] of check.optionalArray(request, 'tools', '').entries()) {
@@ -123,16 +151,28 @@ function* readTools(draft: FactsDraft, request: JsonObject): Work<void> {
     const tool = check.object(item, at);
     check.names(tool, toolNames, at);
     const type = check.optionalText(tool, 'type', at) ?? 'custom';
-    draft.tools.push({ name: type === 'custom' ? check.requiredText(tool, 'name', at) : type });
+    refuseNamed(check, tool, anotherModel, at);
+    if (type === 'custom') check.requiredText(tool, 'name', at);
+    draft.tools.push(...namesOfTool(check, tool, at, type === 'custom' ? undefined : type).filter(isItsOwn(type)));
     yield* draft.pause();
   }
   for (const [i, item] of check.optionalArray(request, 'mcp_servers', '').entries()) {
     const at = `mcp_servers[${i}]`;
     const server = check.object(item, at);
     check.names(server, serverNames, at);
-    for (const name of ['name', 'url']) check.optionalText(server, name, at);
+    const name = check.optionalText(server, 'name', at);
+    const url = check.optionalText(server, 'url', at);
+    draft.tools.push({ name: name ?? url ?? 'mcp_servers' });
     yield* draft.pause();
   }
+}
+
+const anotherModel: ReadonlySet<string> = new Set(['model']);
+
+/** Whether a name says more than the type of the hosted tool. */
+function isItsOwn(type: string): (tool: { readonly name: string }) => boolean {
+  const kind = hostedTool.exec(type)?.[1];
+  return ({ name }) => kind === undefined || (name !== kind && !(kind === 'text_editor' && editorName.test(name)));
 }
 
 function readThinking(draft: FactsDraft, value: JsonValue | undefined): void {

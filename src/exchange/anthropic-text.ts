@@ -33,7 +33,8 @@ function block(at: string, level: number): Table {
       ],
     ])(at),
     // As long as they are: a signature has some hundreds of characters of base64.
-    ...table('binary', ['signature', 'data', 'source.data', 'encrypted_content'])(at),
+    ...table('sealed', ['signature', 'data', 'encrypted_content'])(at),
+    [`${at}.source.data`]: 'binary',
   };
 }
 

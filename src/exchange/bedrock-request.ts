@@ -1,12 +1,14 @@
 /** What a Bedrock Converse request says. */
 
 import { requestText } from './bedrock-text.ts';
-import { addEncodedText } from './encoded-text.ts';
+import { refuseUndecodable } from './encoded-text.ts';
 import type { Reading, RequestFacts } from './facts.ts';
 import { checkRole, FactsDraft } from './facts-draft.ts';
 import type { Endpoint } from './format.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
+import { refuseAnyModel } from './other-models.ts';
 import type { Work } from './pace.ts';
+import { namesOfTool } from './tool-names.ts';
 
 const names = (text: string): ReadonlySet<string> => new Set(text.split(' '));
 
@@ -48,6 +50,7 @@ export function* converseFacts(body: JsonValue, bytes: number, endpoint: Endpoin
   if (endpoint.unreadable !== undefined) check.complain(endpoint.unreadable);
   const request = check.object(body, 'the body');
   check.names(request, bodyNames, '');
+  refuseAnyModel(check, request, '');
   // Without messages the prompt is one that Bedrock keeps, and nobody here can read it.
   for (const [i, item] of check.requiredArray(request, 'messages').entries()) {
     if (check.problem !== undefined) break;
@@ -108,13 +111,15 @@ function* readMedia(draft: FactsDraft, value: JsonValue | undefined, kind: strin
   if (kind === 'image') draft.images++;
   else if (kind === 'document') draft.files++;
   else draft.audio++;
+  if (media['source'] === undefined) draft.unread = true;
   if (media['source'] === undefined) return;
   const source = check.object(media['source'], `${at}.source`);
   check.names(source, sourceNames, `${at}.source`);
   const data = check.optionalText(source, 'bytes', `${at}.source`);
-  // Without a format nobody knows whether it is words: PDF and office formats name themselves.
+  if (source['s3Location'] !== undefined) draft.unread = true;
+  // What is words by its format must be it; the others are looked at.
   if (data !== undefined && kind === 'document' && textFormats.has(format.toLowerCase()))
-    yield* addEncodedText(draft, data, `${at}.source.bytes`);
+    yield* refuseUndecodable(draft.check, data, `${at}.source.bytes`);
 }
 
 function* readTools(draft: FactsDraft, request: JsonObject): Work<void> {
@@ -131,6 +136,12 @@ function* readTools(draft: FactsDraft, request: JsonObject): Work<void> {
       const spec = check.object(tool[kind], `${at}.${kind}`);
       check.names(spec, toolSpecNames, `${at}.${kind}`);
       draft.tools.push({ name: check.requiredText(spec, 'name', `${at}.${kind}`) });
+    }
+    // New kinds of tools are named by the field that asks for them.
+    for (const kind of Object.keys(tool)) {
+      if (kind === 'toolSpec' || kind === 'systemTool' || kind === 'cachePoint') continue;
+      draft.tools.push({ name: kind });
+      if (isJsonObject(tool[kind])) draft.tools.push(...namesOfTool(check, tool[kind], `${at}.${kind.slice(0, 64)}`));
     }
     yield* draft.pause();
   }
@@ -149,6 +160,7 @@ function readLimits(draft: FactsDraft, request: JsonObject): number | undefined 
   }
   const more = request['additionalModelRequestFields'];
   if (isJsonObject(more)) {
+    refuseAnyModel(check, more, 'additionalModelRequestFields');
     draft.takeParameters(more);
     for (const name of limitNames) limits.push(check.optionalInteger(more, name, 0));
   }

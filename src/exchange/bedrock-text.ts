@@ -22,11 +22,8 @@ const block = (at: string): Table => ({
     ...['toolUse.name', 'toolUse.input', 'guardContent.text.text', 'reasoningContent.reasoningText.text'],
     ...['searchResult.source', 'searchResult.title', 'searchResult.content[].text', 'citationsContent.content[].text'],
   ]),
-  ...of(`${at}.`, 'binary', [
-    ...media.map((kind) => `${kind}.source.bytes`),
-    ...['guardContent.image.source.bytes', 'reasoningContent.reasoningText.signature'],
-    ...['reasoningContent.redactedContent'],
-  ]),
+  ...of(`${at}.`, 'binary', [...media.map((kind) => `${kind}.source.bytes`), 'guardContent.image.source.bytes']),
+  ...of(`${at}.`, 'sealed', ['reasoningContent.reasoningText.signature', 'reasoningContent.redactedContent']),
 });
 
 export const requestText = textRules({

@@ -24,11 +24,14 @@ export interface Head {
 }
 
 export class FactsDraft {
+  private readonly filesByWords: boolean;
   readonly check = new Check();
   readonly tools: { name: string }[] = [];
   images = 0;
   audio = 0;
   files = 0;
+  /** Something of the request was not read as text. */
+  unread = false;
   private readonly messages: { role: string; text: string }[] = [];
   private readonly parameters = new Map<string, ParameterValue>();
   private readonly words = new Words();
@@ -36,6 +39,11 @@ export class FactsDraft {
   private items = 0;
   /** Texts of the message in progress that the rules do not find: decoded files. */
   private found: string[] = [];
+
+  /** `filesByWords` false: where files stand there may be words in the clear, and the format's reader tells which are unread. */
+  constructor({ filesByWords = true }: { readonly filesByWords?: boolean } = {}) {
+    this.filesByWords = filesByWords;
+  }
 
   /** To be asked for each item of a list that may be long. */
   *pause(): Work<void> {
@@ -95,6 +103,7 @@ export class FactsDraft {
     if (bytes > longText) yield;
     const text = this.words.text();
     const tokens = yield* this.words.tokens();
+    if (this.filesByWords && this.words.unread) this.unread = true;
     return {
       ok: true,
       value: {
@@ -111,6 +120,7 @@ export class FactsDraft {
         images: this.images,
         audio: this.audio,
         files: this.files,
+        unread: this.unread,
         maxTokens: head.maxTokens,
         parameters: this.parameters,
         tokens,
@@ -124,6 +134,7 @@ export class FactsDraft {
     yield* words.collect(value, rule);
     for (const text of this.found) words.add(text);
     this.found = [];
+    if (this.filesByWords && words.unread) this.unread = true;
     return words.text();
   }
 }

@@ -57,6 +57,11 @@ export interface RequestFacts {
   readonly images: number;
   readonly audio: number;
   readonly files: number;
+  /**
+   * Something of the request was not read as text: an image, sound, a PDF, other bytes, a file that is only named (by an
+   * address or an id), a body that no format reads.
+   */
+  readonly unread: boolean;
   /** Most tokens that the answer may have, where the client said so; the larger of two. */
   readonly maxTokens: number | undefined;
   /** Scalar parameters of generation by the names that the client used: `temperature`, `top_p`, `seed`, … */

@@ -1,10 +1,11 @@
 /** What a Gemini request says. */
-import { addEncodedText, isTextType } from './encoded-text.ts';
+import { isTextType, refuseUndecodable } from './encoded-text.ts';
 import type { Reading, RequestFacts } from './facts.ts';
 import { checkRole, FactsDraft } from './facts-draft.ts';
 import type { Endpoint } from './format.ts';
 import { requestText, snake } from './gemini-text.ts';
 import type { JsonObject, JsonValue } from './json.ts';
+import { refuseNamed, refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
 import type { RuleNode } from './text-rules.ts';
 
@@ -32,6 +33,8 @@ const toolNames = names(
     'retrieval enterpriseWebSearch mcpServers',
 );
 const functionNames = names('name description parameters parametersJsonSchema response responseJsonSchema behavior');
+/** Vertex AI: a model chosen by the request, or by a router. */
+const routers = names('routingConfig modelSelectionConfig modelConfig');
 const mostCandidates = 128;
 
 /** Reads the facts. The first thing that is wrong is what the caller hears about. */
@@ -44,6 +47,7 @@ export function* contentFacts(body: JsonValue, bytes: number, endpoint: Endpoint
     draft.check.complain("Invalid request: 'contents' and 'generateContentRequest' at once.");
   const at = inner === undefined ? '' : 'generateContentRequest';
   const request = inner === undefined ? outer : named(draft, inner, bodyNames, at);
+  refuseOtherModels(draft.check, request);
   const rules = inner === undefined ? requestText : requestText.members.get('generateContentRequest')!;
   yield* readMessages(draft, request, at, rules);
   yield* readTools(draft, request, at);
@@ -136,8 +140,9 @@ function* readMedia(draft: FactsDraft, value: JsonValue | undefined, at: string)
     return;
   }
   draft.countMedia(type);
+  if (member(blob, 'fileUri') !== undefined || member(blob, 'data') === undefined) draft.unread = true;
   const data = draft.check.optionalText(blob, 'data', at);
-  if (data !== undefined && isTextType(type)) yield* addEncodedText(draft, data, `${at}.data`);
+  if (data !== undefined && isTextType(type)) yield* refuseUndecodable(draft.check, data, `${at}.data`);
 }
 
 function* readCall(draft: FactsDraft, value: JsonValue | undefined, at: string): Work<void> {
@@ -184,6 +189,7 @@ function readConfig(draft: FactsDraft, request: JsonObject, at: string) {
   const config = named(draft, value, configNames, join(at, 'generationConfig'));
   const integer = (name: string, most?: number): number | undefined =>
     check.optionalInteger({ [name]: member(config, name) ?? null }, name, 1, most);
+  refuseNamed(check, config, routers, join(at, 'generationConfig'));
   draft.takeParameters(config);
   const thinking = member(config, 'thinkingConfig');
   if (thinking !== undefined) {

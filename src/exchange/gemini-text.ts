@@ -39,9 +39,8 @@ const parts = (at: string): Table => ({
     ...['executableCode.language', 'codeExecutionResult.outcome', 'videoMetadata.startOffset'],
     ...['videoMetadata.endOffset', 'videoMetadata.fps', 'functionResponse.parts[].inlineData.mimeType'],
   ]),
-  ...table(`${at}.parts[].`, 'binary', [
-    ...['inlineData.data', 'thoughtSignature', 'functionResponse.parts[].inlineData.data'],
-  ]),
+  ...table(`${at}.parts[].`, 'binary', [...['inlineData.data', 'functionResponse.parts[].inlineData.data']]),
+  ...table(`${at}.parts[].`, 'sealed', ['thoughtSignature']),
   ...table(`${at}.`, 'structural', ['role']),
 });
 

@@ -48,6 +48,7 @@ export function* mcpFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
       images: 0,
       audio: 0,
       files: 0,
+      unread: words.unread,
       maxTokens: undefined,
       parameters,
       tokens,

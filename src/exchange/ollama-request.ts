@@ -3,6 +3,7 @@ import type { Reading, RequestFacts } from './facts.ts';
 import { checkRole, FactsDraft } from './facts-draft.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import { chatRequestText, generateRequestText } from './ollama-text.ts';
+import { refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
 
 const names = (text: string): ReadonlySet<string> => new Set(text.split(' '));
@@ -79,6 +80,7 @@ export function* generateFacts(body: JsonValue, bytes: number): Work<Reading<Req
 function readHead(draft: FactsDraft, request: JsonObject) {
   const { check } = draft;
   const model = check.requiredText(request, 'model');
+  refuseOtherModels(check, request);
   // Ollama streams unless it is told not to.
   const stream = check.optionalBoolean(request, 'stream') ?? true;
   draft.takeParameters(request, parameters);

@@ -38,6 +38,7 @@ export function* opaqueFacts(media: RequestMedia, body: Uint8Array): Work<Readin
       images: 0,
       audio: 0,
       files,
+      unread: false,
       maxTokens: undefined,
       parameters: new Map(),
       tokens: estimatedTokens(yield* utf8Length(text)),

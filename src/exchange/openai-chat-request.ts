@@ -13,7 +13,9 @@ import {
   scalarParameters,
   sliceItems,
 } from './openai-request.ts';
+import { refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
+import { namesOfTool } from './tool-names.ts';
 import { Words } from './words.ts';
 
 const bodyNames = namesAt(requestText);
@@ -58,12 +60,13 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
   const check = new Check();
   if (!isJsonObject(body)) return notAnObject(body);
   check.names(body, bodyNames, '');
+  refuseOtherModels(check, body);
   refuseUnreadable(check, body);
   const model = check.requiredText(body, 'model');
   const stream = check.optionalBoolean(body, 'stream') ?? false;
   const choices = check.optionalInteger(body, 'n', 1, mostChoices) ?? 1;
   const maxTokens = mostTokens(check, body, 'max_completion_tokens', 'max_tokens');
-  const counts = { text: 0, image: 0, audio: 0, file: 0 };
+  const counts = { text: 0, image: 0, audio: 0, file: 0, unread: false };
   const messages: { role: string; text: string }[] = [];
   const words = new Words();
   for (const [i, item] of check.requiredArray(body, 'messages').entries()) {
@@ -73,6 +76,7 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
     const role = checkMessage(check, message, at, counts);
     const text = new Words();
     yield* text.collect(message, requestText.members.get('messages')!.items);
+    if (text.unread) counts.unread = true;
     messages.push({ role, text: text.text() });
     words.add(messages[i]!.text);
     if (i % sliceItems === sliceItems - 1 || messages[i]!.text.length > longText) yield;
@@ -103,6 +107,7 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
       images: counts.image,
       audio: counts.audio,
       files: counts.file,
+      unread: counts.unread || words.unread,
       maxTokens,
       parameters,
       tokens,
@@ -111,7 +116,16 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
   };
 }
 
-function checkMessage(check: Check, message: JsonObject, at: string, counts: Record<string, number>): string {
+/** Parts by their kinds, and whether one of them is not in the request but only named there. */
+interface Counts {
+  text: number;
+  image: number;
+  audio: number;
+  file: number;
+  unread: boolean;
+}
+
+function checkMessage(check: Check, message: JsonObject, at: string, counts: Counts): string {
   check.names(message, messageNames, at);
   const role = check.requiredText(message, 'role', at);
   // Other roles exist (chat templates define them); one that differs from a known one in its case is a trap.
@@ -134,7 +148,7 @@ function checkMessage(check: Check, message: JsonObject, at: string, counts: Rec
   return role;
 }
 
-function checkPart(check: Check, value: JsonValue, at: string, counts: Record<string, number>): undefined {
+function checkPart(check: Check, value: JsonValue, at: string, counts: Counts): undefined {
   const part = check.object(value, at);
   check.names(part, partNames, at);
   const type = check.requiredText(part, 'type', at);
@@ -143,8 +157,17 @@ function checkPart(check: Check, value: JsonValue, at: string, counts: Record<st
     return check.complain(
       `Invalid value for '${at}.type'. Supported values are: ${[...partTypes.keys()].map((t) => `'${t}'`).join(', ')}.`,
     );
-  counts[kind]!++;
+  counts[kind]++;
   if (kind === 'text') check.requiredText(part, type, at);
+  else if (!holdsData(part[type])) counts.unread = true;
+}
+
+/** Where each kind of part has its data; that is read, or told to be media, with the words. */
+const dataNames = ['url', 'data', 'file_data'];
+
+function holdsData(value: JsonValue | undefined): boolean {
+  if (!isJsonObject(value) || (value['file_id'] !== undefined && value['file_id'] !== null)) return false;
+  return dataNames.some((name) => typeof value[name] === 'string');
 }
 
 /** Names of the functions and tools on offer; a tool without a name of its own (a hosted one) is named by its type. */
@@ -155,8 +178,11 @@ function* toolFacts(check: Check, body: JsonObject): Work<{ name: string }[]> {
     const tool = check.object(item, at);
     check.names(tool, toolNames, at);
     const type = check.requiredText(tool, 'type', at);
-    if (type !== 'function' && type !== 'custom') tools.push({ name: type });
-    else tools.push({ name: functionName(check, check.object(tool[type], `${at}.${type}`), `${at}.${type}`) });
+    const isOwn = type === 'function' || type === 'custom';
+    if (isOwn) functionName(check, check.object(tool[type], `${at}.${type}`), `${at}.${type}`);
+    for (const kind of ['function', 'custom'])
+      if (isJsonObject(tool[kind])) check.names(tool[kind], functionNames, `${at}.${kind}`);
+    tools.push(...namesOfTool(check, tool, at, isOwn ? undefined : type));
     if (i % sliceItems === sliceItems - 1) yield;
   }
   for (const [i, item] of check.optionalArray(body, 'functions', '').entries()) {

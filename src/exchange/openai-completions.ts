@@ -19,6 +19,7 @@ import {
   sliceItems,
   textOrTexts,
 } from './openai-request.ts';
+import { refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
 import { type Treatment, textRules } from './text-rules.ts';
 import { Words } from './words.ts';
@@ -82,6 +83,7 @@ function* completionFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
   if (!isJsonObject(body)) return notAnObject(body);
   const check = new Check();
   check.names(body, bodyNames, '');
+  refuseOtherModels(check, body);
   refuseUnreadable(check, body);
   const model = check.requiredText(body, 'model');
   const stream = check.optionalBoolean(body, 'stream') ?? false;
@@ -120,6 +122,7 @@ function* completionFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
       images: 0,
       audio: 0,
       files: 0,
+      unread: all.unread,
       maxTokens,
       parameters,
       tokens,

@@ -17,6 +17,7 @@ import {
   sliceItems,
   textOrTexts,
 } from './openai-request.ts';
+import { refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
 import { type Treatment, textRules } from './text-rules.ts';
 import { Words } from './words.ts';
@@ -82,6 +83,7 @@ function* embeddingFacts(body: JsonValue, bytes: number): Work<Reading<RequestFa
   if (!isJsonObject(body)) return notAnObject(body);
   const check = new Check();
   check.names(body, bodyNames, '');
+  refuseOtherModels(check, body);
   refuseUnreadable(check, body);
   // vLLM takes messages in place of the input.
   if (body['messages'] !== undefined && body['messages'] !== null)
@@ -118,6 +120,7 @@ function* embeddingFacts(body: JsonValue, bytes: number): Work<Reading<RequestFa
       images: 0,
       audio: 0,
       files: 0,
+      unread: all.unread,
       maxTokens: undefined,
       parameters,
       tokens,

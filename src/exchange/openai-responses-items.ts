@@ -3,7 +3,9 @@ import { type Check, kindOf } from './check.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import { namesAt, sliceItems } from './openai-request.ts';
 import { requestText } from './openai-responses-text.ts';
+import { refuseNamed } from './other-models.ts';
 import type { Work } from './pace.ts';
+import { namesOfTool } from './tool-names.ts';
 
 /** Who speaks in an item that is no message. */
 const speakers: ReadonlyMap<string, string> = new Map(
@@ -51,6 +53,8 @@ export interface Attached {
   image: number;
   audio: number;
   file: number;
+  /** Something is only named there: a file's id or address, an item that the server keeps. */
+  unread: boolean;
 }
 
 /** Checks an item and counts what is attached to it: who says it. */
@@ -59,6 +63,7 @@ export function* readItem(check: Check, item: JsonObject, at: string, attached: 
   const type = check.optionalText(item, 'type', at) ?? typeWithout(item);
   if (type === 'message') return yield* readMessage(check, item, at, attached);
   const role = speakers.get(type);
+  if (type === 'item_reference') attached.unread = true;
   if (role === undefined) {
     check.complain(
       `Invalid value for '${at}.type'. Supported values are: ${['message', ...speakers.keys()].map((t) => `'${t}'`).join(', ')}.`,
@@ -125,7 +130,16 @@ export function readPart(check: Check, value: JsonValue, at: string, attached: A
   attached[kind]++;
   if (kind === 'text') check.requiredText(part, type === 'refusal' ? 'refusal' : 'text', at);
   for (const name of ['filename', 'file_id', 'file_url', 'image_url']) check.optionalText(part, name, at);
+  if (kind !== 'text' && !holdsData(part)) attached.unread = true;
 }
+
+/** Whether all of a file is in its part: that is read, or told to be media, with the words. */
+function holdsData(part: JsonObject): boolean {
+  const isNamed = ['file_id', 'file_url'].some((name) => part[name] !== undefined && part[name] !== null);
+  return !isNamed && ['image_url', 'file_data', 'input_audio'].some((name) => part[name] !== undefined);
+}
+
+const anotherModel: ReadonlySet<string> = new Set(['model']);
 
 /** Names of the tools on offer; a hosted one is named by its type, and one in a namespace by itself as well. */
 export function* readTools(check: Check, from: JsonObject, at: string, attached: Attached, typed = true): Work<void> {
@@ -136,7 +150,10 @@ export function* readTools(check: Check, from: JsonObject, at: string, attached:
     check.names(tool, toolNames, `${place}[${i}]`);
     const type = typed ? check.requiredText(tool, 'type', `${place}[${i}]`) : 'function';
     const isNamed = type === 'function' || type === 'custom' || type === 'namespace';
-    attached.tools.push({ name: isNamed ? check.requiredText(tool, 'name', `${place}[${i}]`) : type });
+    if (isNamed) check.requiredText(tool, 'name', `${place}[${i}]`);
+    // The model that draws is no model that answers.
+    if (type !== 'image_generation') refuseNamed(check, tool, anotherModel, `${place}[${i}]`);
+    attached.tools.push(...namesOfTool(check, tool, `${place}[${i}]`, isNamed ? undefined : type));
     if (type === 'namespace') yield* readTools(check, tool, `${place}[${i}]`, attached);
     if (i % sliceItems === sliceItems - 1) yield;
   }

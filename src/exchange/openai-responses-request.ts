@@ -14,6 +14,7 @@ import {
 } from './openai-request.ts';
 import { type Attached, readItem, readPart, readTools } from './openai-responses-items.ts';
 import { requestText } from './openai-responses-text.ts';
+import { refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
 import { Words } from './words.ts';
 
@@ -40,6 +41,7 @@ export function* responseFacts(body: JsonValue, bytes: number): Work<Reading<Req
   if (!isJsonObject(body)) return notAnObject(body);
   const check = new Check();
   check.names(body, bodyNames, '');
+  refuseOtherModels(check, body);
   refuseUnreadable(check, body);
   const model = check.requiredText(body, 'model');
   const stream = check.optionalBoolean(body, 'stream') ?? false;
@@ -51,7 +53,7 @@ export function* responseFacts(body: JsonValue, bytes: number): Work<Reading<Req
     check.complain(
       "Unsupported value: 'background' must be false: an answer that is fetched later cannot be examined.",
     );
-  const attached: Attached = { tools: [], text: 0, image: 0, audio: 0, file: 0 };
+  const attached: Attached = { tools: [], text: 0, image: 0, audio: 0, file: 0, unread: false };
   const words = new Words();
   const messages = yield* readInput(check, body, words, attached);
   yield* readTools(check, body, '', attached);
@@ -78,6 +80,7 @@ export function* responseFacts(body: JsonValue, bytes: number): Work<Reading<Req
       images: attached.image,
       audio: attached.audio,
       files: attached.file,
+      unread: attached.unread || words.unread,
       maxTokens,
       parameters,
       tokens,
@@ -112,6 +115,7 @@ function* readInput(check: Check, body: JsonObject, words: Words, attached: Atta
     const own = new Words();
     yield* own.collect(item, inputItems);
     const text = own.text();
+    if (own.unread) attached.unread = true;
     messages.push({ role, text });
     words.add(text);
     if (i % sliceItems === sliceItems - 1 || text.length > longText) yield;

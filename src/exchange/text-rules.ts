@@ -13,6 +13,8 @@ export type Treatment =
   | 'whole'
   /** Encoded media: left alone where it is long and has nothing but base64 characters, else `whole`. */
   | 'binary'
+  /** `binary` that the model's server made and alone can read: signatures, encrypted content. */
+  | 'sealed'
   /** Ids, roles, enumerations, parameters: no words, but masked like `whole`. Small integers are left alone. */
   | 'structural'
   /** `structural`, and the number is a time since 1970: up to 12 digits are left alone. */
@@ -155,9 +157,14 @@ const shortestBinary = 256;
 /** Characters looked at in one step: some tenth of a millisecond. */
 const sliceLength = 64 * 1024;
 
-/** Encoded media: masked nowhere, and no words. */
+/** Has the form of encoded media. Of an answer such a string is masked nowhere; of a request see encoded-text.ts. */
 export function* isMedia(treatment: Treatment, text: string): Work<boolean> {
-  return treatment === 'binary' && text.length >= shortestBinary && (yield* isBase64(text));
+  return isEncoded(treatment) && text.length >= shortestBinary && (yield* isBase64(text));
+}
+
+/** Whether the format has base64 in this place. */
+export function isEncoded(treatment: Treatment): boolean {
+  return treatment === 'binary' || treatment === 'sealed';
 }
 
 export function isStructural(treatment: Treatment): boolean {
@@ -190,7 +197,7 @@ export function numberLeftAlone(treatment: Treatment, raw: string): boolean {
   }
 }
 
-const dataUrl = /^data:[\w.+-]{1,64}\/[\w.+-]{1,128}(?:;[\w=.+-]{1,64}){0,4};base64,/;
+const dataUrl = /^data:(?:[\w.+-]{1,64}\/[\w.+-]{1,128})?(?:;[\w=.+-]{1,64}){0,4};base64,/i;
 
 /** The whole text is checked: a note in clear text behind an image's beginning is text. */
 function* isBase64(text: string): Work<boolean> {

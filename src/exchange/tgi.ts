@@ -9,6 +9,7 @@ import type { Endpoint, EventKinds, Format, PathStep } from './format.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import { carried, openaiModelList, withHeader } from './openai-api.ts';
 import { addScalars, longText, namesAt, notAnObject, refusal, sliceItems } from './openai-request.ts';
+import { refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
 import { type Treatment, textRules } from './text-rules.ts';
 import { Words } from './words.ts';
@@ -125,6 +126,7 @@ function* generateFacts(body: JsonValue, bytes: number, endpoint: Endpoint): Wor
   if (!isJsonObject(body)) return notAnObject(body);
   const check = new Check();
   check.names(body, bodyNames, '');
+  refuseOtherModels(check, body);
   const inputs = check.requiredText(body, 'inputs');
   check.optionalBoolean(body, 'stream');
   const said = body['parameters'];
@@ -160,6 +162,7 @@ function* generateFacts(body: JsonValue, bytes: number, endpoint: Endpoint): Wor
       images,
       audio: 0,
       files: 0,
+      unread: images > 0 || all.unread,
       maxTokens,
       parameters,
       tokens,

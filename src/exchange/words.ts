@@ -1,6 +1,15 @@
+import { decodedFile } from './encoded-text.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parsingJson } from './json.ts';
 import type { Work } from './pace.ts';
-import { isMedia, isStructural, memberRule, numberLeftAlone, type RuleNode } from './text-rules.ts';
+import {
+  isEncoded,
+  isMedia,
+  isStructural,
+  memberRule,
+  numberLeftAlone,
+  type RuleNode,
+  type Treatment,
+} from './text-rules.ts';
 import { estimatedTokens, utf8Length } from './text-size.ts';
 
 /** Values looked at in one step: a fraction of a millisecond. */
@@ -28,6 +37,8 @@ export class Words {
   /** Joined bundles of parts, and long texts: one join of a million small strings would hold the event loop. */
   private readonly bundles: string[] = [];
   private seen = 0;
+  /** A file was not read as text: media, other bytes, or an address of one. */
+  unread = false;
 
   /** Adds every text of `value` that `rule` does not call structural (and looks it): strings, long numbers, names that the format does not know. */
   *collect(value: JsonValue, rule: RuleNode, except?: string): Work<void> {
@@ -104,7 +115,10 @@ export class Words {
 
   private *one(value: JsonValue, rule: RuleNode, stack: Walk[]): Work<void> {
     if (typeof value === 'string') {
-      if (yield* isMedia(rule.treatment, value)) return;
+      if (isEncoded(rule.treatment)) {
+        yield* this.file(rule.treatment, value);
+        return;
+      }
       if (isStructural(rule.treatment) && value.length <= longestStructural && structuralShape.test(value)) return;
       // Escapes would hide words in a JSON text inside a string: read it, where it can be read.
       if (rule.treatment === 'json') {
@@ -125,5 +139,14 @@ export class Words {
       if (digits.length >= shortestNumber) this.push(digits);
     } else if (Array.isArray(value)) stack.push({ value, names: undefined, rule, next: 0 });
     else if (isJsonObject(value)) stack.push({ value, names: Object.keys(value), rule, next: 0 });
+  }
+
+  /** A string that is base64 by the format, or should be: its words as they are written, and those of a file in it. */
+  private *file(treatment: Treatment, value: string): Work<void> {
+    if (value === '') return;
+    if (!(yield* isMedia(treatment, value))) this.add(value);
+    const decoded = yield* decodedFile(value);
+    if (decoded.kind === 'text') this.add(decoded.text);
+    if (treatment === 'binary' && !(decoded.kind === 'text' && decoded.exact)) this.unread = true;
   }
 }

@@ -28,6 +28,7 @@ export type FailureCode =
   | 'guard_busy'
   /** The text is longer than `maxCharacters`. */
   | 'guard_text_too_long'
+  | 'guard_no_text'
   /** Nobody waited any more. */
   | 'guard_abandoned';
 

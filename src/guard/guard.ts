@@ -5,6 +5,8 @@ export interface Checked {
   /** All text of the request, in order (`RequestFacts.text`). */
   readonly text: string;
   readonly messages: readonly { readonly role: string; readonly text: string }[];
+  /** Something beside the text was not read: without any text there is nothing that a guard could judge. */
+  readonly unread?: boolean;
 }
 
 export type Verdict =

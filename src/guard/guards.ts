@@ -88,6 +88,8 @@ class HttpGuard implements Guard {
       return verdict;
     };
     if (signal?.aborted === true) return tell(abandoned, 'not_asked', 'guard_abandoned');
+    if (checked.unread === true && checked.text.trim() === '')
+      return tell(this.#failed('guard_no_text'), 'not_asked', 'guard_no_text');
     const sent = shortened(this.#config, checked);
     if (sent === undefined) return tell({ ok: false, code: 'guard_text_too_long' }, 'not_asked', 'guard_text_too_long');
     const body = bodyFor(this.#config, sent);

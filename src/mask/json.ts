@@ -1,4 +1,6 @@
 /** Masks a body that is one JSON text: kept until its end, then rewritten token by token; the rest stays byte for byte. */
+
+import { isUnread } from '../exchange/encoded-text.ts';
 import { GrowingBuffer } from '../exchange/growing-buffer.ts';
 import { lexSlice } from '../exchange/json.ts';
 import { JsonLexer } from '../exchange/json-lexer.ts';
@@ -122,7 +124,7 @@ function* applyMasks(
   yield* texts.end();
   for (const candidate of candidates) {
     if (candidate.kind === 'drop') candidate.becomes = 'null';
-    else if (yield* isMedia(candidate.treatment, candidate.text)) continue;
+    else if (yield* isLeftAlone(candidate, encoded)) continue;
     else if (isJoined(candidate)) {
       // Settled already.
     } else if (candidate.pieces !== undefined) {
@@ -136,6 +138,11 @@ function* applyMasks(
     if (candidate.becomes !== undefined) yield* output.replace(candidate.start, candidate.end, candidate.becomes);
     if (++count % 32 === 0) yield;
   }
+}
+
+/** Of a request, of which encoded parts are read, only what is no text; of an answer, all that has the form of media. */
+function isLeftAlone({ treatment, text }: Candidate, encoded: EncodedParts | undefined): Work<boolean> {
+  return encoded === undefined ? isMedia(treatment, text) : isUnread(treatment, text);
 }
 
 function isShortStructural({ treatment, text }: Candidate): boolean {

@@ -68,6 +68,10 @@ const types = {
       images: { type: 'int', doc: 'image parts' },
       audio: { type: 'int', doc: 'audio and video parts' },
       files: { type: 'int', doc: 'attached files' },
+      unread: {
+        type: 'bool',
+        doc: 'something in it was not read as text: an image, sound, a PDF, other bytes, a file that is only named, an opaque body',
+      },
       opaque: {
         type: 'bool',
         doc: 'a path or body that the gateway does not read; the model entry has to admit it too',

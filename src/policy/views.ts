@@ -135,6 +135,9 @@ export class RequestView {
   get audio(): bigint {
     return BigInt(this.#facts.audio);
   }
+  get unread(): boolean {
+    return this.#facts.unread;
+  }
   get files(): bigint {
     return BigInt(this.#facts.files);
   }

@@ -182,6 +182,9 @@ function factsOf(
     get files() {
       return kept('request.files', request.files ?? read?.files);
     },
+    get unread() {
+      return kept('request.unread', whole).unread;
+    },
     get maxTokens() {
       // Absent as the client left it out; or by a version that did not write it.
       return (

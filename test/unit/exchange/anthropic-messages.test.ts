@@ -19,7 +19,7 @@ describe('facts about an Anthropic request', () => {
       stream: true,
       choices: 1,
       system: 'Be kind.',
-      tools: [{ name: 'get_weather' }, { name: 'web_search_20250305' }],
+      tools: [{ name: 'get_weather' }, { name: 'web_search_20250305' }, { name: 'example-mcp' }],
       images: 3,
       audio: 0,
       files: 3,

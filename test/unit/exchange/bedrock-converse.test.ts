@@ -29,7 +29,7 @@ describe('facts about a Bedrock Converse request', () => {
     expect(facts.messages).toEqual([
       {
         role: 'user',
-        text: 'What is in these?\ncontract\nnotes\nc2VjcmV0IHdvcmRz\ns3://bucket/clip.mp4\nguarded words\nsecret words',
+        text: 'What is in these?\ncontract\nnotes\nc2VjcmV0IHdvcmRz\nsecret words\ns3://bucket/clip.mp4\nguarded words',
       },
       { role: 'assistant', text: 'hmm\nget_weather\ncity\nParis' },
       { role: 'user', text: 'sky\nclear\ns3://bucket/map.png' },

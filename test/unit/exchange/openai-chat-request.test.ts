@@ -71,6 +71,7 @@ describe('facts about an OpenAI chat request', () => {
       images: 0,
       audio: 0,
       files: 0,
+      unread: false,
       maxTokens: undefined,
       parameters: new Map(),
       tokens: 2,

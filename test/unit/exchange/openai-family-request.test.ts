@@ -51,6 +51,7 @@ describe('facts about the requests of the OpenAI family', () => {
       images: 0,
       audio: 0,
       files: 0,
+      unread: false,
       maxTokens: 7,
       parameters: new Map<string, unknown>([
         ['max_tokens', 7],

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createBodies } from '../../../src/mask/bodies.ts';
 
 const bodies = createBodies(['credit_card', 'email_address', 'aws_access_token']);
-const base64 = (text: string) => Buffer.from(text).toString('base64');
+const base64 = (text: string, encoding: 'utf8' | 'latin1' = 'utf8') => Buffer.from(text, encoding).toString('base64');
 const CARD = '4111 1111 1111 1111';
 const card = base64(`card ${CARD}`);
 const mail = base64('jane.doe@example.com and joe@example.com');
@@ -89,7 +89,7 @@ describe('a request for the record', () => {
   });
 
   it('leaves images alone', async () => {
-    const url = `data:image/png;base64,${base64(`PNG ${CARD} `.repeat(40))}`;
+    const url = `data:image/png;base64,${base64(`\x89PNG\r\n\x1a\n\0${CARD} `.repeat(40), 'latin1')}`;
     const body = ask([{ type: 'image_url', image_url: { url } }]);
     const { masked, findings } = await request(body);
     expect(masked).toEqual(body);

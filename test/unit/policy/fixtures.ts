@@ -44,6 +44,7 @@ export function request(overrides: Partial<RequestFacts> = {}): RequestFacts {
     images: 0,
     audio: 0,
     files: 0,
+    unread: false,
     maxTokens: undefined,
     parameters: new Map(),
     tokens: 4,
