@@ -13,7 +13,7 @@ import type { HttpOptions } from './http.ts';
 import { localRefs, localRepository } from './local.ts';
 import { type GitObject, header, type Objects, openObjects, parentsOf, readHeaders } from './objects.ts';
 import { GitProblem } from './problem.ts';
-import { verifyChain } from './signature.ts';
+import { type TagThatCounts, verifyChain } from './signature.ts';
 import { type Advertisement, fetchPack, listRefs } from './upload-pack.ts';
 
 export interface Job {
@@ -86,14 +86,14 @@ export async function look(job: Job): Promise<Look> {
 
 interface Repository {
   readonly tip: string;
-  /** Name of the tag that the ref is, or undefined. */
-  readonly tagName: string | undefined;
+  /** Which signed tag says that this is what the ref stands for. */
+  readonly tag: TagThatCounts;
   /** The objects, with so many generations of history. */
   objects(depth: number): Promise<Objects>;
 }
 
 async function lookAt(job: Job, repository: Repository, objects: Objects): Promise<Look> {
-  const { tip, tagName } = repository;
+  const { tip, tag } = repository;
   const read: Map<string, GitObject> = new Map();
   const kept: Objects = {
     find: objects.find,
@@ -108,7 +108,7 @@ async function lookAt(job: Job, repository: Repository, objects: Objects): Promi
   const by =
     job.signers === undefined
       ? ''
-      : await verifyChain(chain, tagName, { signers: job.signers, nowMs: isKept ? undefined : job.nowMs });
+      : await verifyChain(chain, tag, { signers: job.signers, nowMs: isKept ? undefined : job.nowMs });
   const notes = isKept ? [] : await followed(job, repository, commit);
   const root = header(readHeaders(chain.at(-1)!), 'tree');
   const files = await policyFiles(kept, root, job.path);
@@ -165,13 +165,13 @@ async function openRepository(job: Job): Promise<Repository> {
   const wanted = candidates(ref);
   if (from.kind === 'kept') {
     const objects = openObjects(from.gitdir);
-    return { tip: from.tip, tagName: undefined, objects: async () => objects };
+    return { tip: from.tip, tag: keptTag(ref), objects: async () => objects };
   }
   if (/^https?:/i.test(url)) return remoteRepository(job, wanted);
   const gitdir = await localRepository(url);
-  const { tip, tagName } = resolve(ref, await localRefs(gitdir, wanted));
+  const { tip, tag } = resolve(ref, await localRefs(gitdir, wanted));
   const objects = openObjects(gitdir);
-  return { tip, tagName, objects: async () => objects };
+  return { tip, tag, objects: async () => objects };
 }
 
 async function remoteRepository(job: Job, wanted: readonly string[]): Promise<Repository> {
@@ -182,11 +182,11 @@ async function remoteRepository(job: Job, wanted: readonly string[]): Promise<Re
     maxBytes: job.maxBytes,
   };
   const advertised = await listRefs(options);
-  const { tip, tagName } = resolve(job.ref, new Map([...advertised.refs].filter(([name]) => wanted.includes(name))));
+  const { tip, tag } = resolve(job.ref, new Map([...advertised.refs].filter(([name]) => wanted.includes(name))));
   let last: { readonly depth: number; readonly objects: Objects } | undefined;
   return {
     tip,
-    tagName,
+    tag,
     objects: async (depth) => {
       if (last === undefined || last.depth < depth)
         last = { depth, objects: await fetched(job, options, advertised, { oid: tip, depth }) };
@@ -217,8 +217,8 @@ const isOid = (ref: string): boolean => /^[0-9a-f]{40}$/.test(ref);
 const candidates = (ref: string): string[] =>
   ref.startsWith('refs/') ? [ref] : [`refs/heads/${ref}`, `refs/tags/${ref}`];
 
-function resolve(ref: string, refs: ReadonlyMap<string, string>): { tip: string; tagName: string | undefined } {
-  if (isOid(ref)) return { tip: ref, tagName: undefined };
+function resolve(ref: string, refs: ReadonlyMap<string, string>): { tip: string; tag: TagThatCounts } {
+  if (isOid(ref)) return { tip: ref, tag: 'any' };
   const [first, second] = [...refs];
   if (first === undefined)
     throw new GitProblem(`the repository has no branch and no tag ${JSON.stringify(ref)} (policies.git.ref)`);
@@ -227,7 +227,16 @@ function resolve(ref: string, refs: ReadonlyMap<string, string>): { tip: string;
       `${JSON.stringify(ref)} is a branch and a tag: write ${first[0]} or ${second[0]} (policies.git.ref)`,
     );
   const [name, tip] = first;
-  return { tip, tagName: name.startsWith('refs/tags/') ? name.slice('refs/tags/'.length) : undefined };
+  return { tip, tag: tagOf(name) };
+}
+
+const tags = 'refs/tags/';
+const tagOf = (name: string): TagThatCounts => (name.startsWith(tags) ? { named: name.slice(tags.length) } : 'none');
+
+/** Whether a short ref was a branch or a tag is not kept: if what it led to is a tag, it was one. */
+function keptTag(ref: string): TagThatCounts {
+  if (isOid(ref)) return 'any';
+  return ref.startsWith('refs/') ? tagOf(ref) : { named: ref };
 }
 
 /** Durable is what the caller makes of it: a copy that is not whole is found out by its hashes. */

@@ -188,7 +188,7 @@ describe('Policies that must be signed', () => {
     signers = join(state, 'allowed_signers');
     await writeFile(signers, `jane@example.com ssh-ed25519 ${blobOf(publicKey).toString('base64')}\n`);
   });
-  const open = () => originOf({ requireSigned: true, allowedSigners: signers });
+  const open = (more: Partial<GitOptions> = {}) => originOf({ requireSigned: true, allowedSigners: signers, ...more });
 
   test('are taken with who signed them, and not where they are not signed, nor after that until they are', async () => {
     const first = await repository.commit({ 'a.yaml': 'one' }, { sign: signed });
@@ -204,6 +204,33 @@ describe('Policies that must be signed', () => {
     const sign = (payload: string) => signed(payload.replace('Jane', 'John'));
     await repository.commit({ 'a.yaml': 'one' }, { sign });
     expect(problemOf(await open().read())).toContain('its SSH signature does not fit');
+  });
+
+  test('are not those of a signed tag that somebody put behind another name', async () => {
+    const { dir } = repository;
+    const tagger = { name: 'Jane', email: 'jane@example.com', timestamp: 1_790_000_000, timezoneOffset: 0 };
+    const onSign = ({ payload }: { payload: string }) => ({ signature: signed(payload) });
+    const tag = async (name: string, files: Record<string, string>) => {
+      const object = await repository.commit(files);
+      await git.annotatedTag({ fs, dir, ref: name, object, message: name, tagger, signingKey: 'x', onSign });
+      return git.resolveRef({ fs, dir, ref: `refs/tags/${name}` });
+    };
+    await tag('prod', { 'a.yaml': 'good' });
+    const origin = open({ ref: 'refs/tags/prod' });
+    expect(await taken(origin)).toMatchObject({ by: 'signed by jane@example.com', files: [{ text: 'good' }] });
+    const experimental = await tag('experimental', { 'a.yaml': 'not yet' });
+    const wrapped = await git.writeTag({
+      ...{ fs, dir },
+      tag: { object: experimental, type: 'tag', tag: 'prod', tagger, message: 'no signature' },
+    });
+    for (const [ref, value] of [
+      ['refs/tags/prod', wrapped],
+      ['refs/tags/prod', experimental],
+      ['refs/environments/prod', experimental],
+    ] as const) {
+      await git.writeRef({ fs, dir, ref, value, force: true });
+      expect(problemOf(await open({ ref }).read())).toMatch(/a tag of a tag|under another name|names a tag/);
+    }
   });
 
   test('are looked at again when those who may sign change', async () => {
