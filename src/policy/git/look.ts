@@ -4,16 +4,16 @@
  * out of reach, and verify the signature again.
  */
 import fs from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import git from 'isomorphic-git';
 import type { PolicyFile } from '../document.ts';
+import { openFetched } from './fetched.ts';
 import { policyFiles } from './files.ts';
 import type { HttpOptions } from './http.ts';
 import { localRefs, localRepository } from './local.ts';
-import { type GitObject, header, type Objects, openObjects, parentsOf, readHeaders } from './objects.ts';
+import { type GitObject, header, type Objects, type ObjectType, parentsOf, readHeaders } from './objects.ts';
 import { GitProblem } from './problem.ts';
 import { type TagThatCounts, verifyChain } from './signature.ts';
+import { openStored } from './stored.ts';
 import { type Advertisement, fetchPack, listRefs } from './upload-pack.ts';
 
 export interface Job {
@@ -35,8 +35,7 @@ export interface Job {
   /** Commit that a new one must follow from. */
   readonly inForce: string | undefined;
   readonly nowMs: number;
-  /** Folder for what is fetched, removed afterwards; and for the copy of what was read. Neither exists yet. */
-  readonly scratch: string;
+  /** Folder for the copy of what was read, which does not exist yet. */
   readonly copy: string;
 }
 
@@ -79,8 +78,6 @@ export async function look(job: Job): Promise<Look> {
       ? error.message
       : `the repository cannot be read (${error instanceof Error ? error.message : 'unknown'})`;
     return { kind: 'failed', message, file: known ? error.file : undefined, tip };
-  } finally {
-    await rm(job.scratch, { recursive: true, force: true });
   }
 }
 
@@ -164,13 +161,13 @@ async function openRepository(job: Job): Promise<Repository> {
   const { url, ref, from } = job;
   const wanted = candidates(ref);
   if (from.kind === 'kept') {
-    const objects = openObjects(from.gitdir);
+    const objects = openStored(from.gitdir, unpackedBytes(job));
     return { tip: from.tip, tag: keptTag(ref), objects: async () => objects };
   }
   if (/^https?:/i.test(url)) return remoteRepository(job, wanted);
   const gitdir = await localRepository(url);
   const { tip, tag } = resolve(ref, await localRefs(gitdir, wanted));
-  const objects = openObjects(gitdir);
+  const objects = openStored(gitdir, unpackedBytes(job));
   return { tip, tag, objects: async () => objects };
 }
 
@@ -195,20 +192,19 @@ async function remoteRepository(job: Job, wanted: readonly string[]): Promise<Re
   };
 }
 
+/** Text packs to a third or so; what takes more room than this is made to. */
+const unpackedBytes = ({ maxBytes }: Job): number => 4 * maxBytes;
+const everything: ReadonlySet<ObjectType> = new Set(['commit', 'tree', 'blob', 'tag']);
+const history: ReadonlySet<ObjectType> = new Set(['commit', 'tag']);
+
 async function fetched(
   job: Job,
   options: HttpOptions,
   advertised: Advertisement,
   wanted: { readonly oid: string; readonly depth: number },
 ): Promise<Objects> {
-  const gitdir = join(job.scratch, String(wanted.depth));
-  await git.init({ fs, gitdir, bare: true });
   const pack = await fetchPack(options, advertised, wanted);
-  const filepath = 'objects/pack/pack-fetched.pack';
-  await mkdir(join(gitdir, 'objects/pack'), { recursive: true });
-  await writeFile(join(gitdir, filepath), pack);
-  await git.indexPack({ fs, dir: gitdir, gitdir, filepath });
-  return openObjects(gitdir);
+  return openFetched(pack, unpackedBytes(job), wanted.depth === 1 ? everything : history);
 }
 
 const isOid = (ref: string): boolean => /^[0-9a-f]{40}$/.test(ref);

@@ -3,13 +3,16 @@ import fs from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
 import git from 'isomorphic-git';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type GitOptions, gitOrigin } from '../../../../src/policy/git/origin.ts';
 import type { Origin, OriginRead, Snapshot } from '../../../../src/policy/source.ts';
+import { makePack } from '../../../support/git-pack.ts';
 import {
   createRepository,
   type GitServer,
+  packet,
   serveRepository,
   type TestRepository,
 } from '../../../support/git-repository.ts';
@@ -261,6 +264,7 @@ describe('Policies that must be signed', () => {
 });
 
 describe('A repository over HTTP', () => {
+  const zeros = deflateSync(Buffer.alloc(8_000_000), { level: 9 });
   let server: GitServer;
   beforeEach(async () => {
     await repository.commit({ 'a.yaml': 'one' });
@@ -330,6 +334,22 @@ describe('A repository over HTTP', () => {
     expect(problemOf(await reading)).toBe('the gateway stops');
   });
 
+  test('that sends a little which unpacks to very much is refused', async () => {
+    const bomb = makePack(
+      Array.from({ length: 200 }, () => ({ kind: 'blob', bytes: Buffer.alloc(0), declared: 8_000_000, packed: zeros })),
+    );
+    expect(bomb.length).toBeLessThan(2_000_000);
+    server.broken = (request, response) => {
+      if (request.method === 'GET') return server.answer(request, response);
+      response.writeHead(200, { 'content-type': 'application/x-git-upload-pack-result' });
+      const bands = Array.from({ length: Math.ceil(bomb.length / 60_000) }, (_, n) =>
+        Buffer.concat([Buffer.of(1), bomb.subarray(n * 60_000, (n + 1) * 60_000)]),
+      );
+      return response.end(Buffer.concat([packet('NAK\n'), ...bands.map(packet), Buffer.from('0000')]));
+    };
+    expect(problemOf(await open().read())).toContain('more than 40000000 bytes unpacked');
+  });
+
   test('that is larger than it may be is refused', async () => {
     await repository.commit({
       'big.bin': Array.from({ length: 20_000 }, (_, n) => createHash('sha256').update(`${n}`).digest('hex')).join(''),
@@ -364,6 +384,37 @@ describe('A local repository', () => {
       join(dir, '.git/objects', oid.slice(0, 2), oid.slice(2)),
     );
     expect(problemOf(await originOf().read())).toContain(`object ${oid}`);
+  });
+
+  test.each(['a loose object', 'an object in a pack'])(
+    'with %s that is longer than one may be is refused',
+    async (kind) => {
+      const { dir } = repository;
+      await repository.commit({ 'a.yaml': 'x'.repeat(8_388_700) });
+      if (kind === 'an object in a pack') {
+        const { oid } = await git.readBlob({
+          fs,
+          dir,
+          oid: await git.resolveRef({ fs, dir, ref: 'main' }),
+          filepath: 'a.yaml',
+        });
+        const { filename } = await git.packObjects({ fs, dir, oids: [oid], write: true });
+        await git.indexPack({ fs, dir, filepath: `.git/objects/pack/${filename}` });
+        await rm(join(dir, '.git/objects', oid.slice(0, 2), oid.slice(2)));
+      }
+      expect(problemOf(await originOf().read())).toMatch(/more than 8388608 bytes|longer than 8388608 bytes/);
+    },
+  );
+
+  test('of which more is read than may be is refused', async () => {
+    const { dir } = repository;
+    const oid = await git.writeBlob({ fs, dir, blob: Buffer.from('x') });
+    const file = { mode: '100644', path: 'n'.repeat(100_000), oid, type: 'blob' } as const;
+    let tree = await git.writeTree({ fs, dir, tree: [file] });
+    for (let n = 0; n < 2; n += 1)
+      tree = await git.writeTree({ fs, dir, tree: [{ mode: '040000', path: 'd', oid: tree, type: 'tree' }, file] });
+    await git.commit({ fs, dir, message: 'long names', author: { name: 'Jane', email: 'jane@example.com' }, tree });
+    expect(problemOf(await originOf({ maxBytes: 65_536 }).read())).toContain('more than 262144 bytes');
   });
 
   test.each<[string, () => Promise<unknown>, string]>([
