@@ -82,6 +82,7 @@ const events: EventKinds = {
 export const tgi: Format = {
   id: 'tgi',
   endpoint: (method, path) => (method === 'POST' ? endpoints.get(path) : undefined),
+  paths: [...endpoints.keys()],
   facts: generateFacts,
   requestText,
   responseText: textRules({ ...details, generated_text: 'whole' }),
