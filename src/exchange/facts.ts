@@ -57,6 +57,8 @@ export interface RequestFacts {
   readonly images: number;
   readonly audio: number;
   readonly files: number;
+  /** Whether the body may say more than `text`: bytes of a type or charset that nobody here reads. Undefined: no. */
+  readonly unread?: boolean;
   /** Most tokens that the answer may have, where the client said so; the larger of two. */
   readonly maxTokens: number | undefined;
   /** Scalar parameters of generation by the names that the client used: `temperature`, `top_p`, `seed`, … */
