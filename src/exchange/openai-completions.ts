@@ -24,7 +24,7 @@ import type { Work } from './pace.ts';
 import { type Treatment, textRules } from './text-rules.ts';
 import { Words } from './words.ts';
 
-const paths: ReadonlySet<string> = new Set(['/v1/completions', '/completions']);
+const paths: readonly string[] = ['/v1/completions', '/completions'];
 const endpoint: Endpoint = { operation: 'text_completion' };
 
 const parameters = [
@@ -61,7 +61,8 @@ const answer: Record<string, Treatment> = { ...envelope, 'choices[#].text': 'cha
 
 export const openaiCompletions: Format = {
   id: 'openai-completions',
-  endpoint: (method, path) => (method === 'POST' && paths.has(path) ? endpoint : undefined),
+  endpoint: (method, path) => (method === 'POST' && paths.includes(path) ? endpoint : undefined),
+  paths,
   facts: completionFacts,
   requestText,
   responseText: textRules(answer),

@@ -22,7 +22,7 @@ import type { Work } from './pace.ts';
 import { type Treatment, textRules } from './text-rules.ts';
 import { Words } from './words.ts';
 
-const paths: ReadonlySet<string> = new Set(['/v1/embeddings', '/embeddings']);
+const paths: readonly string[] = ['/v1/embeddings', '/embeddings'];
 const endpoint: Endpoint = { operation: 'embeddings' };
 
 const requestText = textRules({
@@ -63,7 +63,8 @@ const answer: Record<string, Treatment> = {
 
 export const openaiEmbeddings: Format = {
   id: 'openai-embeddings',
-  endpoint: (method, path) => (method === 'POST' && paths.has(path) ? endpoint : undefined),
+  endpoint: (method, path) => (method === 'POST' && paths.includes(path) ? endpoint : undefined),
+  paths,
   facts: embeddingFacts,
   requestText,
   responseText: textRules(answer),

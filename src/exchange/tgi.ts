@@ -83,6 +83,7 @@ const events: EventKinds = {
 export const tgi: Format = {
   id: 'tgi',
   endpoint: (method, path) => (method === 'POST' ? endpoints.get(path) : undefined),
+  paths: [...endpoints.keys()],
   facts: generateFacts,
   requestText,
   responseText: textRules({ ...details, generated_text: 'whole' }),
