@@ -29,14 +29,31 @@ describe('words and phrases', () => {
   it.each([
     ['a word', 'bomb', 'a bomb, a BOMB and a bomb', 3],
     ['a word at both ends', 'bomb', 'bomb', 1],
-    ['no part of a word', 'bomb', 'bombastic, aerobomb, bomb_x, bomb1', 0],
+    ['no part of a word', 'bomb', 'bombastic, aerobomb, bomb1', 0],
     ['a phrase', 'drop the bomb', 'Drop  the\n-- BOMB!', 1],
     ['no phrase with a word between', 'drop the bomb', 'drop the big bomb', 0],
     ['full-width letters', 'bomb', 'Ｂｏｍｂ', 1],
     ['a zero-width space in a word', 'bomb', 'bo\u200bmb', 1],
     ['an apostrophe', "don't", "Don’t: DON'T", 2],
     ['an accent, however it is written', 'café', 'cafe\u0301 CAFÉ', 2],
-    ['a word with an accent more', 'cafe', 'café', 0],
+    ['a word with an accent more', 'cafe', 'café', 1],
+    ['a word with an accent less', 'café', 'cafe', 1],
+    ['Markdown around a word', 'bomb', '_bomb_ __bomb__ **bomb** ~~bomb~~ `bomb`', 5],
+    ['words with underscores between', 'drop the bomb', 'drop_the_bomb', 1],
+    ['strokes through letters', 'bomb', 'b\u0336o\u0336m\u0336b\u0336', 1],
+    ['circles around letters', 'bomb', 'bomb\u20e3 b\u20ddomb', 2],
+    ['marks heaped upon letters', 'bomb', `b${'\u0301\u0336\u0489'.repeat(40)}omb`, 1],
+    ['a mark with no letter before it', 'bomb', '\u0301bomb \u0e34bomb', 2],
+    ['a vowel of Thai upon Latin letters', 'bomb', 'bo\u0e34mb', 1],
+    ['an accent in an entry, and other marks', 'b\u0336ö\u0336mb', 'bomb', 1],
+    ['Greek and Cyrillic accents', 'αθηνα елка', 'Αθήνα ёлка', 1],
+    ['Vietnamese', 'Việt Nam', 'VIET NAM', 1],
+    ['Hindi with its vowels', 'हिन्दी', 'यह हिन्दी है', 1],
+    ['no other vowels in Hindi', 'हिन्दी', 'हन्दी, हिन्दू', 0],
+    ['Arabic with and without vowel signs', 'كتاب', 'كِتَاب', 1],
+    ['Hebrew with and without points', 'שָׁלוֹם', 'שלום', 1],
+    ['Japanese, whose voicing marks are no accents', 'カキ', 'ガギ カキ', 1],
+    ['Korean, however it is written', '한국', '한국'.normalize('NFD'), 1],
     ['ß', 'Straße', 'STRASSE', 1],
     ['Chinese inside of a sentence', '炸弹', '制作炸弹的方法', 1],
     ['Chinese that is not there', '炸弹', '炸的弹', 0],
@@ -80,18 +97,18 @@ describe('words and phrases', () => {
 const isAloneScript =
   /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]$/u;
 
-/** An independent reading: words with one space before, between and behind them. */
+/** An independent reading of Latin and Chinese: words with one space before, between and behind them. */
 const wordsOf = (text: string): string => {
-  const words = [...normalize(text)]
-    .map((char) => (isAloneScript.test(char) ? ` ${char} ` : /[\p{L}\p{M}\p{N}_]/u.test(char) ? char : ' '))
+  const words = [...normalize(text).normalize('NFD').replaceAll(/\p{M}/gu, '')]
+    .map((char) => (isAloneScript.test(char) ? ` ${char} ` : /[\p{L}\p{N}]/u.test(char) ? char : ' '))
     .join('');
   return ` ${words} `.replace(/ +/g, ' ');
 };
 
 describe('a property of filters', () => {
-  const words = fc.constantFrom('a', 'b', 'ab', 'ba', 'aab', 'é', '炸', '炸弹', 'a b', 'b a b', 'x_1');
+  const words = fc.constantFrom('a', 'b', 'ab', 'ba', 'aab', 'é', 'e', '炸', '炸弹', 'a b', 'b a b', 'x_1');
   const texts = fc.array(
-    fc.constantFrom('a', 'b', 'A', ' ', ', ', '炸', '弹', 'e\u0301', '_', '1', 'x', '\u200b', 'Ｂ', '𐐔'),
+    fc.constantFrom('a', 'b', 'A', ' ', ', ', '炸', '弹', 'e\u0301', 'e', '\u0336', '_', '1', 'x', '\u200b', 'Ｂ', '𐐔'),
     { maxLength: 40 },
   );
 
@@ -122,7 +139,7 @@ describe('a property of filters', () => {
     );
   });
 
-  it('is that a word is found exactly where its neighbours are no letters, digits or marks', async () => {
+  it('is that a word is found exactly where its neighbours are no letters or digits', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.string({ unit: 'grapheme', maxLength: 3 }),
@@ -130,7 +147,7 @@ describe('a property of filters', () => {
         async (before, after) => {
           const isWord = (char: string | undefined) =>
             char !== undefined &&
-            /^[\p{L}\p{M}\p{N}_]$/u.test(char) &&
+            /^[\p{L}\p{N}]$/u.test(char) &&
             !/^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]$/u.test(
               char,
             );
