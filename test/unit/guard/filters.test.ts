@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { compileAutomaton } from '../../../src/detect/automaton.ts';
 import { normalize } from '../../../src/detect/normalize.ts';
+import { scan } from '../../../src/detect/scan.ts';
 import { paced } from '../../../src/exchange/pace.ts';
 import { filtersSection } from '../../../src/guard/config.ts';
 import { type LoadedFilters, loadFilters } from '../../../src/guard/filters.ts';
@@ -188,6 +190,9 @@ describe('patterns', () => {
     ['no end', 'a+', /without a maximum/, 1],
     ['nothing to match', 'a?', /empty text/, 1],
     ['no expression', 'a(', /./, 1],
+    ['a match that could be long', '[a-z ]{1,200}!', /could be 201 characters long; at most 200/, 0],
+    ['one that could be longer than the engine knows', '[a-z ]{1,1000}[!?]{1,99}', /at most 1024/, 0],
+    ['more states than can be kept', '[ab]{0,50}a[ab]{50}', /more than 4000 states/, 0],
   ])('are refused with %s, and where', async (_, pattern, message, column) => {
     const loaded = await load([{ name: 'f', patternFiles: ['/p'], patterns: [pattern] }], {
       '/p': `# x\n\n  ${pattern}\n`,
@@ -200,6 +205,56 @@ describe('patterns', () => {
       ],
     });
     if (!loaded.ok && column > 1) expect(loaded.problems.map((each) => each.column)).toEqual([column, column + 2]);
+  });
+});
+
+describe('the cost of a pattern', () => {
+  /** Steps that the scanner takes for a text. */
+  function stepsFor(pattern: string, text: string): number {
+    const automaton = compileAutomaton([
+      { id: 'x', categories: [], pattern, ignoreCase: true, doc: '', examples: [], source: '' },
+    ]);
+    const { dfa } = automaton;
+    const [begin, step] = [dfa.begin.bind(dfa), dfa.step.bind(dfa)];
+    let steps = 0;
+    dfa.begin = (afterWord, symbol) => {
+      steps++;
+      return begin(afterWord, symbol);
+    };
+    dfa.step = (state, symbol) => {
+      steps++;
+      return step(state, symbol);
+    };
+    scan(automaton, text);
+    // All that the text needs was kept: no step was worked out twice.
+    expect(dfa.generation).toBe(1);
+    return steps;
+  }
+
+  it.each([
+    ['the longest that is allowed, all but a match', '[a-z ]{1,199}!', 'a'.repeat(20_000)],
+    ['the same, with matches between', '[a-z ]{1,199}!', `${'a'.repeat(399)}!`.repeat(50)],
+    ['a gap between two words', 'kill.{0,60}all', 'kill '.repeat(4000)],
+    ['choices that repeat', '(?:[ab]{1,10}c?){1,18}d', 'aab'.repeat(6667)],
+  ])('is at most 201 steps a character: %s', async (_, pattern, text) => {
+    expect((await load([{ name: 'f', patterns: [pattern] }])).ok).toBe(true);
+    expect(stepsFor(pattern, text) / text.length).toBeLessThanOrEqual(201);
+  });
+
+  it('is looked at in steps when it is loaded', async () => {
+    let steps = 0;
+    const loaded = await loadFilters(filtersSection.parse([{ name: 'f', patterns: ['[ab]{0,50}a[ab]{50}'] }]), {
+      readFile: () => Promise.reject(new Error('ENOENT')),
+      run: (work) => {
+        for (;;) {
+          const step = work.next();
+          if (step.done) return step.value;
+          steps++;
+        }
+      },
+    });
+    expect(loaded.ok).toBe(false);
+    expect(steps).toBeGreaterThan(500);
   });
 });
 
