@@ -70,12 +70,12 @@ export async function loadParts(
   if (!loaded.ok)
     throw new GatewayRefused(`the registry of models is wrong:\n${listed(config.models.file, loaded.problems)}`);
   const { models } = loaded;
-  const { evaluationBudget } = config.policies;
-  const names = { filters: config.filters.map(({ name }) => name), guards: config.guards.map(({ name }) => name) };
-  const compile = { models, resolveDetectors, evaluationBudget, ...names };
-  const policies = await openPolicies({ config, environment: env, log, compile });
   const recordDetect = resolveDetectors(config.record.detect);
   if (!recordDetect.ok) throw new GatewayRefused(`${shownPath(config.file)}: record.detect: ${recordDetect.problem}`);
+  const { evaluationBudget } = config.policies;
+  const names = { filters: config.filters.map(({ name }) => name), guards: config.guards.map(({ name }) => name) };
+  const compile = { models, resolveDetectors, detected: recordDetect.ids, evaluationBudget, ...names };
+  const policies = await openPolicies({ config, environment: env, log, compile });
   const opened: { close(): Promise<void> }[] = [];
   const closeAll = async (): Promise<void> => {
     for (const part of opened.toReversed()) await part.close();

@@ -7,6 +7,7 @@ import type { PolicySet } from './decision.ts';
 import { type LocatedPolicy, type PolicyFile, readPolicies } from './document.ts';
 import type { RuleKind } from './fields.ts';
 import { readPolicyFiles } from './files.ts';
+import { detectedInResponses, problemWithFinding } from './finding-names.ts';
 import { type Compilers, SharedCompiler, variablesClass } from './policy-variables.ts';
 import { didYouMean, type Problem } from './problem.ts';
 import { type CompiledPolicy, categoryNames, compilePolicy, type DetectorResolver } from './rules.ts';
@@ -20,6 +21,11 @@ export interface LoadOptions {
   /** Names of content filters and of guards that rules may name; none by default. */
   readonly filters?: readonly string[];
   readonly guards?: readonly string[];
+  /**
+   * Ids of the detectors whose matches are counted (`record.detect`): a rule that asks for another by name is refused, as it would
+   * never match. Default: all.
+   */
+  readonly detected?: readonly string[] | undefined;
   /** What one evaluation may cost, see Budget. */
   readonly evaluationBudget: number;
   /** Git commit that the files come from. */
@@ -109,7 +115,11 @@ function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<Co
   if (sources.reduce((sum, { document }) => sum + document.spec.rules.length, 0) > maxSetRules)
     return whole(`there are more than ${maxSetRules} rules`);
   const budget = new Budget(options.evaluationBudget);
-  const context = { ...options, variables: variablesClass(budget), compilers: yield* compilersOf(budget, options) };
+  const context = {
+    ...options,
+    variables: variablesClass(budget),
+    compilers: yield* compilersOf(budget, options, sources),
+  };
   const names = new Map<string, string>();
   const policies: CompiledPolicy[] = [];
   for (const source of sources) {
@@ -131,11 +141,13 @@ function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<Co
   };
 }
 
-function* compilersOf(budget: Budget, { resolveDetectors, filters = [], guards = [] }: LoadOptions): Sliced<Compilers> {
-  const finding = (name: string) => problemWithFinding(name, resolveDetectors);
+function* compilersOf(budget: Budget, options: LoadOptions, sources: readonly LocatedPolicy[]): Sliced<Compilers> {
+  const { resolveDetectors, detected, filters = [], guards = [] } = options;
+  const finding = (counted: ReadonlySet<string> | undefined) => (name: string) =>
+    problemWithFinding(name, { resolveDetectors, detected: counted });
   const keys = {
-    'request.findings': finding,
-    'response.findings': finding,
+    'request.findings': finding(detected && new Set(detected)),
+    'response.findings': finding(detected && detectedInResponses(detected, sources, resolveDetectors)),
     'request.filters': (name: string) => problemWithFilter(name, filters),
   };
   const of = (on: RuleKind) => new SharedCompiler(CelCompiler.create({ budget, on, guards, keys }));
@@ -155,17 +167,6 @@ function categoriesOf(resolve: DetectorResolver): ReadonlyMap<string, readonly s
     if (resolved.ok) categories.set(category, resolved.ids);
   }
   return categories;
-}
-
-/** `"credit_crad" in request.findings` would be false for ever: names that are written out must exist. */
-function problemWithFinding(name: string, resolve: DetectorResolver): string | undefined {
-  const resolved = resolve([name]);
-  if (!resolved.ok) return resolved.problem;
-  if (categoryNames.includes(name))
-    return resolved.ids.length > 0 ? undefined : `no detector is in category "${name}": it is never found`;
-  return resolved.ids.length === 1 && resolved.ids[0] === name
-    ? undefined
-    : `findings are counted by detector and by category; "${name}" is neither`;
 }
 
 function problemWithFilter(name: string, filters: readonly string[]): string | undefined {

@@ -38,11 +38,23 @@ export async function openWorkspace(dir: string | undefined, options: ConfigOpti
     dir: folder,
     models,
     resolveDetectors,
+    detected: detectedBy(config),
     evaluationBudget: config.policies.evaluationBudget,
     filters: config.filters.map(({ name }) => name),
     guards: config.guards.map(({ name }) => name),
   });
   return { config, models, dir: folder, loaded, filters: await filtersOf(config) };
+}
+
+/** Throws CliError for a name in `record.detect` that is no detector's. */
+function detectedBy({ file, record }: Config): readonly string[] {
+  const resolved = resolveDetectors(record.detect);
+  if (resolved.ok) return resolved.ids;
+  throw new CliError(
+    exitCodes.usage,
+    `${shownPath(file)}: record.detect: ${resolved.problem}`,
+    'Correct it and run this again; docs/detectors.md lists the names.',
+  );
 }
 
 async function filtersOf(config: Config): Promise<Filters | undefined> {
@@ -117,8 +129,7 @@ async function casesFiles(dir: string): Promise<string[]> {
 
 /** What cases are run in: requests are read as the gate reads them. */
 export function caseWorld({ models, config, filters }: Workspace, set: PolicySet): CaseWorld {
-  const detect = resolveDetectors(config.record.detect);
-  const bodies = createBodies(detect.ok ? detect.ids : []);
+  const bodies = createBodies(detectedBy(config));
   return {
     set,
     models,

@@ -47,6 +47,22 @@ describe('policy check', () => {
     expect(stdout).toContain('2 problems.');
   });
 
+  it('refuses a rule on a finding that record.detect leaves out', async () => {
+    writeFileSync(home.file, `${readFileSync(home.file, 'utf8')}\nrecord: {detect: [email_address]}\n`);
+    write('policies/chat.yaml', policy(`${engineers}\n${noCards}`));
+    const { code, stdout } = await policies(['check']);
+    expect(code).toBe(1);
+    expect(stdout).toContain(': "credit_card" is never found: record.detect leaves it out');
+  });
+
+  it('says which name in record.detect is no detector', async () => {
+    writeFileSync(home.file, `${readFileSync(home.file, 'utf8')}\nrecord: {detect: [emial]}\n`);
+    write('policies/chat.yaml', policy(engineers));
+    const { code, stderr } = await policies(['check']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('record.detect: ');
+  });
+
   it('warns of rules that can never matter and of those that no case tries; --strict fails on them', async () => {
     write(
       'policies/chat.yaml',

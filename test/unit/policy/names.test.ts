@@ -41,6 +41,54 @@ describe('a filter or a guard that is written out', () => {
   });
 });
 
+describe('a finding that is written out', () => {
+  const problems = (detected: readonly string[] | undefined, rules: string) => {
+    const text = policy(`- {name: all, then: allow}\n${rules}`);
+    const options = { resolveDetectors, models: [demo], evaluationBudget: 20_000, detected };
+    const loaded = compilePolicies([{ path: 'p.yaml', text }], options);
+    return loaded.ok ? [] : loaded.problems.map(({ message }) => message);
+  };
+  const deny = (when: string) => `- {name: x, then: deny, when: '${when}'}`;
+  const stop = (when: string) => `- {name: x, then: stop, when: '${when}'}`;
+  const leftOut = [expect.stringMatching(/"credit_card" is never found: record\.detect leaves it out$/)];
+
+  test.each<[string, readonly string[] | undefined, string, unknown]>([
+    ['is refused where it is not counted', ['email'], deny('"credit_card" in request.findings'), leftOut],
+    ['is refused as a key, too', ['email'], deny('request.findings["credit_card"] > 1'), leftOut],
+    ['is refused as a field, too', ['email'], deny('request.findings.credit_card > 1'), leftOut],
+    ['is refused in rules on answers', ['email'], stop('"credit_card" in response.findings'), leftOut],
+    ['is good where it is counted', ['email', 'credit_card'], deny('"credit_card" in request.findings'), []],
+    ['is good where nobody says what is counted', undefined, deny('"credit_card" in request.findings'), []],
+    ['is good as a category of which some are counted', ['email'], deny('"pii" in request.findings'), []],
+    [
+      'is refused as a category of which none is counted',
+      ['email'],
+      deny('"secrets" in request.findings'),
+      ['"secrets" is never found: record.detect names no detector of this category'],
+    ],
+    [
+      'is found in answers where a rule masks it in them',
+      ['email'],
+      `${stop('"credit_card" in response.findings')}\n- {name: m, then: mask, detect: [credit_card]}`,
+      [],
+    ],
+    [
+      'is not found in answers where a rule masks it in requests',
+      ['email'],
+      `${stop('"credit_card" in response.findings')}\n- {name: m, then: mask, on: request, detect: [credit_card]}`,
+      leftOut,
+    ],
+    [
+      'is not found in requests where a rule masks it in answers',
+      ['email'],
+      `${deny('"credit_card" in request.findings')}\n- {name: m, then: mask, detect: [credit_card]}`,
+      leftOut,
+    ],
+  ])('%s', (_name, detected, rules, expected) => {
+    expect(problems(detected, rules)).toEqual(expected);
+  });
+});
+
 test('a guard that failed or was not asked fails the rule; the model is listed', () => {
   const loaded = rule('guard("moderation").flagged');
   if (!loaded.ok) return expect(loaded.problems).toEqual([]);
