@@ -7,7 +7,8 @@ import { type Ask, type OpenArchive, withAdmin } from '../admin-client.ts';
 import { ageMs, examples, exitCodes, type Io, type Program, wholeNumber } from '../cli.ts';
 import { type ConfigOption, withConfig } from '../config-option.ts';
 import { escapeControls, facts, table } from '../text.ts';
-import { countFilters, goodSet, openWorkspace, type Workspace } from './workspace.ts';
+import { countFilters } from './gate-reader.ts';
+import { goodSet, openWorkspace, type Workspace } from './workspace.ts';
 
 interface BacktestCommandOptions extends ConfigOption {
   readonly policies?: string;

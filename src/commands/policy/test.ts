@@ -63,7 +63,7 @@ function nothingToRun({ only }: TestOptions): [message: string, remedy: string] 
   return only === undefined
     ? [
         'There are no cases.',
-        'Write some beside the policies, in files that end in .cases.yaml; docs/policies.md has an example.',
+        'Write some beside the policies, in files that end in .cases.yaml; docs/policy-tools.md has an example.',
       ]
     : [`No case has "${only}" in its name or file.`, 'Leave --only out to run all of them.'];
 }

@@ -18,14 +18,23 @@ import type { CaseRequest, CasesFile, PolicyCase } from './schema.ts';
 export interface CaseWorld {
   readonly set: PolicySet;
   readonly models: readonly Model[];
-  /** Reads a request as the gate does: strictly, then what detectors and filters find. `model`: what the body names where it names none. */
+  /**
+   * Takes a request as the gate does: which API and which model it is for, strictly read, and what detectors and filters
+   * find. `model`: whose request it is where it says nothing else.
+   */
   readonly read: (request: CaseRequest, model: Model) => Promise<ReadRequest>;
   /** Detector ids of detectors and categories; undefined: there is no such name. */
   readonly expand: (names: readonly string[]) => readonly string[] | undefined;
 }
 
 export type ReadRequest =
-  | ({ readonly ok: true; readonly facts: RequestFacts } & Pick<Checks, 'findings' | 'filters'>)
+  | ({
+      readonly ok: true;
+      readonly facts: RequestFacts;
+      /** The one that the gate takes it to mean. */
+      readonly model: Model;
+      readonly place: Pick<DecisionInput['http'], 'method' | 'host' | 'path'>;
+    } & Pick<Checks, 'findings' | 'filters'>)
   | { readonly ok: false; readonly message: string };
 
 /** One thing that is other than expected. */
@@ -60,20 +69,25 @@ export async function runCase(one: PolicyCase, defaults: Defaults, world: CaseWo
   const outcome = await ask(one, defaults, model, world);
   if (outcome.kind === 'refused') {
     const differences =
-      one.expect.refused === true ? [] : [difference('request', 'one that can be read', outcome.message)];
+      one.expect.refused === true ? [] : [difference('request', 'one that the gate admits', outcome.message)];
     return { name, model: model.name, hits: [], differences };
   }
   const differences = compare(one.expect, outcome, world.expand);
-  if (one.expect.refused === true) differences.unshift(difference('request', 'refused before any rule', 'read'));
+  if (one.expect.refused === true) differences.unshift(difference('request', 'refused before any rule', 'admitted'));
   return { name, model: model.name, hits: outcome.decision.rules, differences };
 }
 
 function modelOf(wanted: NonNullable<PolicyCase['model']>, models: readonly Model[]): Model | undefined {
-  const { name, version, labels } =
-    typeof wanted === 'string' ? { name: wanted, version: undefined, labels: undefined } : wanted;
+  const { name, version, labels, formats }: Exclude<typeof wanted, string> =
+    typeof wanted === 'string' ? { name: wanted } : wanted;
   const found = models.find((candidate) => candidate.name === name);
-  if (found === undefined || (version === undefined && labels === undefined)) return found;
-  return { ...found, version: version ?? found.version, labels: labels ?? found.labels };
+  if (found === undefined) return undefined;
+  return {
+    ...found,
+    version: version ?? found.version,
+    labels: labels ?? found.labels,
+    formats: formats ?? found.formats,
+  };
 }
 
 type Outcome =
@@ -97,6 +111,8 @@ async function ask(
   const request: CaseRequest = { ...defaults.request, ...one.request };
   const reading = await read(request, model);
   if (!reading.ok) return { kind: 'refused', message: reading.message };
+  if (reading.model.name !== model.name)
+    return { kind: 'refused', message: `the gate takes it to be for the model ${reading.model.name}` };
   const input = inputOf(request, reading, { caller, model, nowMs });
   if (one.response === undefined) return { kind: 'request', decision: set.decide(input) };
   const { findings, outputTokens, ...rest } = one.response;
@@ -107,7 +123,7 @@ async function ask(
 /** What the rules are asked with about a request that is written down. */
 export function inputOf(
   request: CaseRequest,
-  { facts, findings, filters }: Extract<ReadRequest, { ok: true }>,
+  { facts, place, findings, filters }: Extract<ReadRequest, { ok: true }>,
   who: Pick<DecisionInput, 'caller' | 'model' | 'nowMs'>,
 ): DecisionInput {
   return {
@@ -117,9 +133,7 @@ export function inputOf(
     filters: request.filters === undefined ? filters : new Map(Object.entries(request.filters)),
     guards: new Map(Object.entries(request.guards ?? {}).map(([name, said]) => [name, verdictOf(said)])),
     http: {
-      method: request.method ?? 'POST',
-      host: request.host ?? 'gateway.test',
-      path: (request.path ?? '/v1/chat/completions').split('?', 1)[0]!,
+      ...place,
       clientAddress: request.clientAddress ?? '192.0.2.10',
       headers: new Map(Object.entries(request.headers ?? {})),
     },

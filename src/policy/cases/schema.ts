@@ -1,9 +1,26 @@
 /** `*.cases.yaml`: what a set of policies must say about requests that are written down. `sallyport policy test` runs them. */
 import { z } from 'zod';
+import type { FormatId } from '../../exchange/facts.ts';
 
 const count = z.int().min(0).max(1_000_000_000);
 const counts = z.record(z.string().min(1), count);
 const time = z.iso.datetime({ offset: true, error: 'must be a date and time such as "2026-01-15T09:30:00Z"' });
+
+/** As `formats` of models.yaml has them. */
+const formats = [
+  'openai-chat',
+  'openai-completions',
+  'openai-responses',
+  'openai-embeddings',
+  'anthropic-messages',
+  'gemini',
+  'ollama-chat',
+  'ollama-generate',
+  'bedrock-converse',
+  'tgi',
+  'mcp',
+  'opaque',
+] as const satisfies readonly FormatId[];
 
 const caller = z
   .strictObject({
@@ -23,14 +40,28 @@ const caller = z
 const request = z
   .strictObject({
     method: z.string().min(1).optional().describe('Default `POST`.'),
-    path: z.string().startsWith('/').optional().describe('Default `/v1/chat/completions`: says which API it is.'),
-    format: z.enum(['mcp', 'opaque']).optional().describe('For an API without paths of its own: which it is.'),
+    path: z
+      .string()
+      .startsWith('/')
+      .optional()
+      .describe(
+        "Says which API it is. Default: that of `format`, else of the model's chat API, else of its first one.",
+      ),
+    format: z
+      .enum(formats)
+      .optional()
+      .describe('Which API it has to be for the gate, by path and model; without a path the usual one of that API.'),
     host: z.string().optional(),
     clientAddress: z.string().optional(),
     headers: z
       .record(z.string().regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, 'must be a header name in lower case'), z.string())
       .optional(),
-    body: z.json().optional().describe('As the client sends it. `model` may be left out: it is that of the case.'),
+    body: z
+      .json()
+      .optional()
+      .describe(
+        'As the client sends it. `model` may be left out: it is that of the case. Default: the smallest of the API.',
+      ),
     findings: counts.optional().describe('Instead of what the detectors find in the body.'),
     filters: counts.optional().describe('Instead of what the content filters find.'),
     guards: z
@@ -93,7 +124,10 @@ const expectation = z
       .describe('Every limit that is charged, and its key (`string:jane`).'),
     approvers: names.optional(),
     stop: z.boolean().optional().describe('Whether a rule on the response stops it.'),
-    refused: z.boolean().optional().describe('The request cannot be read: 400 or 415 before any rule.'),
+    refused: z
+      .boolean()
+      .optional()
+      .describe('The gate refuses the request before any rule: it cannot be read, or the model does not take it.'),
   })
   .refine((expected) => Object.keys(expected).length > 0, 'must expect something');
 
@@ -104,9 +138,10 @@ const model = z
       name: z.string().min(1),
       version: z.string().min(1).optional(),
       labels: z.record(z.string(), z.string()).optional(),
+      formats: z.array(z.enum(formats)).min(1).optional(),
     }),
   ])
-  .describe('Name in models.yaml, or a name with another version or labels than it has there.');
+  .describe('Name in models.yaml, or a name with another version, other labels or other formats than it has there.');
 
 const testCase = z
   .strictObject({

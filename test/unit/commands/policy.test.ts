@@ -1,34 +1,10 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { policyCommand } from '../../../src/commands/policy.ts';
-import { project, run } from './run.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { cases, engineers, noCards, policies, policy, projectPerTest, write } from './policies.ts';
 import { readJunit } from './xml.ts';
 
-let home: ReturnType<typeof project>;
-beforeEach(() => {
-  home = project('policies: {dir: policies}\n');
-});
-afterEach(() => rmSync(home.folder, { recursive: true }));
-
-function write(path: string, text: string): void {
-  const file = join(home.folder, path);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, text);
-}
-
-const policy = (rules: string, name = 'chat', spec = ''): string =>
-  `apiVersion: sallyport/v1\nkind: Policy\nmetadata: {name: ${name}}\nspec:\n${spec}  rules:\n${rules.replace(/^/gm, '    ')}\n`;
-
-const engineers = '- {name: engineers, when: \'"eng" in caller.groups\', then: allow}';
-const noCards = '- {name: no-cards, when: \'"credit_card" in request.findings\', then: deny, message: No cards.}';
-
-const cases = (list: string): string =>
-  `apiVersion: sallyport/v1\nkind: PolicyCases\ndefaults: {caller: {groups: [eng]}}\ncases:\n${list.replace(/^/gm, '  ')}\n`;
-
-const policies = (args: readonly string[], columns = 160) =>
-  run([policyCommand()], ['policy', ...args, '--config', home.file], { columns });
+const home = projectPerTest();
 
 describe('policy check', () => {
   it('says that all is well, and how many rules there are', async () => {
