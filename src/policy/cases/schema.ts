@@ -143,22 +143,39 @@ const model = z
   ])
   .describe('Name in models.yaml, or a name with another version, other labels or other formats than it has there.');
 
+const asked = {
+  model: model.optional(),
+  at: time.optional().describe('When. Default noon UTC of 15 January 2026, a Thursday.'),
+  caller: caller.optional(),
+  request: request.optional(),
+  response: response.optional(),
+  toolCall: z
+    .strictObject({ name: z.string(), arguments: z.json().default({}) })
+    .optional()
+    .describe('A complete tool call in the answer.'),
+  change: change.optional(),
+};
+const oneSubject = [
+  (one: { readonly change?: unknown; readonly response?: unknown; readonly toolCall?: unknown }) =>
+    one.change === undefined || (one.response === undefined && one.toolCall === undefined),
+  { path: ['change'], message: 'change excludes response and toolCall' },
+] satisfies [unknown, unknown];
+
 const testCase = z
-  .strictObject({
-    name: z.string().min(1).max(200),
-    model: model.optional(),
-    at: time.optional().describe('When. Default noon UTC of 15 January 2026, a Thursday.'),
-    caller: caller.optional(),
-    request: request.optional(),
-    response: response.optional(),
-    toolCall: z.strictObject({ name: z.string(), arguments: z.json().default({}) }).optional(),
-    change: change.optional(),
-    expect: expectation,
-  })
-  .refine((one) => one.change === undefined || one.response === undefined, {
-    path: ['response'],
-    message: 'change and response exclude each other',
-  });
+  .strictObject({ name: z.string().min(1).max(200), ...asked, expect: expectation })
+  .refine(...oneSubject);
+
+function noTwoOfOneName(
+  cases: readonly { readonly name: string }[],
+  context: { readonly addIssue: (issue: { code: 'custom'; path: PropertyKey[]; message: string }) => void },
+): void {
+  const names = new Set<string>();
+  for (const [index, { name }] of cases.entries()) {
+    if (names.has(name))
+      context.addIssue({ code: 'custom', path: [index, 'name'], message: `there are two cases "${name}"` });
+    names.add(name);
+  }
+}
 
 /** A file of cases. `defaults` are merged under each case, level by level. */
 export const casesFile = z.strictObject({
@@ -172,18 +189,13 @@ export const casesFile = z.strictObject({
       request: request.optional(),
     })
     .default({}),
-  cases: z.array(testCase).min(1, 'must have a case').max(1000),
+  cases: z.array(testCase).min(1, 'must have a case').max(1000).superRefine(noTwoOfOneName),
 });
 
-/** One request and its caller, as `sallyport policy eval` reads it. */
-export const askedRequest = z.strictObject({
-  model: z.string().min(1).optional(),
-  at: time.optional(),
-  caller: caller.optional(),
-  request: request.optional(),
-});
+/** What `sallyport policy eval` reads: a case without name and expectation. `at`: default now. */
+export const askedCase = z.strictObject(asked).refine(...oneSubject);
 
-export type AskedRequest = z.output<typeof askedRequest>;
+export type AskedCase = z.output<typeof askedCase>;
 export type CasesFile = z.output<typeof casesFile>;
 export type PolicyCase = CasesFile['cases'][number];
 export type CaseRequest = NonNullable<PolicyCase['request']>;
