@@ -20,6 +20,9 @@ export interface LoadOptions {
   /** Names of content filters and of guards that rules may name; none by default. */
   readonly filters?: readonly string[];
   readonly guards?: readonly string[];
+  /** What `caller.provider` and `caller.team` can be; left out: anything. */
+  readonly providers?: readonly string[];
+  readonly teams?: readonly string[];
   /** What one evaluation may cost, see Budget. */
   readonly evaluationBudget: number;
   /** Git commit that the files come from. */
@@ -114,14 +117,19 @@ function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<Co
   };
 }
 
-function* compilersOf(budget: Budget, { resolveDetectors, filters = [], guards = [] }: LoadOptions): Sliced<Compilers> {
+function* compilersOf(budget: Budget, options: LoadOptions): Sliced<Compilers> {
+  const { resolveDetectors, filters = [], guards = [], providers, teams } = options;
   const finding = (name: string) => problemWithFinding(name, resolveDetectors);
   const keys = {
     'request.findings': finding,
     'response.findings': finding,
     'request.filters': (name: string) => problemWithFilter(name, filters),
+    'http.headers': problemWithHeader,
   };
-  const of = (on: RuleKind) => new SharedCompiler(CelCompiler.create({ budget, on, guards, keys }));
+  const values = new Map<string, readonly string[]>();
+  if (providers !== undefined) values.set('caller.provider', providers);
+  if (teams !== undefined) values.set('caller.team', teams);
+  const of = (on: RuleKind) => new SharedCompiler(CelCompiler.create({ budget, on, guards, keys, values }));
   const request = of('request');
   yield;
   const response = of('response');
@@ -154,6 +162,11 @@ function problemWithFinding(name: string, resolve: DetectorResolver): string | u
 function problemWithFilter(name: string, filters: readonly string[]): string | undefined {
   if (filters.includes(name)) return undefined;
   return `there is no content filter "${name}".${didYouMean(name, filters)}`;
+}
+
+function problemWithHeader(name: string): string | undefined {
+  const lower = name.toLowerCase();
+  return name === lower ? undefined : `names of headers are lower case here: "${lower}"`;
 }
 
 function* revisionOf(files: readonly PolicyFile[]): Sliced<string> {

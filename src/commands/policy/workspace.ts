@@ -5,7 +5,7 @@ import { type Config, shownPath } from '../../config.ts';
 import { askedOf, formatOfRequest, readRequest } from '../../exchange/formats.ts';
 import { paced } from '../../exchange/pace.ts';
 import { filterProblems, readFilters } from '../../gateway/content.ts';
-import { resolveDetectors } from '../../gateway/parts.ts';
+import { namesIn, resolveDetectors } from '../../gateway/parts.ts';
 import type { Filters } from '../../guard/guard.ts';
 import { type Bodies, createBodies } from '../../mask/bodies.ts';
 import type { Model } from '../../models/model.ts';
@@ -39,8 +39,7 @@ export async function openWorkspace(dir: string | undefined, options: ConfigOpti
     models,
     resolveDetectors,
     evaluationBudget: config.policies.evaluationBudget,
-    filters: config.filters.map(({ name }) => name),
-    guards: config.guards.map(({ name }) => name),
+    ...namesIn(config),
   });
   return { config, models, dir: folder, loaded, filters: await filtersOf(config) };
 }
