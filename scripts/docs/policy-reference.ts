@@ -3,6 +3,7 @@ import type { FunctionGroup, FunctionRow } from '../../src/policy/functions/row.
 import { operators } from '../../src/policy/functions/standard.ts';
 import { functionGroups } from '../../src/policy/functions/table.ts';
 import { typeRows, variables } from '../../src/policy/variables.ts';
+import type { Vocabulary } from '../../src/policy/vocabulary.ts';
 
 const variableRows: Readonly<Record<string, VariableRow>> = variables;
 
@@ -77,14 +78,19 @@ function kinds(on: readonly RuleKind[]): string {
 }
 
 function fieldsOf(title: string, owner: string, { fields }: TypeRow): string {
-  const rows = Object.entries(fields).map(([name, { type, doc, optional }]) =>
+  const rows = Object.entries(fields).map(([name, { type, doc, optional, values }]) =>
     line([
       code(owner === '' ? name : `${owner}.${name}`),
       code(type),
-      [doc, optional ? 'may be absent' : ''].filter(Boolean).join('; '),
+      [doc, values === undefined ? '' : valuesOf(values), optional ? 'may be absent' : ''].filter(Boolean).join('; '),
     ]),
   );
   return [`### ${title}`, '', '| field | type | |', '|---|---|---|', ...rows].join('\n');
+}
+
+function valuesOf(values: Vocabulary): string {
+  const said = Object.entries(values).map(([value, doc]) => (doc === '' ? code(value) : `${code(value)} (${doc})`));
+  return `one of ${said.join(', ')}`;
 }
 
 function group({ title, intro, rows, types: made = {} }: FunctionGroup): string {

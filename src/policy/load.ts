@@ -26,6 +26,9 @@ export interface LoadOptions {
    * never match. Default: all.
    */
   readonly detected?: readonly string[] | undefined;
+  /** What `caller.provider` and `caller.team` can be; left out: anything. */
+  readonly providers?: readonly string[];
+  readonly teams?: readonly string[];
   /** What one evaluation may cost, see Budget. */
   readonly evaluationBudget: number;
   /** Git commit that the files come from. */
@@ -142,15 +145,19 @@ function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<Co
 }
 
 function* compilersOf(budget: Budget, options: LoadOptions, sources: readonly LocatedPolicy[]): Sliced<Compilers> {
-  const { resolveDetectors, detected, filters = [], guards = [] } = options;
+  const { resolveDetectors, detected, filters = [], guards = [], providers, teams } = options;
   const finding = (counted: ReadonlySet<string> | undefined) => (name: string) =>
     problemWithFinding(name, { resolveDetectors, detected: counted });
   const keys = {
     'request.findings': finding(detected && new Set(detected)),
     'response.findings': finding(detected && detectedInResponses(detected, sources, resolveDetectors)),
     'request.filters': (name: string) => problemWithFilter(name, filters),
+    'http.headers': problemWithHeader,
   };
-  const of = (on: RuleKind) => new SharedCompiler(CelCompiler.create({ budget, on, guards, keys }));
+  const values = new Map<string, readonly string[]>();
+  if (providers !== undefined) values.set('caller.provider', providers);
+  if (teams !== undefined) values.set('caller.team', teams);
+  const of = (on: RuleKind) => new SharedCompiler(CelCompiler.create({ budget, on, guards, keys, values }));
   const request = of('request');
   yield;
   const response = of('response');
@@ -172,6 +179,11 @@ function categoriesOf(resolve: DetectorResolver): ReadonlyMap<string, readonly s
 function problemWithFilter(name: string, filters: readonly string[]): string | undefined {
   if (filters.includes(name)) return undefined;
   return `there is no content filter "${name}".${didYouMean(name, filters)}`;
+}
+
+function problemWithHeader(name: string): string | undefined {
+  const lower = name.toLowerCase();
+  return name === lower ? undefined : `names of headers are lower case here: "${lower}"`;
 }
 
 function* revisionOf(files: readonly PolicyFile[]): Sliced<string> {

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Config, shownPath } from '../../config.ts';
 import { filterProblems, readFilters } from '../../gateway/content.ts';
-import { resolveDetectors } from '../../gateway/parts.ts';
+import { namesIn, resolveDetectors } from '../../gateway/parts.ts';
 import type { Filters } from '../../guard/guard.ts';
 import { createBodies } from '../../mask/bodies.ts';
 import type { Model } from '../../models/model.ts';
@@ -39,8 +39,7 @@ export async function openWorkspace(dir: string | undefined, options: ConfigOpti
     resolveDetectors,
     detected: detectedBy(config),
     evaluationBudget: config.policies.evaluationBudget,
-    filters: config.filters.map(({ name }) => name),
-    guards: config.guards.map(({ name }) => name),
+    ...namesIn(config),
   });
   return { config, models, dir: folder, loaded, filters: await filtersOf(config) };
 }

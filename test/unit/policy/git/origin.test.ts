@@ -154,6 +154,7 @@ describe.each(['a local repository', 'a repository over HTTP'])('Policies from %
       'has 1048577 bytes; a policy file may have 1048576',
     ],
     ['folders that are nested too deep', { 'a/b/c/d/e.yaml': 'x' }, 'folders are nested deeper than 4'],
+    ['a name that is nearly one of a policy', { 'a.yaml': 'x', 'team/Y.YAML': 'x' }, 'ends in .YAML'],
   ])('with %s are refused', async (_what, files, why) => {
     await repository.commit(files);
     expect(problemOf(await open().read())).toContain(why);
