@@ -77,7 +77,10 @@ const types = {
         doc: 'scalar parameters as the caller names them: `"temperature" in request.parameters`',
       },
       maxTokens: { type: 'int', optional: true, doc: 'most tokens that the answer may have' },
-      tokens: { type: 'int', doc: 'estimate of the prompt: a quarter of its bytes in UTF-8, which is about four characters each in English' },
+      tokens: {
+        type: 'int',
+        doc: 'estimate of the prompt: a quarter of its bytes in UTF-8, which is about four characters each in English',
+      },
       bytes: { type: 'int', doc: 'length of the body' },
       findings: {
         type: 'map<string, int>',

@@ -1,6 +1,7 @@
 /** `sallyport policy backtest`: what a folder of policies would have said about the requests that are on the record. */
 import type { RecordedSession as Stored } from '../../console/archive.ts';
 import { askedOf, readRequest } from '../../exchange/formats.ts';
+import { windowStart } from '../../limits/windows.ts';
 import { Backtest, type BacktestReport } from '../../policy/backtest/backtest.ts';
 import type { RecordedSession, Reread } from '../../policy/backtest/recorded.ts';
 import { type Ask, type OpenArchive, withAdmin } from '../admin-client.ts';
@@ -48,6 +49,7 @@ async function backtest(options: BacktestCommandOptions, io: Io, open: OpenArchi
     set,
     models: workspace.models,
     sinceMs,
+    windowStart,
     examples: options.examples,
     reread: rereader(workspace),
   });
@@ -159,7 +161,9 @@ function text(report: BacktestReport, { sinceMs, interrupted, limit, columns }: 
     ['Other masks', share(masksChanged)],
     [
       'Unknown',
-      unknown === 0 ? '0' : `${share(unknown)}: a rule reads what the record does not keep, or the model is gone`,
+      unknown === 0
+        ? '0'
+        : `${share(unknown)}: a rule reads what the record does not keep, a limit may have been used up before, or the model is gone`,
     ],
   ]);
   const parts = [

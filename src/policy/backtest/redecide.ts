@@ -1,11 +1,12 @@
 /** One recorded session under another set of rules: what its verdict would be, as far as the record can tell. */
 import type { DecisionInput, PolicySet, RuleHit } from '../decision.ts';
 import type { RecordedVerdict } from './recorded.ts';
+import type { Limited } from './windows.ts';
 
 export interface Redecision {
-  /** What it would be, or `unknown`: it depends on a rule that reads what was not kept. */
+  /** What it would be, or `unknown`: it depends on a rule that reads what was not kept, or on what was used before. */
   readonly verdict: RecordedVerdict | 'unknown';
-  /** `policy/rule` that decides; empty where none does. */
+  /** `policy/rule` that decides, or the limit that may; empty where none does. */
   readonly by: string;
   /** Rules that match. */
   readonly matched: readonly RuleHit[];
@@ -19,12 +20,8 @@ const name = ({ policy, rule }: Pick<RuleHit, 'policy' | 'rule'>): string => `${
 /** Errors of rules are `code at file:line:column`. */
 const isUnknown = ({ error }: RuleHit): boolean => error?.startsWith('not_kept ') === true;
 
-/** `limited` says whether a limit would refuse it; it is asked only where nothing else does. */
-export function redecide(
-  set: PolicySet,
-  input: DecisionInput,
-  limited: (input: LimitQuestion) => string | undefined,
-): Redecision {
+/** `limited` says whether a limit would refuse it, and charges it; it is asked only where nothing else does. */
+export function redecide(set: PolicySet, input: DecisionInput, limited: (input: LimitQuestion) => Limited): Redecision {
   const decision = set.decide(input);
   const unknown = decision.rules.filter(isUnknown);
   const known = decision.rules.filter((hit) => !isUnknown(hit));
@@ -36,8 +33,9 @@ export function redecide(
   const result = { matched, unknown, mask: maskIsKnown ? mask : undefined };
   if (verdict !== 'allow' || decision.verdict !== 'allow')
     return { ...result, verdict, by: decision.verdict === 'deny' ? (decision.by ?? '') : firstOf(known, verdict) };
-  const by = limited({ limits: decision.limits });
-  return by === undefined ? { ...result, verdict: 'allow', by: '' } : { ...result, verdict: 'limit', by };
+  const answer = limited({ limits: decision.limits });
+  if (answer.how === 'passes') return { ...result, verdict: 'allow', by: '' };
+  return { ...result, verdict: answer.how === 'refused' ? 'limit' : 'unknown', by: answer.by };
 }
 
 export interface LimitQuestion {
