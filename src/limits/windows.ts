@@ -21,11 +21,14 @@ const mondayMs = 4 * 86_400_000;
 /** What one request or answer counts at most: sums of millions of them are still exact, in JavaScript and in Redis. */
 const mostTokens = 2 ** 40;
 
-/** End of the window that `nowMs` is in. */
-export function windowEnd(windowMs: number, nowMs: number): number {
+/** Start of the window that `nowMs` is in. */
+export function windowStart(windowMs: number, nowMs: number): number {
   const firstMs = windowMs % weekMs === 0 ? mondayMs : 0;
-  return Math.floor((nowMs - firstMs) / windowMs) * windowMs + firstMs + windowMs;
+  return Math.floor((nowMs - firstMs) / windowMs) * windowMs + firstMs;
 }
+
+/** Its end, when the next one begins. */
+export const windowEnd = (windowMs: number, nowMs: number): number => windowStart(windowMs, nowMs) + windowMs;
 
 /** Whole tokens, 0 at least. Throws RangeError for what is no number: a bug. */
 export function wholeTokens(tokens: number): number {

@@ -2,6 +2,7 @@
 import { Option } from 'commander';
 import type { RecordedSession as Stored } from '../../console/archive.ts';
 import { askedOf, readRequest } from '../../exchange/formats.ts';
+import { windowStart } from '../../limits/windows.ts';
 import { Backtest, type BacktestReport } from '../../policy/backtest/backtest.ts';
 import type { RecordedSession, Reread } from '../../policy/backtest/recorded.ts';
 import { type Ask, type OpenArchive, withAdmin } from '../admin-client.ts';
@@ -54,6 +55,7 @@ async function backtest(options: BacktestCommandOptions, io: Io, open: OpenArchi
     set,
     models: workspace.models,
     sinceMs,
+    windowStart,
     examples: options.examples,
     reread: rereader(workspace),
   });
@@ -165,7 +167,9 @@ function text(report: BacktestReport, { sinceMs, interrupted, limit, columns }: 
     ['Other masks', share(masksChanged)],
     [
       'Unknown',
-      unknown === 0 ? '0' : `${share(unknown)}: a rule reads what the record does not keep, or the model is gone`,
+      unknown === 0
+        ? '0'
+        : `${share(unknown)}: a rule reads what the record does not keep, a limit may have been used up before, or the model is gone`,
     ],
   ]);
   const parts = [

@@ -3,13 +3,15 @@ import type { Model } from '../../models/model.ts';
 import type { PolicySet } from '../decision.ts';
 import { type RecordedSession, type RecordedVerdict, type Reread, recordedInput } from './recorded.ts';
 import { type Redecision, redecide } from './redecide.ts';
-import { Windows } from './windows.ts';
+import { type WindowStart, Windows } from './windows.ts';
 
 export interface BacktestOptions {
   readonly set: PolicySet;
   readonly models: readonly Model[];
   /** Epoch milliseconds: the first session is not older. */
   readonly sinceMs: number;
+  /** Where the windows of limits begin. */
+  readonly windowStart: WindowStart;
   /** Reads a recorded body again; undefined where it cannot be. */
   readonly reread: (recorded: RecordedSession, text: string) => Promise<Reread | undefined>;
   /** Examples of each change that are kept; 3 by default. */
@@ -87,7 +89,7 @@ export class Backtest {
 
   constructor(options: BacktestOptions) {
     this.#options = options;
-    this.#windows = new Windows(options.sinceMs);
+    this.#windows = new Windows(options.sinceMs, options.windowStart);
     this.#byName = new Map(options.models.map((model) => [model.name, model]));
     const names = options.set.rules().map(({ policy, rule }) => `${policy}/${rule}`);
     this.#rules = new Map(names.map((rule) => [rule, newRule(rule)]));

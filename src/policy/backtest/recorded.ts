@@ -89,6 +89,18 @@ const kept = <T>(what: string, value: T | undefined): T => {
   return value;
 };
 
+/** What the record writes in place of what it masks: `<EMAIL_ADDRESS>`, or several of them. */
+const LABEL = /<[A-Z][A-Z0-9_]*>/;
+/** Characters of a name or host, and of a path, that the record keeps (checkpoint/record.ts). */
+const LONGEST_NAME = 256;
+const LONGEST_PATH = 1024;
+
+/** A text as it was sent: one that was masked, or may have been cut, is another. */
+const asSent = (what: string, text: string, longest = LONGEST_NAME): string => {
+  if (text.length >= longest || LABEL.test(text)) throw new NotKept(what);
+  return text;
+};
+
 /** What the current configuration says of a body that was kept whole: undefined where it cannot be read. */
 export interface Reread {
   readonly facts: RequestFacts;
@@ -112,7 +124,19 @@ export function recordedInput(recorded: RecordedSession, model: Model, reread: R
     guards: guardsOf(request.guards),
     model,
     http: {
-      ...request.http,
+      get method() {
+        const { method } = request.http;
+        // Whatever a client made up.
+        if (method === 'other') throw new NotKept('http.method');
+        return method;
+      },
+      clientAddress: request.http.clientAddress,
+      get host() {
+        return asSent('http.host', request.http.host);
+      },
+      get path() {
+        return asSent('http.path', request.http.path, LONGEST_PATH);
+      },
       get headers(): never {
         throw new NotKept('http.headers');
       },
@@ -155,7 +179,7 @@ function factsOf(
     operation,
     // What the caller wrote may be another name of the model.
     get model() {
-      return kept('request.model', read).model;
+      return asSent('request.model', kept('request.model', read).model);
     },
     stream,
     get choices() {
@@ -173,11 +197,11 @@ function factsOf(
     get tools() {
       // The record names so many at most (checkpoint/record.ts).
       if (request.tools.length >= 256) throw new NotKept('request.tools');
-      return request.tools.map((name) => ({ name }));
+      return request.tools.map((name) => ({ name: asSent('request.tools', name) }));
     },
     get toolCall() {
       if (toolCall === undefined) throw new NotKept('request.toolCall');
-      return toolCall === '' ? undefined : { name: toolCall, ...laterArguments(whole) };
+      return toolCall === '' ? undefined : recordedCall(toolCall, whole);
     },
     get images() {
       return kept('request.images', request.images ?? read?.images);
@@ -205,8 +229,11 @@ function factsOf(
   };
 }
 
-function laterArguments(whole: RequestFacts | undefined): Pick<NonNullable<RequestFacts['toolCall']>, 'arguments'> {
+function recordedCall(name: string, whole: RequestFacts | undefined): NonNullable<RequestFacts['toolCall']> {
   return {
+    get name() {
+      return asSent('request.toolCall.name', name);
+    },
     get arguments() {
       return kept('request.toolCall.arguments', whole?.toolCall).arguments;
     },

@@ -1,11 +1,12 @@
 /** One recorded session under another set of rules: what its verdict would be, as far as the record can tell. */
 import type { Decision, DecisionInput, PolicySet, RuleHit } from '../decision.ts';
 import { NotKept, type RecordedVerdict } from './recorded.ts';
+import type { Limited } from './windows.ts';
 
 export interface Redecision {
-  /** What it would be, or `unknown`: it depends on a rule that reads what was not kept. */
+  /** What it would be, or `unknown`: it depends on a rule that reads what was not kept, or on what was used before. */
   readonly verdict: RecordedVerdict | 'unknown';
-  /** `policy/rule` that decides, of those that are known; empty where none does. */
+  /** `policy/rule` that decides, of those that are known, or the limit that may; empty where none does. */
   readonly by: string;
   /** Rules that match. */
   readonly matched: readonly RuleHit[];
@@ -18,12 +19,8 @@ export interface Redecision {
 type Name = Pick<RuleHit, 'policy' | 'rule'>;
 const name = ({ policy, rule }: Name): string => `${policy}/${rule}`;
 
-/** `limited` says whether a limit would refuse it; it is asked only where nothing else does. */
-export function redecide(
-  set: PolicySet,
-  input: DecisionInput,
-  limited: (input: LimitQuestion) => string | undefined,
-): Redecision {
+/** `limited` says whether a limit would refuse it, and charges it; it is asked only where nothing else does. */
+export function redecide(set: PolicySet, input: DecisionInput, limited: (input: LimitQuestion) => Limited): Redecision {
   const { value: first, readsNotKept } = watched(() => set.decide(input));
   const unknown = readsNotKept ? first.rules.filter((hit) => isUnknown(set, input, hit)) : [];
   const names = new Set(unknown.map(name));
@@ -35,10 +32,11 @@ export function redecide(
   const mask = decision.verdict === 'deny' ? [] : decision.maskResponse;
   const result = { matched, unknown, mask: maskIsKnown ? mask : undefined };
   if (verdict !== 'allow' || decision.verdict !== 'allow') return { ...result, verdict, by: decidedBy(decision) };
-  const by = limited({ limits: decision.limits });
+  const answer = limited({ limits: decision.limits });
   // A mask that fails denies: only the limits of such a session are certain.
   if (!maskIsKnown) return { ...result, verdict: 'unknown', by: '' };
-  return by === undefined ? { ...result, verdict: 'allow', by: '' } : { ...result, verdict: 'limit', by };
+  if (answer.how === 'passes') return { ...result, verdict: 'allow', by: '' };
+  return { ...result, verdict: answer.how === 'refused' ? 'limit' : 'unknown', by: answer.by };
 }
 
 export interface LimitQuestion {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { windowStart } from '../../../src/limits/windows.ts';
 import { Backtest } from '../../../src/policy/backtest/backtest.ts';
 import type { RecordedSession, Reread } from '../../../src/policy/backtest/recorded.ts';
 import type { PolicySet } from '../../../src/policy/decision.ts';
@@ -14,6 +15,8 @@ interface Changes {
   readonly usedTokens?: number;
   readonly text?: string | undefined;
 }
+const http = { method: 'POST', host: 'gateway', path: '/v1/chat/completions', clientAddress: '10.0.0.1' };
+const asked = (request: Changes['request']): Changes => (request === undefined ? {} : { request });
 function session(changes: Changes = {}): RecordedSession {
   const at = nowMs + number++;
   return {
@@ -28,7 +31,7 @@ function session(changes: Changes = {}): RecordedSession {
         proof: 'token',
         groups: ['eng'],
       },
-      http: { method: 'POST', host: 'gateway', path: '/v1/chat/completions', clientAddress: '10.0.0.1' },
+      http,
       model: 'demo',
       modelVersion: '1',
       format: 'openai-chat',
@@ -64,7 +67,7 @@ const reread = async (_: RecordedSession, text: string): Promise<Reread> => ({
 });
 
 async function run(set: PolicySet, sessions: readonly RecordedSession[], sinceMs = 0) {
-  const backtest = new Backtest({ set, models: [demo], sinceMs, reread });
+  const backtest = new Backtest({ set, models: [demo], sinceMs, windowStart, reread });
   for (const one of sessions) await backtest.add(one);
   return backtest.report();
 }
@@ -112,6 +115,17 @@ describe('a backtest', () => {
     ['headers', '"x" in http.headers', {}],
     ['what nobody looked for', '"jwt" in request.findings', { findings: undefined }],
     ['it in a variable', 'variables.x', {}],
+    [
+      'the name of a tool that was masked',
+      '"x" in request.tools.map(t, t.name)',
+      asked({ tools: ['run', 'call_<US_SSN>'] }),
+    ],
+    ['one that may have been cut', '"x" in request.tools.map(t, t.name)', asked({ tools: ['n'.repeat(256)] })],
+    ['the tool called, masked', 'request.toolCall.name == "x"', asked({ toolCall: '<EMAIL_ADDRESS><IP_ADDRESS>' })],
+    ['a path that was masked', 'http.path.startsWith("/x")', asked({ http: { ...http, path: '/v1/<EMAIL_ADDRESS>' } })],
+    ['one that may have been cut', 'http.path.startsWith("/x")', asked({ http: { ...http, path: '/'.repeat(1024) } })],
+    ['a host that was masked', 'http.host == "x"', asked({ http: { ...http, host: '<IP_ADDRESS>.example' } })],
+    ['a method that nobody knows', 'http.method == "PURGE"', asked({ http: { ...http, method: 'other' } })],
   ] as const)('counts a rule that reads %s as unknown, never as no change', async (_, when, changes) => {
     const variables = '  variables: [{name: x, expression: \'"x" in caller.claims\'}]\n';
     const set = setOf({
@@ -197,7 +211,56 @@ describe('a backtest', () => {
     const report = await run(rules(allowAll, limit), [at(0, 200), at(1, 100), at(2, 50), at(60_000, 250)], minute);
     expect(report.verdicts).toEqual([{ from: 'allow', to: 'limit', sessions: 1 }]);
     expect(report.examples).toMatchObject([{ to: 'limit', by: 'test/budget' }]);
-    expect(await run(rules(allowAll, limit), [at(0, 999)], minute + 1)).toMatchObject({ unchanged: 1 });
+  });
+
+  describe('with limits whose windows began before', () => {
+    const day = 86_400_000;
+    const monday = Date.parse('2026-11-16T00:00:00Z');
+    const limit = (limits: string) =>
+      rules(allowAll, `- {name: budget, then: limit, by: caller.subject, limits: [${limits}]}`);
+    const at = (ms: number, usedTokens: number, decision: Partial<RecordedSession['decision']> = {}) => {
+      const one = session({ usedTokens, decision });
+      return { ...one, request: { ...one.request, at: ms } };
+    };
+
+    test('does not know what was used of them', async () => {
+      const report = await run(limit('{tokens: 250, per: 1d}'), [at(monday + 2, 10), at(monday + day, 10)], monday + 1);
+      expect(report).toMatchObject({ unknown: 1, unchanged: 1 });
+      expect(report.examples).toMatchObject([{ from: 'allow', to: 'unknown', by: 'test/budget' }]);
+    });
+
+    test('knows what no room would be enough for', async () => {
+      const report = await run(limit('{tokens: 250, per: 1d}'), [at(monday + 2, 251)], monday + 1);
+      expect(report.verdicts).toEqual([{ from: 'allow', to: 'limit', sessions: 1 }]);
+    });
+
+    test('knows what another limit refuses', async () => {
+      const report = await run(
+        limit('{tokens: 250, per: 1d}, {requests: 1, per: 1s}'),
+        [at(monday + day, 10), at(monday + day + 1, 10)],
+        monday + 1,
+      );
+      expect(report.verdicts).toEqual([{ from: 'allow', to: 'limit', sessions: 1 }]);
+    });
+
+    test('does not know what depends on a session that may have been refused', async () => {
+      const minute = monday + 60_000;
+      const sessions = [at(minute, 10), at(minute + 1, 10), at(minute + 2, 10)];
+      const report = await run(limit('{tokens: 250, per: 1h}, {requests: 2, per: 1m}'), sessions, monday + 1);
+      expect(report).toMatchObject({ unknown: 3, changed: 0 });
+    });
+
+    test('begins weeks on a Monday, as the gate does', async () => {
+      const sessions = [at(monday - 1, 200), at(monday, 200), at(monday + 4 * day, 200)];
+      const report = await run(limit('{tokens: 250, per: 7d}'), sessions, monday - 7 * day);
+      expect(report.verdicts).toEqual([{ from: 'allow', to: 'limit', sessions: 1 }]);
+      expect(report.examples).toMatchObject([{ at: monday + 4 * day }]);
+    });
+
+    test('leaves limits on trial alone', async () => {
+      const trial = '- {name: trial, mode: dryRun, then: limit, limits: [{requests: 1, per: 1d}]}';
+      expect(await run(rules(allowAll, trial), [at(monday + 2, 10)], monday + 1)).toMatchObject({ unchanged: 1 });
+    });
   });
 
   test('keeps a few examples of each change', async () => {
