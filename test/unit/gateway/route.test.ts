@@ -211,6 +211,9 @@ describe('where everything else is opaque, no path is that', () => {
       expect(asked(path, open)).toBe('refused path_not_admitted unknown');
     },
   );
+  test.each(['/mcp/..%2Fx', '/mcp/%ff', '/mcp/%252e%252e/x'])('nor of an MCP server: %s', (path) => {
+    expect(asked(path, tools)).toBe('refused path_not_admitted unknown');
+  });
   test('that a server could take for its list of models', () => {
     expect(asked('/v1/Models', { ...open, method: 'GET' })).toBe('refused path_not_admitted unknown');
     expect(asked('/v1/models/', { ...open, method: 'GET' })).toBe('refused path_not_admitted unknown');
