@@ -132,7 +132,7 @@ describe('where everything else is opaque, the path of a model API', () => {
   ])('is opaque with %s', (_what, about) => {
     expect(asked(chat, { ...open, ...about })).toBe('call opaque');
   });
-  test.each(['GET', 'PUT', 'DELETE'])('is not reached around its reader with %s', (method) => {
+  test.each(['GET', 'HEAD', 'PUT', 'DELETE'])('is not reached around its reader with %s', (method) => {
     expect(asked(chat, { ...open, method })).toBe('refused path_not_admitted openai-chat');
   });
 });
