@@ -68,7 +68,7 @@ export function* textOfBytes(kind: TextKind, bytes: Uint8Array): Work<Reading<Op
     }
     case 'xml': {
       const text = yield* decodeUtf8(bytes);
-      return text === undefined ? found('', 0, true) : found(text, 0, hidesInXml(text));
+      return text === undefined ? found('', 0, true) : found(text, 0, hidesInXml(bytes, text));
     }
     default: {
       const bare = yield* withoutNuls(bytes);
@@ -83,8 +83,9 @@ export function* textOfBytes(kind: TextKind, bytes: Uint8Array): Work<Reading<Op
 
 /** Zeros say nothing: they are half of what is ASCII in UTF-16, and fill files of bytes. */
 function* withoutNuls(bytes: Uint8Array): Work<Uint8Array> {
-  if (!bytes.includes(0)) return bytes;
-  const out = new Uint8Array(bytes.byteLength);
+  if (!has(bytes, '\0')) return bytes;
+  yield;
+  const out = Buffer.allocUnsafe(bytes.byteLength);
   let length = 0;
   for (let at = 0; at < bytes.byteLength; at++) {
     const byte = bytes[at]!;
@@ -96,17 +97,22 @@ function* withoutNuls(bytes: Uint8Array): Work<Uint8Array> {
 /** Bytes looked at in one step: a fraction of a millisecond. */
 const sliceBytes = 64 * 1024;
 
+/** Searched in the bytes: a text of megabytes takes many times as long. */
+function has(bytes: Uint8Array, ascii: string): boolean {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(ascii, 0, 'latin1');
+}
+
 /** Text as it stands, and what its escapes say where it is JSON that does not say so. */
 function* plainText(bytes: Uint8Array, text: string): Work<Reading<OpaqueText>> {
-  if (!text.includes('\\') || !/^[\s\ufeff]{0,1024}[[{]/.test(text)) return found(text);
+  if (!has(bytes, '\\') || !/^[\s\ufeff]{0,1024}[[{]/.test(text.slice(0, 1025))) return found(text);
   const words = yield* jsonWords(bytes);
   // What begins like JSON and has escapes: a server that is less strict may read it, and we do not.
-  return words.ok ? found(`${text}\n${words.value}`) : found(text, 0, text.includes('\\u'));
+  return words.ok ? found(`${text}\n${words.value}`) : found(text, 0, has(bytes, '\\u'));
 }
 
 /** Comments, CDATA and entities split words; references hide characters; another encoding hides everything. */
-function hidesInXml(text: string): boolean {
-  if (text.includes('&#') || text.includes('<!')) return true;
+function hidesInXml(bytes: Uint8Array, text: string): boolean {
+  if (has(bytes, '&#') || has(bytes, '<!')) return true;
   if (!/^\ufeff?<\?xml/.test(text)) return false;
   const declaration = text.slice(0, mostDeclaration).split('?>', 1)[0]!;
   const named = /\sencoding\s*=\s*["']([^"']*)["']/.exec(declaration)?.[1];
@@ -129,8 +135,14 @@ function* jsonWords(bytes: Uint8Array): Work<Reading<string>> {
 function* latin1Text(bytes: Uint8Array): Work<string> {
   const utf8 = yield* decodeUtf8(bytes);
   if (utf8?.length === bytes.byteLength) return utf8;
-  yield;
-  const latin1 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const parts: string[] = [];
+  for (let at = 0; at < buffer.length; at += sliceBytes) {
+    parts.push(buffer.toString('latin1', at, at + sliceBytes));
+    yield;
+  }
+  if (parts.length > 1) yield 'long';
+  const latin1 = parts.join('');
   yield;
   return utf8 === undefined ? latin1 : `${latin1}\n${utf8}`;
 }

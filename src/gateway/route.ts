@@ -51,8 +51,7 @@ function ask(models: Registry, request: GateRequest): Routed {
   const admits = (format: string): boolean => models.admits({ ...place, format });
   const known = formatsOfRequest(method, place.path);
   const own = known.find(({ format }) => admits(format.id)) ?? mcpAsked(admits) ?? known[0];
-  // Its server would read a call of a model API, written in another way, where it speaks that, too.
-  if (own?.format === mcp && formatsLike(pathReadings(place.path) ?? []).some(({ id }) => admits(id)))
+  if (own?.format === mcp && isNoMessage(place.path, admits))
     return { kind: 'refused', code: 'path_not_admitted', format: undefined, detail: '' };
   if (own?.format === mcp && method !== 'POST')
     return { kind: 'refused', code: 'method_not_allowed', format: mcp, detail: '' };
@@ -91,6 +90,12 @@ const OPAQUE = { operation: 'opaque' } as const;
 
 function mcpAsked(admits: (format: string) => boolean): Asked | undefined {
   return admits('mcp') ? { format: mcp, endpoint: { operation: 'mcp' } } : undefined;
+}
+
+/** Whether a server could take a path for that of an API which an entry speaks here, too, or for nobody knows what. */
+function isNoMessage(path: string, admits: (format: string) => boolean): boolean {
+  const readings = pathReadings(path);
+  return readings === undefined || formatsLike(readings).some(({ id }) => admits(id));
 }
 
 /** Whether a body says that it is something else than JSON, and does not begin like JSON in any encoding. */

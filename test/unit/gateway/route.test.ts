@@ -132,7 +132,7 @@ describe('where everything else is opaque, the path of a model API', () => {
   ])('is opaque with %s', (_what, about) => {
     expect(asked(chat, { ...open, ...about })).toBe('call opaque');
   });
-  test.each(['GET', 'PUT', 'DELETE'])('is not reached around its reader with %s', (method) => {
+  test.each(['GET', 'HEAD', 'PUT', 'DELETE'])('is not reached around its reader with %s', (method) => {
     expect(asked(chat, { ...open, method })).toBe('refused path_not_admitted openai-chat');
   });
 });
@@ -211,6 +211,9 @@ describe('where everything else is opaque, no path is that', () => {
       expect(asked(path, open)).toBe('refused path_not_admitted unknown');
     },
   );
+  test.each(['/mcp/..%2Fx', '/mcp/%ff', '/mcp/%252e%252e/x'])('nor of an MCP server: %s', (path) => {
+    expect(asked(path, tools)).toBe('refused path_not_admitted unknown');
+  });
   test('that a server could take for its list of models', () => {
     expect(asked('/v1/Models', { ...open, method: 'GET' })).toBe('refused path_not_admitted unknown');
     expect(asked('/v1/models/', { ...open, method: 'GET' })).toBe('refused path_not_admitted unknown');
