@@ -33,6 +33,12 @@ function problemWithUrl(text: string): string | undefined {
   return `${url.protocol} is not spoken here: policies come by https, or from a local path`;
 }
 
+/** As git takes the names of branches and tags (git-check-ref-format(1)). */
+function isRef(text: string): boolean {
+  if (!/^(?!-)[^\s~^:?*[\\\p{Cc}]+$/u.test(text) || /\.\.|@\{|\.$|^@$/.test(text)) return false;
+  return text.split('/').every((part) => part !== '' && !part.startsWith('.') && !part.endsWith('.lock'));
+}
+
 const credential = z
   .strictObject({
     username: z
@@ -71,7 +77,7 @@ const git = z
       .string()
       .min(1)
       .max(256)
-      .regex(/^(?!-)[^\s~^:?*[\\\p{Cc}]+$/u, 'must be a branch, a tag or a commit')
+      .refine(isRef, 'must be a branch, a tag or a commit')
       .default('main')
       .describe('Branch, tag, or commit (40 hex digits) whose policies are in force. Default `main`.'),
     path: z
@@ -97,7 +103,7 @@ const git = z
       .max(1_073_741_824)
       .default(67_108_864)
       .describe(
-        'Most bytes that one fetch may bring. Default 64 MiB: a repository of policies is small; one that is not is refused.',
+        'Most bytes that one fetch may bring; unpacked it may have four times as many, and no object more than 8 MiB. Default 64 MiB: a repository of policies is small; one that is not is refused.',
       ),
     requireSigned: z
       .boolean()

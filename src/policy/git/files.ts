@@ -5,10 +5,12 @@ import { type Objects, readTree, type TreeEntry } from './objects.ts';
 import { GitProblem } from './problem.ts';
 
 const maxEntries = 10_000;
+const ownFolder = 'a commit’s policies must be files, in a folder of their own (policies.git.path)';
 
 interface Walk {
   readonly objects: Objects;
   readonly files: PolicyFile[];
+  readonly paths: Set<string>;
   bytes: number;
   entries: number;
 }
@@ -22,7 +24,7 @@ export async function policyFiles(objects: Objects, tree: string, path: string):
       throw new GitProblem(`the commit has no folder ${JSON.stringify(path)} (policies.git.path)`);
     folder = entry.oid;
   }
-  const walk: Walk = { objects, files: [], bytes: 0, entries: 0 };
+  const walk: Walk = { objects, files: [], paths: new Set(), bytes: 0, entries: 0 };
   await readFolder(walk, folder, '', 1);
   return walk.files;
 }
@@ -33,7 +35,12 @@ async function readFolder(walk: Walk, tree: string, below: string, depth: number
   if (walk.entries > maxEntries) throw new GitProblem(`there are more than ${maxEntries} entries in the folder`);
   for (const entry of entries) {
     const path = below === '' ? entry.name : `${below}/${entry.name}`;
+    if (entry.name === '' || entry.name.includes('/')) throw new GitProblem('a tree has a name that is none', below);
     if (entry.name.startsWith('.')) continue;
+    // What a link leads to may be a folder of policies, and lie anywhere; a submodule is another repository. Passed over, either
+    // could take rules away that deny.
+    if (entry.mode === '120000') throw new GitProblem(`is a symbolic link: ${ownFolder}`, path);
+    if (entry.mode === '160000') throw new GitProblem(`is a submodule: ${ownFolder}`, path);
     if (entry.mode === '40000') {
       if (depth >= limits.depth) throw new GitProblem(`folders are nested deeper than ${limits.depth}`, path);
       await readFolder(walk, entry.oid, path, depth + 1);
@@ -46,8 +53,6 @@ async function readFolder(walk: Walk, tree: string, below: string, depth: number
 }
 
 async function readFile(walk: Walk, { mode, oid }: TreeEntry, path: string): Promise<void> {
-  // A link's target may lie anywhere; a submodule is another repository.
-  if (mode === '120000') throw new GitProblem('is a symbolic link: a commit’s policies must be files', path);
   if (!mode.startsWith('100')) throw new GitProblem('is not a file', path);
   const wrong = problemWithPath(path);
   if (wrong !== undefined) throw new GitProblem(wrong, path);
@@ -62,5 +67,8 @@ async function readFile(walk: Walk, { mode, oid }: TreeEntry, path: string): Pro
   const text = textOf(bytes);
   if (typeof text !== 'string')
     throw new GitProblem(`is not UTF-8: byte ${text.badByteAt} (counted from 0) is wrong`, path);
+  // git makes no such trees; of two files only one would be on the record.
+  if (walk.paths.has(path)) throw new GitProblem('is there twice', path);
+  walk.paths.add(path);
   walk.files.push({ path, text });
 }

@@ -22,6 +22,11 @@ export interface HttpAnswer {
 /** A connection on which nothing moves is given up, milliseconds; the whole look has a limit of its own (origin.ts). */
 const idleMs = 20_000;
 
+/** RFC 7617. */
+export function basicOf({ username, password }: NonNullable<HttpOptions['credential']>): string {
+  return Buffer.from(`${username}:${password}`).toString('base64');
+}
+
 /** GET, or POST where there is a body. Throws GitProblem for anything but 200. */
 export async function ask(
   options: HttpOptions,
@@ -31,10 +36,7 @@ export async function ask(
   const url = new URL(`${options.url}${path}`);
   const { credential, ca } = options;
   const headers: Record<string, string> = { 'user-agent': 'git/2.0 (sallyport)', 'accept-encoding': 'identity' };
-  if (credential !== undefined) {
-    const pair = Buffer.from(`${credential.username}:${credential.password}`).toString('base64');
-    headers['authorization'] = `Basic ${pair}`;
-  }
+  if (credential !== undefined) headers['authorization'] = `Basic ${basicOf(credential)}`;
   if (post !== undefined) {
     headers['content-type'] = post.contentType;
     headers['content-length'] = String(post.body.length);
@@ -45,7 +47,7 @@ export async function ask(
       url,
       { method: post === undefined ? 'GET' : 'POST', headers, agent: false, timeout: idleMs, ...(ca && { ca }) },
       (response) => {
-        const problem = problemWithStatus(response.statusCode ?? 0, response.headers.location);
+        const problem = problemWithStatus(response.statusCode ?? 0, response.headers.location, url);
         if (problem !== undefined) {
           outgoing.destroy();
           return reject(problem);
@@ -76,15 +78,17 @@ export async function ask(
   });
 }
 
-function problemWithStatus(status: number, location: string | undefined): GitProblem | undefined {
+function problemWithStatus(status: number, location: string | undefined, asked: URL): GitProblem | undefined {
   if (status === 200) return undefined;
   if (status === 401 || status === 403)
     return new GitProblem(`the repository does not let the gateway in (${status}): see policies.git.credential`);
   if (status === 404) return new GitProblem('there is no such repository, or the gateway may not know of it (404)');
-  if (status >= 300 && status < 400 && location !== undefined)
-    return new GitProblem(
-      `the repository is elsewhere (${status}): policies.git.url must be where it leads, ${location}`,
-    );
+  if (status >= 300 && status < 400 && location !== undefined) {
+    const there = URL.parse(location, asked);
+    // Its query may be a secret of its own.
+    const shown = there === null ? '' : ` (${there.origin}${there.pathname})`;
+    return new GitProblem(`the repository is elsewhere (${status}): policies.git.url must be where it leads${shown}`);
+  }
   return new GitProblem(`the repository’s server answered ${status}`);
 }
 

@@ -8,7 +8,7 @@ import git from 'isomorphic-git';
 import type { PolicyFile } from '../document.ts';
 import { openFetched } from './fetched.ts';
 import { policyFiles } from './files.ts';
-import type { HttpOptions } from './http.ts';
+import { basicOf, type HttpOptions } from './http.ts';
 import { localRefs, localRepository } from './local.ts';
 import { type GitObject, header, type Objects, type ObjectType, parentsOf, readHeaders } from './objects.ts';
 import { GitProblem } from './problem.ts';
@@ -73,12 +73,18 @@ export async function look(job: Job): Promise<Look> {
     tip = repository.tip;
     return await lookAt(job, repository, history);
   } catch (error) {
-    const known = error instanceof GitProblem;
-    const message = known
-      ? error.message
-      : `the repository cannot be read (${error instanceof Error ? error.message : 'unknown'})`;
-    return { kind: 'failed', message, file: known ? error.file : undefined, tip };
+    const problem =
+      error instanceof GitProblem
+        ? error
+        : new GitProblem(`the repository cannot be read (${error instanceof Error ? error.message : 'unknown'})`);
+    return { kind: 'failed', message: withoutSecret(problem.message, job), file: problem.file, tip };
   }
+}
+
+/** A server may say what it was told. */
+function withoutSecret(message: string, { credential }: Job): string {
+  if (credential === undefined || credential.password === '') return message;
+  return [credential.password, basicOf(credential)].reduce((text, secret) => text.replaceAll(secret, '***'), message);
 }
 
 interface Repository {

@@ -39,7 +39,7 @@ const keptSchema = z.strictObject({
 });
 type Kept = z.output<typeof keptSchema>;
 
-/** What a thread may take: packs are held in memory while they are read. */
+/** Heap of a thread, MiB. Buffers do not count there: what is read is bounded where it is read (pack.ts, fetched.ts, stored.ts). */
 const maxHeapMb = 512;
 const script = new URL(`./worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url);
 

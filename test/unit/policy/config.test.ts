@@ -27,6 +27,13 @@ describe('The section `policies`', () => {
     ['http elsewhere', { source: 'git', git: { url: 'http://git.example/a.git' } }, 'must be https'],
     ['a token in the URL', { source: 'git', git: { url: 'https://token@git.example/a.git' } }, 'see `credential`'],
     ['a query in the URL', { source: 'git', git: { url: 'https://git.example/a.git?x' } }, 'no query'],
+    ...['../x', 'a//b', '/a', 'a/', 'a/.b', 'a..b', 'a.lock/b', 'a.', 'a@{1}', '@', 'a b', 'a\u0007', 'a:b'].map(
+      (ref): [string, object, string] => [
+        `the ref ${JSON.stringify(ref)}`,
+        { source: 'git', git: { ...git, ref } },
+        'must be a branch, a tag or a commit',
+      ],
+    ),
     ['a path out of the repository', { source: 'git', git: { ...git, path: '../x' } }, 'a folder in the repository'],
     [
       'a ref that is an option',

@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import fs from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
@@ -160,11 +160,61 @@ describe.each(['a local repository', 'a repository over HTTP'])('Policies from %
     expect(problemOf(await open().read())).toContain(why);
   });
 
-  test('that are symbolic links are refused', async () => {
-    await symlink('/etc/hosts', join(repository.dir, 'a.yaml'));
-    await git.add({ fs, dir: repository.dir, filepath: 'a.yaml' });
-    await repository.commit({ 'b.yaml': 'x' });
-    expect(problemOf(await open().read())).toContain('is a symbolic link');
+  test.each([
+    ['a file', 'a.yaml', '120000', 'is a symbolic link'],
+    ['a folder', '_platform', '120000', 'is a symbolic link'],
+    ['a submodule', 'teams', '160000', 'is a submodule'],
+    ['a submodule with the name of a file', 'b.yaml', '160000', 'is a submodule'],
+  ])('with a link in them, or another repository, are refused: %s', async (_what, path, mode, why) => {
+    const { dir } = repository;
+    const oid = await git.writeBlob({ fs, dir, blob: Buffer.from('/etc/hosts') });
+    const type = mode === '160000' ? 'commit' : 'blob';
+    await commitTree([
+      { mode: '100644', path: 'c.yaml', oid, type: 'blob' },
+      { mode, path, oid, type },
+    ]);
+    expect(problemOf(await open().read())).toContain(why);
+  });
+});
+
+async function commitTree(entries: Parameters<typeof git.writeTree>[0]['tree']): Promise<void> {
+  const { dir } = repository;
+  const tree = await git.writeTree({ fs, dir, tree: entries });
+  await git.commit({ fs, dir, message: 'a tree', author: { name: 'Jane', email: 'jane@example.com' }, tree });
+}
+
+describe('A tree that git would not make', () => {
+  const raw = (entries: readonly (readonly [string, string, string])[]) =>
+    Buffer.concat(entries.flatMap(([mode, name, oid]) => [Buffer.from(`${mode} ${name}\0`), Buffer.from(oid, 'hex')]));
+
+  test.each<[string, (blob: string) => Buffer, string]>([
+    [
+      'a file twice',
+      (blob) =>
+        raw([
+          ['100644', 'a.yaml', blob],
+          ['100644', 'a.yaml', blob],
+        ]),
+      'is there twice',
+    ],
+    ['a name with a way out', (blob) => raw([['100644', 'x/../../a.yaml', blob]]), 'a tree has a name that is none'],
+    ['a name with a line end', (blob) => raw([['100644', 'a\nb.yaml', blob]]), 'is not a plain path'],
+    ['an entry that is cut off', (blob) => raw([['100644', 'a.yaml', blob]]).subarray(0, -1), 'a tree is cut off'],
+    ['an object of an unknown kind', (blob) => raw([['0', 'a.yaml', blob]]), 'is not a file'],
+    ['a folder that is a file', (blob) => raw([['40000', 'a', blob]]), 'an object is no tree that should be one'],
+    [
+      'more entries than may be',
+      (blob) => raw(Array.from({ length: 10_001 }, (_, n) => ['100644', `${n}.md`, blob] as const)),
+      'more than 10000 entries',
+    ],
+  ])('with %s is refused', async (_what, make, why) => {
+    const { dir } = repository;
+    const blob = await git.writeBlob({ fs, dir, blob: Buffer.from('x') });
+    const tree = await git.writeObject({ fs, dir, type: 'tree', object: make(blob), format: 'content' });
+    await git.commit({ fs, dir, message: 'a tree', author: { name: 'Jane', email: 'jane@example.com' }, tree });
+    const read = await originOf().read();
+    expect(problemOf(read)).toContain(why);
+    expect(JSON.stringify(read)).not.toContain('\\n');
   });
 });
 
@@ -291,6 +341,36 @@ describe('A repository over HTTP', () => {
     expect(problemOf(await without.read())).toBe('policies.git.credential: the environment variable X is not set');
   });
 
+  const advertised = { 'content-type': 'application/x-git-upload-pack-advertisement' };
+  test.each<[string, NonNullable<GitServer['broken']>, string]>([
+    [
+      'said by the server',
+      ({ headers }, response) =>
+        response.writeHead(200, advertised).end(packet(`ERR you are ${headers.authorization}, git:secret\n\x1b[2J`)),
+      'the repository says: you are Basic ***, git:***\ufffd\ufffd[2J',
+    ],
+    [
+      'in where it leads',
+      (_, response) => response.writeHead(302, { location: 'https://git:secret@other.example/p.git?key=secret' }).end(),
+      'must be where it leads (https://other.example/p.git)',
+    ],
+  ])('does not have its credential shown when that is %s', async (_what, broken, why) => {
+    server.broken = broken;
+    const read = await open({ credential: { username: 'git' }, password: async () => 'secret' }).read();
+    expect(problemOf(read)).toContain(why);
+    expect(JSON.stringify(read)).not.toMatch(/secret|Z2l0OnNlY3JldA/);
+  });
+
+  test('does not lead the gateway elsewhere, nor its credential', async () => {
+    const other = await serveRepository(repository.dir);
+    server.broken = (_, response) => response.writeHead(307, { location: `${other.url}/info/refs` }).end();
+    expect(problemOf(await open({ credential: { username: 'git' }, password: async () => 'secret' }).read())).toContain(
+      'is elsewhere (307)',
+    );
+    expect(other.asked).toEqual([]);
+    await other.close();
+  });
+
   test.each<[string, NonNullable<GitServer['broken']>, string]>([
     ['wants a credential', (_, response) => response.writeHead(401).end(), 'does not let the gateway in (401)'],
     ['is not there', (_, response) => response.writeHead(404).end(), 'there is no such repository'],
@@ -328,10 +408,10 @@ describe('A repository over HTTP', () => {
   test('that never answers is given up, and so it is when the gateway stops', async () => {
     server.broken = () => {};
     expect(problemOf(await open({ timeout: 500 }).read())).toContain('was not read within 0.5 s');
-    const before = server.asked.length;
+    server.asked.length = 0;
     const origin = open();
     const reading = origin.read();
-    await expect.poll(() => server.asked.length, { timeout: 10_000 }).toBeGreaterThan(before);
+    await expect.poll(() => server.asked.length, { timeout: 10_000 }).toBe(1);
     origin.close?.();
     expect(problemOf(await reading)).toBe('the gateway stops');
   });
