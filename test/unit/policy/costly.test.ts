@@ -131,6 +131,60 @@ test('searches in texts that repeat take linear time', () => {
     ).toBe(false);
 });
 
+describe('patterns over long prompts', () => {
+  const sentence = 'The quick brown fox jumps over the lazy dog, and writes to jane at example dot com. ';
+  const prompt = (length: number) => sentence.repeat(Math.ceil(length / sentence.length)).slice(0, length);
+  const patterns = [
+    '(?i)\\\\b(ignore|disregard|forget) (all|any|previous|prior)\\\\b',
+    '(?i)ignore (all )?previous instructions',
+    '(?i)(api[_-]?key|secret|token)\\\\s*[:=]\\\\s*\\\\S{8,}',
+    '[0-9]{3}-[0-9]{2}-[0-9]{4}',
+    '\\\\p{Cyrillic}{3,}',
+  ];
+  const any = patterns.map((pattern) => `request.text.matches("${pattern}")`).join(' || ');
+
+  test.each([
+    ['English', prompt(100_000)],
+    ['Chinese', prompt(1000) + '制作方法一二三四五六七八九十'.repeat(1000)],
+    [
+      'a prompt of very many characters',
+      Array.from({ length: 800 }, (_, i) => String.fromCodePoint(0x4e00 + 7 * i)).join(''),
+    ],
+  ])('a handful in one expression is within the budget: %s', (_name, text) => {
+    expect(language.run(any, { request: request({ text }) })).toBe(false);
+  });
+
+  test('a character costs a 32nd of a unit, whatever the pattern', () => {
+    for (const pattern of patterns) {
+      const enough = new Language({}, 4500);
+      const tooLittle = new Language({}, 3000);
+      const about = { request: request({ text: prompt(100_000) }) };
+      const expression = `request.text.matches("${pattern}")`;
+      expect(enough.run(expression, about)).toBe(false);
+      expect(tooLittle.run(expression, about)).toBe('budget_exceeded');
+    }
+  });
+
+  test('what a text begins with costs nothing where it begins otherwise', () => {
+    const about = { request: request({ text: prompt(1_000_000) }) };
+    expect(new Language({}, 3000).run('request.text.matches("^ignore")', about)).toBe(false);
+  });
+
+  test.each([
+    ['repeats that multiply', '(?:abcdefghij){1000}', 'budget_exceeded'],
+    ['repeats in repeats', '((a{10}){30}){30}', 'budget_exceeded'],
+    ['Unicode classes, which are slow to compile', '\\pL', 'budget_exceeded'],
+  ])('a pattern that comes with the request is not compiled where it is large: %s', (_name, text, code) => {
+    const about = { request: request({ text }) };
+    expect(timed(() => language.run('"zz".matches(request.text)', about))).toBe(code);
+  });
+
+  test('a large pattern that is written out is refused at load', () => {
+    expect(language.compile('"a".matches("(?:abcdefghij){1000}")')).toContain('repeats too much');
+    expect(language.compile('"a".matches("\\\\pL{3}[a-z]{900}")')).toBeTypeOf('object');
+  });
+});
+
 test('what one evaluation cost is not owed by the next', () => {
   expect(language.run(nested(8, '1'))).toBe('budget_exceeded');
   expect(language.run('[1, 2].map(x, x * 2) == [2, 4]')).toBe(true);
