@@ -50,11 +50,13 @@ ${functionGroups.map(group).join('\n\n')}
 
 ## Budget
 
-An evaluation may cost \`policies.evaluationBudget\` units ([configuration.md](configuration.md)); a unit is 0.1 µs to 1 µs. A turn of
-a macro costs 1 and more for a long body, 512 characters that are looked at cost 1, 8 characters under a regular expression cost 1, and so do
-8 elements that a pattern has to keep in mind at once. What is made costs as much as what is read. An evaluation that runs out ends as the
-error \`budget_exceeded\`, whatever it would have come to (\`costly || true\` too). The rules of a decision, their variables included, have
-ten times as much together; those on trial have as much again. At load, an expression may have 8,192 characters, 2,000 parts,
+An evaluation may cost \`policies.evaluationBudget\` units ([configuration.md](configuration.md)); a unit is about 0.25 µs. A turn of
+a macro costs 1 and more for a long body, 512 characters that are looked at cost 1, and so do 32 ASCII
+characters (or 10 others) under \`matches\`. \`find\` and \`findAll\` cost 2 a character from where a match may begin. What a pattern
+meets for the first time costs more, once. A pattern that is not written out costs 500 and more to compile, one with Unicode classes
+(\`\\pL\`) more than the default. What is made costs as much as what is read. An evaluation that runs out ends as the
+error \`budget_exceeded\`, whatever it would have come to (\`costly || true\` too). The rules of a decision,
+their variables included, have ten times as much together; those on trial have as much again. At load, an expression may have 8,192 characters, 2,000 parts,
 50 levels, 500 elements in a list or map, and 16 arguments in a call.
 
 | error | |

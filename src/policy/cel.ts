@@ -154,7 +154,7 @@ export class CelCompiler {
     if (text === undefined) return undefined;
     const { patterns, zones } = this.#parts;
     if (name === 'matches' || name === 'find' || name === 'findAll')
-      return failure(() => patterns.get(text), 'not a pattern (RE2 syntax)');
+      return failure(() => patterns.check(text), 'not a pattern (RE2 syntax), or one that repeats too much');
     if (zonedAccessors.has(name)) return failure(() => zones.local(new Date(0), text), `"${text}" is not a time zone`);
     return undefined;
   }

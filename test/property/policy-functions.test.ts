@@ -1,7 +1,9 @@
+import { RE2JS } from '@bufbuild/re2';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Budget } from '../../src/policy/budget.ts';
 import { Cidr, Ip } from '../../src/policy/functions/network.ts';
+import { sizeOfPattern } from '../../src/policy/functions/pattern-size.ts';
 import { Quantity } from '../../src/policy/functions/quantities.ts';
 import { Patterns } from '../../src/policy/functions/regex.ts';
 import { replaceText, searcher, splitText } from '../../src/policy/functions/search.ts';
@@ -45,18 +47,93 @@ test('split and replace do what JavaScript does', () => {
 });
 
 describe('patterns', () => {
-  const atom = fc.constantFrom('a', 'b', '.', '[ab]', '[^a]', '(a|ab)', '(b|)', '\\b', '^', '$', '(?:ab)');
-  const repeat = fc.constantFrom('', '', '*', '+', '?', '*?', '{2}', '{1,2}');
-  const pattern = fc
-    .array(fc.tuple(atom, repeat), { minLength: 1, maxLength: 4 })
-    .map((parts) => parts.map(([what, times]) => (/^(\^|\$|\\b)$/.test(what) ? what : what + times)).join(''));
+  const atoms = ['a', 'b', '.', '[ab]', '[^a]', '(a|ab)', '(b|)', '\\b', '^', '$', '(?:ab)'];
+  const patternOf = (...more: string[]) =>
+    fc
+      .array(
+        fc.tuple(
+          fc.constantFrom(...atoms, ...more),
+          fc.constantFrom('', '', '*', '+', '?', '*?', '{2}', '{1,2}', '{0,3}'),
+        ),
+        { minLength: 1, maxLength: 4 },
+      )
+      .map((parts) => parts.map(([what, times]) => (/^(\^|\$|\\[bBAz])$/.test(what) ? what : what + times)).join(''));
 
   test('find what JavaScript finds', () => {
     const patterns = new Patterns(budget);
     fc.assert(
-      fc.property(pattern, over('ab😀\n', 10), (written, text) => {
+      fc.property(patternOf(), over('ab😀\n', 10), (written, text) => {
         expect(patterns.find(text, written)).toBe(new RegExp(written, 'u').exec(text)?.[0]);
         expect(patterns.test(text, written)).toBe(new RegExp(written, 'u').test(text));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("match where RE2's own automaton does", () => {
+    const patterns = new Patterns(budget);
+    const flags = fc.constantFrom('', '(?i)', '(?m)', '(?s)', '(?U)', '(?im)', '(?is)');
+    const written = patternOf(
+      '\\B',
+      '\\A',
+      '\\z',
+      '(?m:^)',
+      '(?m:$)',
+      '\\pL',
+      '[^\\w\\s]',
+      '(?i:K)',
+      'é',
+      '[ß-ſ😀]',
+      '\\Qa.\\E',
+    );
+    fc.assert(
+      fc.property(
+        flags,
+        written,
+        fc.array(over('abAkK\u212aéſ😀\ud83d _\n.', 12), { maxLength: 4 }),
+        (flag, pattern, texts) => {
+          const own = RE2JS.compile(flag + pattern);
+          // The second text meets what the first has left.
+          for (const text of texts) expect(patterns.test(text, flag + pattern), text).toBe(own.test(text));
+        },
+      ),
+      { numRuns: 3000 },
+    );
+  });
+
+  test('match the same when all that was worked out has been dropped in the middle', () => {
+    const pattern = '(?i)\\b(a|b)*a(a|b){12}c\\b';
+    const patterns = new Patterns(budget);
+    const own = RE2JS.compile(pattern);
+    const jumbled = fc
+      .array(fc.constantFrom(...'abAB'), { minLength: 4000, maxLength: 5000, size: 'max' })
+      .map((all) => all.join(''));
+    fc.assert(
+      fc.property(jumbled, over('abc ', 40), (before, behind) => {
+        expect(patterns.test(before + behind, pattern)).toBe(own.test(before + behind));
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test('are as large as was said before they are compiled', () => {
+    const nested = fc.letrec<{ whole: string }>((tie) => ({
+      whole: fc.oneof(
+        { maxDepth: 4 },
+        patternOf('\\Q(\\E', '[[:alpha:](]', '[])]', '\\(', '[\\]{9}]', '\\{'),
+        fc
+          .tuple(
+            fc.array(tie('whole'), { minLength: 1, maxLength: 3 }),
+            fc.constantFrom('{5}', '{2,7}', '{0,9}', '{3,}', '*', '|a'),
+          )
+          .map(([parts, times]) => `(?:${parts.join('|')})${times}`),
+      ),
+    })).whole;
+    fc.assert(
+      fc.property(nested, (pattern) => {
+        const said = sizeOfPattern(pattern).instructions;
+        fc.pre(said < 5000);
+        expect(RE2JS.compile(pattern).re2().prog.numInst()).toBeLessThanOrEqual(3 * said + 10);
       }),
       { numRuns: 2000 },
     );

@@ -3,7 +3,7 @@ import { type FunctionGroup, sources } from './row.ts';
 export const patternFunctions: FunctionGroup = {
   title: 'Regular expressions',
   intro:
-    'Patterns are [RE2](https://github.com/google/re2/wiki/Syntax): linear time, no lookaround, no backreference, at most 1,000 characters. They match anywhere: `^` and `$` say otherwise. One that is written out is checked when the policies are loaded.',
+    'Patterns are [RE2](https://github.com/google/re2/wiki/Syntax): linear time, no lookaround, no backreference, at most 1,000 characters, and 5,000 with repeats written out. They match anywhere: `^` and `$` say otherwise. One that is written out is checked when the policies are loaded.',
   rows: [
     {
       name: 'matches',

@@ -90,7 +90,6 @@ describe('an expression that costs too much ends as an error', () => {
     ['normalize(request.text) == ""', 'e\u0301\u0323'.repeat(60_000), 'budget_exceeded'],
     ['glob("*?a?b?c*", request.text)', aaa, 'budget_exceeded'],
     ['request.text.matches("(a|b)*a(a|b){200}y")', `y${shuffled}`, 'budget_exceeded'],
-    ['request.text.matches(".{1,50}\\\\bq.{1,30}\\\\bz\\\\b")', words, 'budget_exceeded'],
     ['size(request.text.findAll("(a*)*b|a")) > 0', aaa, 'budget_exceeded'],
     ['request.text.find("(a|b)*a(a|b){100}y|bb") == ""', shuffled, 'budget_exceeded'],
     ['request.text.split("").all(x, !(x + "b").matches("(" + x + "|b){1,900}c"))', aaa, 'budget_exceeded'],
@@ -143,14 +142,14 @@ test('searches in texts that repeat take linear time', () => {
 
 describe('a decision costs ten evaluations at most, however many rules there are', () => {
   const over = { request: request({ text: aaa }) };
-  /** 12,500 of 20,000 units. */
+  /** Some 3,100 of 20,000 units. */
   const costly = (name: string, more: string) => `- {name: ${name}, when: 'request.text.matches("b$")', ${more}}\n`;
-  const denials = Array.from({ length: 16 }, (_, i) => costly(`d${i}`, 'then: deny')).join('');
+  const denials = Array.from({ length: 80 }, (_, i) => costly(`d${i}`, 'then: deny')).join('');
   const allow = '- {name: allow, then: allow}\n';
   const decide = (rules: string) => setOf({ 'p.yaml': policy(rules) }).decide(input(over));
 
   test('rules that are within it are all evaluated', () => {
-    const decided = decide(allow + denials.split('\n').slice(0, 15).join('\n'));
+    const decided = decide(allow + denials.split('\n').slice(0, 50).join('\n'));
     expect(decided.verdict).toBe('allow');
   });
 
@@ -173,10 +172,10 @@ describe('a decision costs ten evaluations at most, however many rules there are
 
   test('variables are paid by the decision too', () => {
     const variables = Array.from(
-      { length: 17 },
+      { length: 80 },
       (_, i) => `    - {name: v${i}, expression: 'request.text.matches("${'b'.repeat(i + 1)}$")'}\n`,
     ).join('');
-    const rules = Array.from({ length: 17 }, (_, i) => `- {name: r${i}, then: deny, when: variables.v${i}}\n`).join('');
+    const rules = Array.from({ length: 80 }, (_, i) => `- {name: r${i}, then: deny, when: variables.v${i}}\n`).join('');
     const set = setOf({ 'p.yaml': policy(allow + rules, `  variables:\n${variables}`) });
     expect(set.decide(input(over)).verdict).toBe('deny');
   });
@@ -188,6 +187,60 @@ describe('a decision costs ten evaluations at most, however many rules there are
     );
     const set = setOf({ 'p.yaml': policy(rules.join('')) });
     expect(timed(() => set.decide(input(over))).verdict).toBe('deny');
+  });
+});
+
+describe('patterns over long prompts', () => {
+  const sentence = 'The quick brown fox jumps over the lazy dog, and writes to jane at example dot com. ';
+  const prompt = (length: number) => sentence.repeat(Math.ceil(length / sentence.length)).slice(0, length);
+  const patterns = [
+    '(?i)\\\\b(ignore|disregard|forget) (all|any|previous|prior)\\\\b',
+    '(?i)ignore (all )?previous instructions',
+    '(?i)(api[_-]?key|secret|token)\\\\s*[:=]\\\\s*\\\\S{8,}',
+    '[0-9]{3}-[0-9]{2}-[0-9]{4}',
+    '\\\\p{Cyrillic}{3,}',
+  ];
+  const any = patterns.map((pattern) => `request.text.matches("${pattern}")`).join(' || ');
+
+  test.each([
+    ['English', prompt(100_000)],
+    ['Chinese', prompt(1000) + '制作方法一二三四五六七八九十'.repeat(1000)],
+    [
+      'a prompt of very many characters',
+      Array.from({ length: 800 }, (_, i) => String.fromCodePoint(0x4e00 + 7 * i)).join(''),
+    ],
+  ])('a handful in one expression is within the budget: %s', (_name, text) => {
+    expect(language.run(any, { request: request({ text }) })).toBe(false);
+  });
+
+  test('a character costs a 32nd of a unit, whatever the pattern', () => {
+    for (const pattern of patterns) {
+      const enough = new Language({}, 4500);
+      const tooLittle = new Language({}, 3000);
+      const about = { request: request({ text: prompt(100_000) }) };
+      const expression = `request.text.matches("${pattern}")`;
+      expect(enough.run(expression, about)).toBe(false);
+      expect(tooLittle.run(expression, about)).toBe('budget_exceeded');
+    }
+  });
+
+  test('what a text begins with costs nothing where it begins otherwise', () => {
+    const about = { request: request({ text: prompt(1_000_000) }) };
+    expect(new Language({}, 3000).run('request.text.matches("^ignore")', about)).toBe(false);
+  });
+
+  test.each([
+    ['repeats that multiply', '(?:abcdefghij){1000}', 'budget_exceeded'],
+    ['repeats in repeats', '((a{10}){30}){30}', 'budget_exceeded'],
+    ['Unicode classes, which are slow to compile', '\\pL', 'budget_exceeded'],
+  ])('a pattern that comes with the request is not compiled where it is large: %s', (_name, text, code) => {
+    const about = { request: request({ text }) };
+    expect(timed(() => language.run('"zz".matches(request.text)', about))).toBe(code);
+  });
+
+  test('a large pattern that is written out is refused at load', () => {
+    expect(language.compile('"a".matches("(?:abcdefghij){1000}")')).toContain('repeats too much');
+    expect(language.compile('"a".matches("\\\\pL{3}[a-z]{900}")')).toBeTypeOf('object');
   });
 });
 
