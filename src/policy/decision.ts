@@ -183,6 +183,11 @@ export interface RuleInfo {
   readonly where: string;
   /** SHA-256 (hex) of the rule as written, its policy's variables and scope included: equal rules have equal digests. */
   readonly digest: string;
+  /**
+   * As JSON: the rule as written, defaults filled in, without its name; `labels` and `mode` with those of its file;
+   * `policy.models`: the file's scope; `variables`: those that it reads, name → expression.
+   */
+  readonly settings: Readonly<Record<string, unknown>>;
 }
 
 export interface PolicySet {

@@ -60,8 +60,10 @@ export function createPolicySet({ policies, budget, categories, revision, commit
   };
 }
 
-function infoOf({ policy, name, phase, mode, hit, document, where }: CompiledRule): RuleInfo {
+function infoOf({ policy, name, phase, mode, hit, document, where, reads }: CompiledRule): RuleInfo {
   const { variables, models } = policy.source.document.spec;
+  const { name: _, ...written } = document;
+  const read = variables.filter((variable) => reads.variables.has(variable.name));
   return {
     policy: policy.name,
     rule: name,
@@ -71,6 +73,13 @@ function infoOf({ policy, name, phase, mode, hit, document, where }: CompiledRul
     when: document.when,
     where,
     digest: digestOf({ rule: document, mode, variables, models, hit }),
+    settings: {
+      ...written,
+      mode,
+      labels: hit.labels,
+      'policy.models': models,
+      variables: Object.fromEntries(read.map((variable) => [variable.name, variable.expression])),
+    },
   };
 }
 

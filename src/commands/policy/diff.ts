@@ -13,12 +13,19 @@ interface DiffOptions extends ConfigOption {
 export interface RuleDifferences {
   readonly added: readonly RuleInfo[];
   readonly removed: readonly RuleInfo[];
-  /** `what`: names of what differs: `effect`, `mode`, `phase`, `when`, or `settings` (anything else of the rule, its variables or its models). */
   readonly changed: readonly {
     readonly before: RuleInfo;
     readonly after: RuleInfo;
-    readonly what: readonly string[];
+    readonly changes: readonly Change[];
   }[];
+}
+
+/** A setting that differs; undefined: it is not there. */
+interface Change {
+  /** `when`, `limits[0].requests`, `labels.owner`, `variables.office`, `policy.models`, … */
+  readonly field: string;
+  readonly before: unknown;
+  readonly after: unknown;
 }
 
 export function addDiff(policy: Program['command'], { io, action }: Program): void {
@@ -59,15 +66,27 @@ export function differencesOf(before: readonly RuleInfo[], after: readonly RuleI
     removed: before.filter((rule) => !now.has(name(rule))),
     changed: after.flatMap((rule) => {
       const earlier = old.get(name(rule));
-      if (earlier === undefined || earlier.digest === rule.digest) return [];
-      return [{ before: earlier, after: rule, what: whatDiffers(earlier, rule) }];
+      const changes = earlier === undefined ? [] : changesOf(earlier.settings, rule.settings);
+      return earlier === undefined || changes.length === 0 ? [] : [{ before: earlier, after: rule, changes }];
     }),
   };
 }
 
-function whatDiffers(before: RuleInfo, after: RuleInfo): string[] {
-  const what = (['effect', 'mode', 'phase', 'when'] as const).filter((key) => before[key] !== after[key]);
-  return what.length === 0 ? ['settings'] : what;
+function changesOf(before: unknown, after: unknown): Change[] {
+  const [old, now] = [new Map(membersOf(before)), new Map(membersOf(after))];
+  return [...new Set([...old.keys(), ...now.keys()])]
+    .map((field) => ({ field, before: old.get(field), after: now.get(field) }))
+    .filter((one) => JSON.stringify(one.before) !== JSON.stringify(one.after));
+}
+
+/** Path → value; a list is one value where no member of it is a map. */
+function membersOf(value: unknown, path = ''): [path: string, value: unknown][] {
+  if (Array.isArray(value))
+    return value.some((item) => typeof item === 'object')
+      ? value.flatMap((item, index) => membersOf(item, `${path}[${index}]`))
+      : [[path, value]];
+  if (typeof value !== 'object' || value === null) return [[path, value]];
+  return Object.entries(value).flatMap(([name, member]) => membersOf(member, path === '' ? name : `${path}.${name}`));
 }
 
 function text({ added, removed, changed }: RuleDifferences, sameFiles: boolean): string {
@@ -76,21 +95,21 @@ function text({ added, removed, changed }: RuleDifferences, sameFiles: boolean):
   const lines = [
     ...removed.map((rule) => line('-', rule)),
     ...added.map((rule) => line('+', rule)),
-    ...changed.flatMap(({ before, after, what }) => [
-      line('~', after),
-      ...what.map((key) =>
-        key === 'settings' ? '    its settings, its variables or its models' : change(key, before, after),
-      ),
-    ]),
+    ...changed.flatMap(({ after, changes }) => [line('~', after), ...changes.map((one) => `    ${shown(one)}`)]),
   ];
   if (lines.length === 0) lines.push(sameFiles ? 'The same files.' : 'The same rules, written differently.');
   return `${lines.map((one) => escapeControls(one)).join('\n')}\n`;
 }
 
-function change(key: string, before: RuleInfo, after: RuleInfo): string {
-  const value = (rule: RuleInfo) => {
-    const found = rule[key as 'when'] ?? 'always';
-    return String(found).replaceAll(/\s+/g, ' ');
+/** What it means that a setting is not there. */
+const ABSENT: Readonly<Record<string, string>> = { when: 'always', models: 'all', 'policy.models': 'all' };
+
+function shown({ field, before, after }: Change): string {
+  const value = (one: unknown) => {
+    if (one === undefined) return ABSENT[field] ?? 'none';
+    return typeof one === 'string' ? one.replaceAll(/\s+/g, ' ') : JSON.stringify(one);
   };
-  return `    ${key}: ${value(before)} → ${value(after)}`;
+  const [old, now] = [value(before), value(after)];
+  // They differ in white space only, or a text says what the absence of it is called.
+  return `${field}: ${old === now ? `${JSON.stringify(before)} → ${JSON.stringify(after)}` : `${old} → ${now}`}`;
 }

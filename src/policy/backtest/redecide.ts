@@ -28,13 +28,10 @@ export function redecide(set: PolicySet, input: DecisionInput, limited: (input: 
   const matched = decision.rules.filter(({ error }) => error === undefined);
   const enforced = unknown.filter(({ mode }) => mode === 'enforce');
   const verdict = verdictOf(decision, enforced);
-  const maskIsKnown = verdict === 'deny' || enforced.every(({ effect }) => effect !== 'mask');
   const mask = decision.verdict === 'deny' ? [] : decision.maskResponse;
-  const result = { matched, unknown, mask: maskIsKnown ? mask : undefined };
+  const result = { matched, unknown, mask: verdict === 'unknown' ? undefined : mask };
   if (verdict !== 'allow' || decision.verdict !== 'allow') return { ...result, verdict, by: decidedBy(decision) };
   const answer = limited({ limits: decision.limits });
-  // A mask that fails denies: only the limits of such a session are certain.
-  if (!maskIsKnown) return { ...result, verdict: 'unknown', by: '' };
   if (answer.how === 'passes') return { ...result, verdict: 'allow', by: '' };
   return { ...result, verdict: answer.how === 'refused' ? 'limit' : 'unknown', by: answer.by };
 }
@@ -73,7 +70,8 @@ function verdictOf(decision: Decision, unknown: readonly RuleHit[]): 'allow' | '
   if (decision.verdict === 'deny')
     // What no rule allows, an unknown one might.
     return decision.by === undefined && has('allow') ? 'unknown' : 'deny';
-  if (has('deny') || has('limit')) return 'unknown';
+  // A mask that cannot be worked out denies.
+  if (has('deny') || has('limit') || has('mask')) return 'unknown';
   if (decision.verdict === 'requireApproval') return 'requireApproval';
   return has('requireApproval') ? 'unknown' : 'allow';
 }

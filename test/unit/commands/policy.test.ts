@@ -270,26 +270,3 @@ describe('policy backtest', () => {
     expect(stderr).toContain('It must be a whole number of s, m, h or d, such as 30m, 12h or 7d.');
   });
 });
-
-describe('policy diff', () => {
-  it('lists rules that were added, removed and changed, and what changed', async () => {
-    write('policies/chat.yaml', policy(`${engineers}\n${noCards}`));
-    write(
-      'new/chat.yaml',
-      policy(`${engineers.replace('"eng"', '"staff"')}\n- {name: other, then: deny, mode: dryRun}`),
-    );
-    const before = join(home.folder, 'policies');
-    const after = join(home.folder, 'new');
-    const { code, stdout } = await policies(['diff', before, after]);
-    expect(code).toBe(1);
-    expect(stdout).toContain('- chat/no-cards (deny)');
-    expect(stdout).toContain('+ chat/other (deny, on trial)');
-    expect(stdout).toContain('~ chat/engineers (allow)');
-    expect(stdout).toContain('when: "eng" in caller.groups → "staff" in caller.groups');
-    expect(await policies(['diff', before])).toMatchObject({ code: 0, stdout: 'The same files.\n' });
-    expect(JSON.parse((await policies(['diff', after, '--json'])).stdout)).toMatchObject({
-      same: false,
-      added: [{ rule: 'no-cards' }],
-    });
-  });
-});
