@@ -130,7 +130,9 @@ async function call(stages: Stages, passage: Passage, caller: Caller, asked: Cal
   const cited = { leaf, writer: recorder.writer };
   passage.cited = cited;
   const afterwards = await recordRequest(stages, passage, facts, checked, cited);
-  recorder.event(decisionEvent(passage, { decision, commit: policy.commit, admission }, stages.nowMs()));
+  recorder.event(
+    decisionEvent(passage, { decision, commit: policy.commit, admission, lists: checked.lists }, stages.nowMs()),
+  );
   const no = unmaskable ?? refusalOf(stages, decision, admission, facts);
   if (no !== undefined) return { ...(await denied(stages, passage, no, cited)), afterwards };
   if (decision.verdict !== 'allow') throw new Error(`a ${decision.verdict} has no answer`);

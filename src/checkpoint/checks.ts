@@ -3,6 +3,7 @@
  * always made, and always on the record: a policy is tried on them later.
  */
 import type { RequestFacts } from '../exchange/facts.ts';
+import type { Filters } from '../guard/guard.ts';
 import type { Model } from '../models/model.ts';
 import type { Checks, DecisionInput, Needs } from '../policy/decision.ts';
 import type { EndEvent } from '../record/events.ts';
@@ -21,17 +22,20 @@ export async function checkOnPath(
   leave: () => void,
 ): Promise<Checked> {
   const asked = needs.findings || needs.filters;
-  const found = asked ? await look(stages, request, facts) : { masked: undefined, findings: NOTHING, filters: NOTHING };
+  const lists = stages.filters();
+  const found = asked
+    ? await look(stages, lists, request, facts)
+    : { masked: undefined, findings: NOTHING, filters: NOTHING, lists };
   if (needs.guards.length === 0) return { ...found, guards: NOTHING };
   leave();
   return { ...found, guards: await stages.guard(needs.guards, request, facts) };
 }
 
-async function look(stages: Stages, request: GateRequest, facts: RequestFacts) {
+async function look(stages: Stages, lists: Filters | undefined, request: GateRequest, facts: RequestFacts) {
   const finding = stages.find(request, facts);
   const { masked, findings } = finding instanceof Promise ? await finding : finding;
-  const filtering = stages.filter(request, facts);
-  return { masked, findings, filters: filtering instanceof Promise ? await filtering : filtering };
+  const filtering = stages.filter(lists, request, facts);
+  return { masked, findings, filters: filtering instanceof Promise ? await filtering : filtering, lists };
 }
 
 /**
@@ -51,7 +55,8 @@ export async function recordRequest(
   }
   const work = async (): Promise<void> => {
     // Nobody can abandon this: the request is on its way to the model.
-    const { masked, findings, filters } = await look(stages, { ...passage.request, cancelled: () => false }, facts);
+    const whole = { ...passage.request, cancelled: () => false };
+    const { masked, findings, filters } = await look(stages, checked.lists, whole, facts);
     await recordMasked(stages, passage, masked);
     stages.recorder.event({
       at: stages.nowMs(),

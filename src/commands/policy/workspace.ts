@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { type Config, shownPath } from '../../config.ts';
 import { askedOf, formatOfRequest, readRequest } from '../../exchange/formats.ts';
 import { paced } from '../../exchange/pace.ts';
-import { filterProblems, readFilters } from '../../gateway/content.ts';
+import { filterProblems, readFilters } from '../../gateway/filters.ts';
 import { namesIn, resolveDetectors } from '../../gateway/parts.ts';
 import type { Filters } from '../../guard/guard.ts';
 import { type Bodies, createBodies } from '../../mask/bodies.ts';
