@@ -3,6 +3,7 @@
  * always made, and always on the record: a policy is tried on them later.
  */
 import type { RequestFacts } from '../exchange/facts.ts';
+import type { Filters } from '../guard/guard.ts';
 import type { Model } from '../models/model.ts';
 import type { Checks, Decision, DecisionInput, GuardVerdict, Needs } from '../policy/decision.ts';
 import type { EndEvent } from '../record/events.ts';
@@ -23,7 +24,10 @@ export async function checkOnPath(
   needs: Needs,
 ): Promise<Checked> {
   const asked = needs.findings || needs.filters || request.body.length > LARGEST_LATER;
-  const found = asked ? await look(stages, request, facts) : { masked: undefined, findings: NOTHING, filters: NOTHING };
+  const lists = stages.filters();
+  const found = asked
+    ? await look(stages, lists, request, facts)
+    : { masked: undefined, findings: NOTHING, filters: NOTHING, lists };
   return { ...found, guards: NOTHING };
 }
 
@@ -52,11 +56,11 @@ export async function checkWithGuards(
 const saying = (names: readonly string[], flagged: boolean): ReadonlyMap<string, GuardVerdict> =>
   new Map(names.map((name) => [name, { ok: true, flagged, categories: [], scores: new Map() }]));
 
-async function look(stages: Stages, request: GateRequest, facts: RequestFacts) {
+async function look(stages: Stages, lists: Filters | undefined, request: GateRequest, facts: RequestFacts) {
   const finding = stages.find(request, facts);
   const { masked, findings } = finding instanceof Promise ? await finding : finding;
-  const filtering = stages.filter(request, facts);
-  return { masked, findings, filters: filtering instanceof Promise ? await filtering : filtering };
+  const filtering = stages.filter(lists, request, facts);
+  return { masked, findings, filters: filtering instanceof Promise ? await filtering : filtering, lists };
 }
 
 /**
@@ -77,7 +81,8 @@ export async function recordRequest(
   }
   const work = async (): Promise<void> => {
     // Nobody can abandon this: the request is on its way to the model.
-    const { masked, findings, filters } = await look(stages, { ...passage.request, cancelled: () => false }, facts);
+    const whole = { ...passage.request, cancelled: () => false };
+    const { masked, findings, filters } = await look(stages, checked.lists, whole, facts);
     await recordMasked(stages, passage, masked);
     stages.recorder.event({
       at: stages.nowMs(),

@@ -114,17 +114,21 @@ export interface Ruling {
   readonly decision: Decision;
   readonly commit: string | undefined;
   readonly admission: Admission | undefined;
+  /** Of the content filters. */
+  readonly lists: { readonly revision: string } | undefined;
 }
 
 export function decisionEvent(
   passage: Passage,
-  { decision, commit, admission }: Ruling,
+  ruling: Ruling,
   nowMs: number,
   maskText: Stages['maskText'],
 ): DecisionEvent {
+  const { decision, commit, admission, lists } = ruling;
   return {
     at: nowMs,
     commit: commit ?? '',
+    ...(lists && { filtersRevision: lists.revision }),
     gateUs: Math.round(performance.now() * 1000 - passage.startedUs),
     limits: admission?.states.map(limitOutcome) ?? [],
     maskRequest: decision.verdict === 'deny' ? [] : decision.maskRequest,

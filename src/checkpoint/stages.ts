@@ -3,6 +3,7 @@ import type { ErrorCode } from '../exchange/errors.ts';
 import type { FormatId, Reading, RequestFacts } from '../exchange/facts.ts';
 import type { Format } from '../exchange/format.ts';
 import type { Asked, ModelsAsked } from '../exchange/formats.ts';
+import type { Filters } from '../guard/guard.ts';
 import type { Caller, Identification, Proof } from '../identity/caller.ts';
 import type { CredentialSearch } from '../identity/credential.ts';
 import type { Admission, LimitState, Reservation, TokenDemand } from '../limits/limiter.ts';
@@ -102,8 +103,11 @@ export interface Stages {
   readonly read: (request: GateRequest, asked: Asked) => Reading<RequestFacts> | Promise<Reading<RequestFacts>>;
   /** Masks the request's body for the record and counts what it found. */
   readonly find: (request: GateRequest, facts: RequestFacts) => Found | Promise<Found>;
-  /** Counts what the content filters find. */
+  /** The content filters in force; undefined: none are configured. Taken once a request. */
+  readonly filters: () => Filters | undefined;
+  /** Counts what these find. */
   readonly filter: (
+    filters: Filters | undefined,
     request: GateRequest,
     facts: RequestFacts,
   ) => ReadonlyMap<string, number> | Promise<ReadonlyMap<string, number>>;
@@ -164,6 +168,8 @@ export interface LimitStage {
 /** What the content checks say. `masked`: the request's text as it goes on the record; undefined: not looked at yet. */
 export interface Checked extends Checks {
   readonly masked: Buffer | undefined;
+  /** What `filters` is counted with, now or after the answer. */
+  readonly lists: Filters | undefined;
 }
 
 export interface Found {

@@ -1,17 +1,17 @@
 /** What checks a request's content beside the detectors: word lists and patterns, and classifiers elsewhere. */
-import { readFile } from 'node:fs/promises';
 import { type Config, shownPath } from '../config.ts';
-import { paced } from '../exchange/pace.ts';
-import { type FilterProblem, type LoadedFilters, loadFilters } from '../guard/filters.ts';
 import type { Filters, Guard } from '../guard/guard.ts';
 import { createGuards, GuardConfigError } from '../guard/guards.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import { openFilters } from './filters.ts';
 import { GatewayRefused } from './refused.ts';
 
 export interface ContentParts {
   /** Those in force; undefined: none are configured. */
   readonly filters: () => Filters | undefined;
+  /** What `/readyz` says of them; undefined: none are configured. */
+  readonly filterStatus: () => string | undefined;
   readonly guards: ReadonlyMap<string, Guard>;
   /** Reads the lists again. What is wrong leaves the old ones in force; the log says what. */
   reload(): Promise<void>;
@@ -25,42 +25,19 @@ export interface ContentNeeds {
   readonly metrics: Metrics;
 }
 
-/** Reads the files that the config names. */
-export const readFilters = (config: Pick<Config, 'filters'>): Promise<LoadedFilters> =>
-  loadFilters(config.filters, { readFile: (path) => readFile(path), run: paced });
-
-/** `  file:line:column path: message`, a line each. */
-export const filterProblems = (config: Pick<Config, 'file'>, problems: readonly FilterProblem[]): string =>
-  problems
-    .map(({ file, path, line, column, message }) =>
-      file === undefined
-        ? `  ${shownPath(config.file)} ${path}: ${message}`
-        : `  ${shownPath(file)}:${line}:${column} ${message}`,
-    )
-    .join('\n');
-
 /** Throws GatewayRefused, with every problem. */
 export async function openContent({ config, environment, log, metrics }: ContentNeeds): Promise<ContentParts> {
-  const loaded = await readFilters(config);
-  if (!loaded.ok)
-    throw new GatewayRefused(`the content filters are wrong:\n${filterProblems(config, loaded.problems)}`);
+  const lists = await openFilters({ config, log, metrics });
   const guards = guardsOf({ config, environment, log, metrics });
-  const some = config.filters.length > 0;
-  let filters = some ? loaded.filters : undefined;
   return {
-    filters: () => filters,
+    filters: () => lists?.current,
+    filterStatus: () => lists?.status,
     guards: guards.byName,
-    reload: async () => {
-      if (!some) return;
-      const again = await readFilters(config);
-      if (again.ok) filters = again.filters;
-      else
-        log.error('the content filters are wrong; those in force stay', {
-          count: again.problems.length,
-          line: filterProblems(config, again.problems.slice(0, 10)),
-        });
+    reload: async () => lists?.reload(),
+    close: async () => {
+      await lists?.close();
+      await guards.close();
     },
-    close: () => guards.close(),
   };
 }
 

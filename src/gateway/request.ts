@@ -79,10 +79,9 @@ export function requestStages(parts: RequestParts): Stages {
       facts.format === 'opaque'
         ? bodies.opaqueRequest(request.body, facts.text, request.cancelled)
         : bodies.request(facts.format, request.body, request.cancelled),
-    filter: (request, facts) => {
-      const filters = parts.filters();
-      return filters === undefined ? NO_FILTERS : paced(filters.count(facts.text), request.cancelled);
-    },
+    filters: parts.filters,
+    filter: (filters, request, facts) =>
+      filters === undefined ? NO_FILTERS : paced(filters.count(facts.text), request.cancelled),
     guard: (names, request, facts) => askGuards(parts.guards, names, request, facts),
     limits: parts.limits,
     later: (session, bytes, work) => parts.late.plan(session, bytes, work),

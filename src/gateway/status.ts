@@ -47,6 +47,9 @@ export function internalParts(config: Config, record: RecordParts, parts: Parts)
     },
     // Trouble with new policies takes nothing out of service: those in force stay.
     policies: () => ({ ready: true, detail: policyDetail(parts.policies.status) }),
+    ...(parts.content.filterStatus() !== undefined && {
+      filters: () => ({ ready: true, detail: parts.content.filterStatus() ?? '' }),
+    }),
     limits: () => {
       const { ready, detail } = parts.limiter.health();
       return ready ? { ready, detail } : { ready, reason: detail };

@@ -1,4 +1,5 @@
 /** Loads the `filters:` section: word lists become one automaton over words, each filter's patterns one over folded text. */
+import { createHash } from 'node:crypto';
 import { type Automaton, compileAutomaton } from '../detect/automaton.ts';
 import type { Detector } from '../detect/detector.ts';
 import { normalize, normalizedSlices } from '../detect/normalize.ts';
@@ -22,6 +23,7 @@ export interface FilterProblem {
 }
 
 export type LoadedFilters =
+  /** `entries`: words, phrases and patterns. */
   | { readonly ok: true; readonly filters: Filters; readonly entries: number }
   | { readonly ok: false; readonly problems: readonly FilterProblem[] };
 
@@ -42,24 +44,34 @@ const MAX_PATTERNS = 1000;
 const MAX_PROBLEMS = 50;
 /** Lines read in one step: some tenths of a millisecond. */
 const LINES_TOGETHER = 256;
+/** Characters hashed in one step: some tenths of a millisecond. */
+const HASHED_TOGETHER = 65_536;
 
 /** Reads all files and compiles everything anew; what was loaded before stays as it is. */
 export async function loadFilters(configs: readonly FilterConfig[], loading: FilterLoading): Promise<LoadedFilters> {
-  const files = new Map<string, string | undefined>();
+  const files = new Map<string, FileText>();
   for (const { wordFiles, patternFiles } of configs)
     for (const file of [...wordFiles, ...patternFiles])
       if (!files.has(file)) files.set(file, await readText(file, loading.readFile));
   return await loading.run(build(configs, files));
 }
 
-/** Undefined: it cannot be read, is too large, or is not UTF-8. */
-async function readText(file: string, readFile: FilterLoading['readFile']): Promise<string | undefined> {
+/** A file's text, or what is wrong with it. */
+type FileText = { readonly text: string } | { readonly problem: string };
+
+async function readText(file: string, readFile: FilterLoading['readFile']): Promise<FileText> {
+  let bytes: Buffer;
   try {
-    const bytes = await readFile(file);
-    if (bytes.length > MAX_FILE_BYTES) return undefined;
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    bytes = await readFile(file);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'error';
+    return { problem: `cannot be read: ${code === 'ENOENT' ? 'it is not there' : code}` };
+  }
+  if (bytes.length > MAX_FILE_BYTES) return { problem: `has ${bytes.length} bytes; a list may have ${MAX_FILE_BYTES}` };
+  try {
+    return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
   } catch {
-    return undefined;
+    return { problem: 'is not UTF-8' };
   }
 }
 
@@ -145,11 +157,9 @@ const detectorOf = (id: string, pattern: string): Detector => ({
   source: '',
 });
 
-function* build(
-  configs: readonly FilterConfig[],
-  files: ReadonlyMap<string, string | undefined>,
-): Steps<LoadedFilters> {
+function* build(configs: readonly FilterConfig[], files: ReadonlyMap<string, FileText>): Steps<LoadedFilters> {
   const builder = new Builder();
+  let patternCount = 0;
   for (const [filter, config] of configs.entries()) {
     const path = `filters[${filter}]`;
     for (const entry of inline(config.words, `${path}.words`)) builder.word(entry, filter, config.match);
@@ -167,12 +177,34 @@ function* build(
         if (patterns.length > MAX_PATTERNS) break;
       }
     yield* builder.patterns(patterns, filter, config.name);
+    patternCount += patterns.length;
   }
   if (builder.problems.length > 0) return { ok: false, problems: builder.problems };
   const { phrases, automata } = builder;
   const words = phrases.count === 0 ? undefined : yield* Phrases.of(phrases);
   const names = configs.map(({ name }) => name);
-  return { ok: true, filters: new LoadedLists(names, words, automata), entries: phrases.count };
+  const revision = yield* revisionOf(configs, files);
+  const filters = new LoadedLists({ names, words, automata, revision });
+  return { ok: true, filters, entries: phrases.count + patternCount };
+}
+
+/** Of what is written, in the order of the config; not of the files' names. */
+function* revisionOf(configs: readonly FilterConfig[], files: ReadonlyMap<string, FileText>): Steps<string> {
+  const hash = createHash('sha256');
+  for (const { name, match, words, patterns, wordFiles, patternFiles } of configs) {
+    hash.update(JSON.stringify([name, match, words, patterns, wordFiles.length, patternFiles.length]));
+    for (const file of [...wordFiles, ...patternFiles]) {
+      const read = files.get(file);
+      const text = read !== undefined && 'text' in read ? read.text : '';
+      hash.update(`\n${text.length}\n`);
+      for (let at = 0; at < text.length; at += HASHED_TOGETHER) {
+        // As UTF-16, so that a pair that is cut in two hashes as it is.
+        hash.update(text.slice(at, at + HASHED_TOGETHER), 'utf16le');
+        yield;
+      }
+    }
+  }
+  return hash.digest('hex').slice(0, 16);
 }
 
 const inline = (texts: readonly string[], path: string): Entry[] =>
@@ -181,17 +213,15 @@ const inline = (texts: readonly string[], path: string): Entry[] =>
 /** The lines of a file that count, one at a time. */
 function* linesOf(
   builder: Builder,
-  text: string | undefined,
+  read: FileText | undefined,
   file: string,
   path: string,
 ): Generator<Entry, undefined, undefined> {
-  if (text === undefined) {
-    builder.complain(
-      { file, path, line: 1, column: 1 },
-      `cannot be read: it is not there, is larger than ${MAX_FILE_BYTES} bytes, or is not UTF-8`,
-    );
+  if (read === undefined || 'problem' in read) {
+    builder.complain({ file, path, line: 1, column: 1 }, read?.problem ?? 'cannot be read');
     return;
   }
+  const { text } = read;
   let line = 0;
   for (let from = 0; from < text.length; ) {
     const newline = text.indexOf('\n', from);
@@ -205,13 +235,22 @@ function* linesOf(
   }
 }
 
+interface Lists {
+  readonly names: readonly string[];
+  readonly words: Phrases | undefined;
+  readonly automata: Builder['automata'];
+  readonly revision: string;
+}
+
 class LoadedLists implements Filters {
   readonly names: readonly string[];
+  readonly revision: string;
   readonly #words: Phrases | undefined;
   readonly #automata: Builder['automata'];
 
-  constructor(names: readonly string[], words: Phrases | undefined, automata: Builder['automata']) {
+  constructor({ names, words, automata, revision }: Lists) {
     this.names = names;
+    this.revision = revision;
     this.#words = words;
     this.#automata = automata;
   }

@@ -27,6 +27,8 @@ export interface Guard {
 
 /** Word lists and patterns, all in one pass over the normalized text. */
 export interface Filters {
+  /** 16 hex digits of the SHA-256 over all lists and patterns, as they are written: what the record names them by. */
+  readonly revision: string;
   readonly names: readonly string[];
   /** Filter → matches; what did not match has no key. Work in slices, for `paced`. */
   count(text: string): Generator<'long' | undefined, ReadonlyMap<string, number>, undefined>;

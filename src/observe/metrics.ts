@@ -35,6 +35,12 @@ export interface Metrics {
   policies(inForce: { readonly revision: string; readonly commit: string; readonly atMs: number }): void;
   /** Somebody tried to renew the policies. */
   policyReload(outcome: 'loaded' | 'same' | 'refused'): void;
+  /** The content filters were read: these are in force now, or stay. */
+  filters(
+    read:
+      | { readonly outcome: 'loaded' | 'same'; readonly revision: string; readonly entries: number }
+      | { readonly outcome: 'refused' },
+  ): void;
   /** Reads these at each scrape. Called once. */
   watch(gauges: Gauges): void;
   /** All metrics in Prometheus' text format. */
@@ -95,6 +101,7 @@ export function createMetrics(build: { readonly version: string; readonly node: 
       committed.inc(events);
     },
     ...countPolicies(registry),
+    filters: countFilters(registry),
     watch: (gauges) => watch(registry, gauges),
     text: () => registry.metrics(),
     contentType: registry.contentType,
@@ -159,6 +166,28 @@ function countPolicies(registry: Registry): Pick<Metrics, 'policies' | 'policyRe
       since.set(atMs / 1000);
     },
     policyReload: (outcome) => reloads.inc({ outcome }),
+  };
+}
+
+function countFilters(registry: Registry): Metrics['filters'] {
+  const registers = [registry];
+  const info = new Gauge({
+    name: 'sallyport_filters_entries',
+    help: 'Words, phrases and patterns of the content filters in force; the label says which lists they are.',
+    labelNames: ['revision'],
+    registers,
+  });
+  const reloads = new Counter({
+    name: 'sallyport_filter_reloads_total',
+    help: 'Tries to read the content filters: loaded, the same as before, refused (the old ones stay).',
+    labelNames: ['outcome'],
+    registers,
+  });
+  return (read) => {
+    reloads.inc({ outcome: read.outcome });
+    if (read.outcome === 'refused') return;
+    info.reset();
+    info.set({ revision: read.revision }, read.entries);
   };
 }
 

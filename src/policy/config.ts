@@ -162,7 +162,7 @@ export const policiesSection = z
           .union([z.literal('off').transform(() => undefined), duration(1_000, 3_600_000)])
           .prefault('2s')
           .describe(
-            'How often the folder is looked at for changes, 1s to 1h; `off`: only SIGHUP reloads. Default 2s. A look costs one stat a file; it works on NFS and on ConfigMaps.',
+            'How often the folder is looked at for changes, 1s to 1h; `off`: only SIGHUP reloads. Default 2s. A look costs one stat a file; it works on NFS and on ConfigMaps. The lists of `filters` are looked at as often, whatever the source.',
           ),
       })
       .prefault({}),

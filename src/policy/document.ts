@@ -122,9 +122,32 @@ function explain(issue: Issue, document: Document.Parsed): { offset: number; mes
 function wordsOf(issue: Issue): string {
   if (issue.input === undefined && /^invalid_(type|value)$/.test(issue.code)) return 'is missing';
   if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message;
+  if (/^(?:Invalid input: expected|Too (?:small|big)):? /.test(issue.message)) return plainWords(issue);
   if (issue.path.at(-1) !== 'then' || typeof issue.input !== 'object') return issue.message;
   const { then } = issue.input as { readonly then?: unknown };
   return typeof then === 'string' ? `${issue.message}.${didYouMean(then, effects)}` : issue.message;
+}
+
+/** For what the schema has no words of its own. */
+function plainWords(issue: Issue): string {
+  const { input } = issue;
+  if (issue.code === 'invalid_type') {
+    if (issue.expected === 'array')
+      return typeof input === 'string' && /^[\w.*-]{1,40}$/.test(input)
+        ? `must be a list: [${input}]`
+        : 'must be a list';
+    if (issue.expected === 'object' || issue.expected === 'record') return 'must be a map: key: value';
+    if (issue.expected !== 'string') return `must be a ${issue.expected}`;
+    return typeof input === 'number' || typeof input === 'boolean'
+      ? `must be a text: write "${input}"`
+      : 'must be a text';
+  }
+  if (issue.code === 'too_small')
+    return Number(issue.minimum) === 1 ? 'must not be empty' : `is less than ${issue.minimum}`;
+  if (issue.code !== 'too_big') return issue.message;
+  return issue.origin === 'string'
+    ? `must be ${issue.maximum} characters at most`
+    : `has more than ${issue.maximum} entries`;
 }
 
 /** What was meant by a key, or which effects it belongs to. */

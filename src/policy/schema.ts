@@ -33,7 +33,11 @@ const common = { name, mode: mode.optional(), when: expression.optional(), model
 const tagged = { ...common, severity: severity.optional(), labels: labels.optional() };
 const worded = {
   ...tagged,
-  message: z.string('must be a text').min(1, 'must not be empty').max(1000).optional(),
+  message: z
+    .string('must be a text')
+    .min(1, 'must not be empty')
+    .max(1000, 'must be 1000 characters at most')
+    .optional(),
   messageExpression: expression.optional(),
 };
 const oneWording = [

@@ -115,6 +115,8 @@ export interface DecisionEvent extends Base {
   readonly revision: string;
   /** Git commit of the rules, or empty. */
   readonly commit: string;
+  /** Of the content filters (`Filters.revision`); not there where none are configured. */
+  readonly filtersRevision?: string;
   /** Microseconds spent in the request gate. */
   readonly gateUs: number;
 }

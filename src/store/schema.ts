@@ -84,7 +84,7 @@ const ruling = ({ database }: Dialect) => {
   const asked =
     'Tuple(checked Bool, filters Map(String, UInt64), toolCall String, choices UInt32, images UInt32, audio UInt32, files UInt32, maxTokens Nullable(UInt64))';
   const ruled =
-    'Tuple(commit String, rules Array(Tuple(policy String, rule String, effect LowCardinality(String), mode LowCardinality(String), severity LowCardinality(String), labels Map(String, String), error String)), limits Array(Tuple(policy String, rule String, mode LowCardinality(String), unit LowCardinality(String), limit UInt64, remaining UInt64, windowMs UInt64, exceeded Bool)), maskRequest Array(String), maskedRequest Map(String, UInt64))';
+    'Tuple(commit String, filtersRevision String, rules Array(Tuple(policy String, rule String, effect LowCardinality(String), mode LowCardinality(String), severity LowCardinality(String), labels Map(String, String), error String)), limits Array(Tuple(policy String, rule String, mode LowCardinality(String), unit LowCardinality(String), limit UInt64, remaining UInt64, windowMs UInt64, exceeded Bool)), maskRequest Array(String), maskedRequest Map(String, UInt64))';
   return [
     `ALTER TABLE ${database}.events ADD COLUMN IF NOT EXISTS
   asked ${asked} MATERIALIZED JSONExtract(body, '${asked}') CODEC(ZSTD(1))`,
@@ -171,6 +171,7 @@ SELECT
     rulings
       ? `
   ${first('ruled.commit', 'decision')} AS policy_commit,
+  ${first('ruled.filtersRevision', 'decision')} AS filters_revision,
   ${first('ruled.maskRequest', 'decision')} AS mask_request,
   ${ended('ruled.maskedRequest')} AS masked_request,
   ${first('ruled.limits', 'decision')} AS limits,

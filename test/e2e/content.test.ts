@@ -2,8 +2,9 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { archiveClient } from './support/archive.ts';
 import { ask, codeOf, type Got } from './support/ask.ts';
-import { type JournalLine, type Stack, startStack } from './support/stack.ts';
+import { eventually, type JournalLine, type Stack, startStack } from './support/stack.ts';
 
 const POLICY = `apiVersion: sallyport/v1
 kind: Policy
@@ -100,6 +101,27 @@ describe('content filters', () => {
     expect(got.status).toBe(403);
     expect(got.text).toContain(message);
     expect(await requestEvent(got)).toMatchObject({ checked: true, filters: { projects: expect.any(Number) } });
+  });
+
+  test('are named by each decision, by /readyz and by SQL', async () => {
+    const got = await ask(stack, saying('Tell me about bluebird.'));
+    const session = (await requestEvent(got))?.session;
+    const lines = await stack.journal();
+    const decision = lines.find(
+      (line) => line.kind === 'event' && line.event.type === 'decision' && line.event.session === session,
+    );
+    expect(decision).toMatchObject({ event: { filtersRevision: expect.stringMatching(/^[0-9a-f]{16}$/) } });
+    const { filtersRevision } = (decision as unknown as { event: { filtersRevision: string } }).event;
+    const ready = await (await fetch(`${stack.gateway.addresses['internal']}/readyz`)).json();
+    expect(ready).toMatchObject({
+      parts: { filters: { detail: expect.stringContaining(`3 entries, revision ${filtersRevision}`) } },
+    });
+    const query = `SELECT filters_revision FROM sessions WHERE session = '${session}'`;
+    const rows = await eventually(async () => {
+      const answer = await archiveClient(stack).sql(query);
+      return answer.rows[0]?.[0] === filtersRevision ? answer.rows : undefined;
+    }, 'the revision in the store');
+    expect(rows).toHaveLength(1);
   });
 
   test('let pass what only looks like it', async () => {

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Config, shownPath } from '../../config.ts';
-import { filterProblems, readFilters } from '../../gateway/content.ts';
+import { filterProblems, readFilters } from '../../gateway/filters.ts';
 import { namesIn, resolveDetectors } from '../../gateway/parts.ts';
 import type { Filters } from '../../guard/guard.ts';
 import { createBodies } from '../../mask/bodies.ts';

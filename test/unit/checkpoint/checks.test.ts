@@ -29,6 +29,7 @@ const request: GateRequest = {
   jwtAuthn: undefined,
 };
 
+const lists = { revision: '0123456789abcdef', names: ['slurs'] };
 const allow: Decision = { verdict: 'allow', rules: [], revision: 'r', maskResponse: [], maskRequest: [], limits: [] };
 const charge = { policy: 'p', rule: 'r', mode: 'enforce', key: '', windows: [], message: undefined } as const;
 
@@ -74,7 +75,9 @@ function gate({ needs, decision = allow, reserve, durable, expiresAtMs }: World 
       order.push('find');
       return { masked: Buffer.from('masked'), findings: new Map([['credit_card', 1]]) };
     },
-    filter: () => {
+    filters: () => lists,
+    filter: (using: unknown) => {
+      expect(using).toBe(lists);
       order.push('filter');
       return new Map([['slurs', 2]]);
     },
@@ -116,6 +119,7 @@ describe('content checks', () => {
     expect(answer.afterwards).toBeUndefined();
     expect(inputs[0]?.findings).toEqual(new Map([['credit_card', 1]]));
     expect(events[0]).toMatchObject({ checked: true, findings: { credit_card: 1 }, filters: { slurs: 2 } });
+    expect(events[1]).toMatchObject({ type: 'decision', filtersRevision: lists.revision });
   });
 
   it('are made after the answer where none does, and follow as an event of their own', async () => {

@@ -48,6 +48,7 @@ function gate(vouch: Stages['vouch'], verdict: 'allow' | 'deny' = 'allow') {
     enter: () => () => {},
     read: () => ({ ok: true, value: facts() }),
     find: () => ({ masked: Buffer.alloc(0), findings: new Map() }),
+    filters: () => undefined,
     filter: () => new Map(),
     policy: () => ({
       commit: undefined,

@@ -13,7 +13,9 @@ const load = (
 ): Promise<LoadedFilters> =>
   loadFilters(filtersSection.parse(filters), {
     readFile: (path) =>
-      files[path] === undefined ? Promise.reject(new Error('ENOENT')) : Promise.resolve(Buffer.from(files[path])),
+      files[path] === undefined
+        ? Promise.reject(Object.assign(new Error('no'), { code: path === '/denied' ? 'EACCES' : 'ENOENT' }))
+        : Promise.resolve(Buffer.from(files[path])),
     run: paced,
   });
 
@@ -312,6 +314,41 @@ describe('a hundred thousand entries', () => {
     const text = entries.filter((_, i) => i % 100 === 0).join('. ');
     expect([...(await paced(loaded.filters.count(text)))]).toEqual([['f', 1000]]);
     expect([...(await paced(loaded.filters.count('nothing of that entry5')))]).toEqual([]);
+  });
+});
+
+describe('the revision of the lists', () => {
+  const base = [{ name: 'a', words: ['x'], wordFiles: ['/w'] }];
+  const revisionOf = async (filters: readonly object[], files: Readonly<Record<string, string>>) =>
+    (await filtersOf(filters, files)).revision;
+
+  it('is sixteen hex digits, and the same for the same lists, whatever the files are called', async () => {
+    const revision = await revisionOf(base, { '/w': 'bomb' });
+    expect(revision).toMatch(/^[0-9a-f]{16}$/);
+    expect(await revisionOf([{ ...base[0], wordFiles: ['/v'] }], { '/v': 'bomb' })).toBe(revision);
+  });
+
+  it.each<[string, readonly object[], string]>([
+    ['an entry', base, 'bombs'],
+    ['a comment', base, 'bomb\n# why'],
+    ['a word in the config', [{ ...base[0], words: ['y'] }], 'bomb'],
+    ['a name', [{ ...base[0], name: 'b' }], 'bomb'],
+    ['how it is matched', [{ ...base[0], match: 'substring' }], 'bomb'],
+    ['a pattern', [{ ...base[0], patterns: ['a'] }], 'bomb'],
+  ])('is another with another %s', async (_what, filters, text) => {
+    expect(await revisionOf(filters, { '/w': text })).not.toBe(await revisionOf(base, { '/w': 'bomb' }));
+  });
+});
+
+it.each<[string, Record<string, Buffer>, string]>([
+  ['/missing', {}, 'cannot be read: it is not there'],
+  ['/denied', {}, 'cannot be read: EACCES'],
+  ['/latin', { '/latin': Buffer.of(0x66, 0xfc, 0x72) }, 'is not UTF-8'],
+  ['/large', { '/large': Buffer.alloc(33_554_433, 'x') }, 'has 33554433 bytes; a list may have 33554432'],
+])('of a list that cannot be taken it is said why: %s', async (file, files, message) => {
+  expect(await load([{ name: 'f', wordFiles: [file] }], files)).toMatchObject({
+    ok: false,
+    problems: [{ file, line: 1, column: 1, message }],
   });
 });
 

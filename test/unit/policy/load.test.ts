@@ -69,6 +69,33 @@ describe('the place of a complaint', () => {
   });
 });
 
+describe('a complaint about what a value is', () => {
+  test.each<[string, string]>([
+    ['then: mask, detect: all', 'spec.rules.0.detect: must be a list: [all]'],
+    ['then: allow, models: "llama-*"', 'spec.rules.0.models: must be a list: [llama-*]'],
+    ['then: limit, limits: {requests: 1, per: 1m}', 'spec.rules.0.limits: must be a list'],
+    ['then: limit, limits: [5]', 'spec.rules.0.limits.0: must be a map: key: value'],
+    ['then: allow, labels: x', 'spec.rules.0.labels: must be a map: key: value'],
+    ['then: mask, detect: [5]', 'spec.rules.0.detect.0: must be a text: write "5"'],
+    ['then: mask, detect: [""]', 'spec.rules.0.detect.0: must not be empty'],
+    ['then: mask, detect: [[x]]', 'spec.rules.0.detect.0: must be a text'],
+    [`then: deny, message: ${'x'.repeat(1001)}`, 'spec.rules.0.message: must be 1000 characters at most'],
+    [`then: requireApproval, approvers: [${'x,'.repeat(50)}x]`, 'spec.rules.0.approvers: has more than 50 entries'],
+  ])('is in our words: %s', (text, expected) => {
+    expect(rule(text)).toEqual([expect.stringMatching(/^p\.yaml:6:\d+: /)]);
+    expect(rule(text)[0]?.replace(/^\S+ /, '')).toBe(expected);
+  });
+
+  test.each([
+    ['spec: [a]', 'spec: must be a map: key: value'],
+    ['spec: {variables: x, rules: [{name: a, then: allow}]}', 'spec.variables: must be a list: [x]'],
+    ['spec:', 'spec: must be a map: key: value'],
+  ])('also above the rules: %s', (spec, expected) => {
+    const text = `apiVersion: sallyport/v1\nkind: Policy\nmetadata: {name: x}\n${spec}\n`;
+    expect(problemsOf({ 'p.yaml': text })).toEqual([expect.stringContaining(expected)]);
+  });
+});
+
 const oneOf = '"then" must be one of: allow, deny, requireApproval, limit, mask, stop';
 
 describe('a complaint about a file', () => {
