@@ -73,28 +73,36 @@ export interface Throughput {
   readonly latencies: readonly number[];
 }
 
-/** As many exchanges as `clients` connections finish in `seconds`. */
+/**
+ * As many exchanges as `clients` connections finish in `seconds`; with `everyMs`, one each so many milliseconds and client, as
+ * long as answers come in time. Then what an exchange took counts from when it was due, not from when it could be sent.
+ */
 export async function throughput(
   target: Target,
   exchange: Exchange,
   clients: number,
   seconds: number,
+  everyMs?: number,
 ): Promise<Throughput> {
   const bytes = requestBytes(target, exchange.body);
   const latencies: number[] = [];
   const started = performance.now();
   const until = started + seconds * 1000;
-  const worker = async (): Promise<void> => {
+  const worker = async (index: number): Promise<void> => {
     const connection = new Connection(target.port);
-    while (performance.now() < until) {
-      const at = performance.now();
+    let due = everyMs === undefined ? 0 : started + (everyMs * index) / clients;
+    while (Math.max(due, performance.now()) < until) {
+      const early = due - performance.now();
+      if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
+      const at = everyMs === undefined ? performance.now() : due;
+      due += everyMs ?? 0;
       const response = await connection.send(bytes);
       latencies.push(performance.now() - at);
       exchange.assert(response);
     }
     connection.close();
   };
-  await Promise.all(Array.from({ length: clients }, worker));
+  await Promise.all(Array.from({ length: clients }, (_, index) => worker(index)));
   return {
     count: latencies.length,
     seconds: (performance.now() - started) / 1000,

@@ -181,12 +181,12 @@ async function largeBodies(envoyBinary: string): Promise<object> {
 }
 
 async function reloading(binary: string): Promise<object> {
-  const bench = await startBench(binary, { models: otherModels() });
+  const bench = await startBench(binary, { models: otherModels(), profileDir: values.profile });
   try {
     const system = bench.systems.find(({ name }) => name === 'sallyport')!;
     const work = exchange(system, false, 'What happened in the harbour today?');
     const { target } = system;
-    const reloaded = { target, dir: bench.policies, metrics: () => bench.metrics() };
+    const reloaded = { target, dir: bench.policies, metrics: () => bench.metrics(), watch: () => bench.watch() };
     const rows = await reload(reloaded, work, { rounds, seconds, clients });
     report('policies reloaded under load', rows);
     return rows;

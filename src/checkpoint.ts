@@ -4,7 +4,7 @@
  * Each stage is a value passed in; each either hands on or answers. Nothing is said "yes" to before its events are
  * durable, and whatever throws is answered 503: the gate fails closed.
  */
-import { checkOnPath, decisionInput, recordRequest } from './checkpoint/checks.ts';
+import { checkOnPath, checkWithGuards, decisionInput, recordRequest } from './checkpoint/checks.ts';
 import { denied, refusalOf, whyUnmaskable } from './checkpoint/denial.ts';
 import {
   askedOfModel,
@@ -35,6 +35,7 @@ export function createCheckpoint(stages: Stages): Checkpoint {
       routed: stages.route.ask(request),
       cited: undefined,
       reserved: [],
+      afterwards: undefined,
     };
     try {
       return await pass(stages, passage);
@@ -55,7 +56,8 @@ function failed(stages: Stages, passage: Passage, error: unknown): Answer {
     stages.recorder.event(
       endEvent(stages, passage, passage.cited, { how: 'gate_failed', code, status: answer.status }),
     );
-    return { kind: 'reply', session: passage.session, code, ...answer };
+    // What the request said is put on the record all the same.
+    return { kind: 'reply', session: passage.session, code, ...answer, afterwards: passage.afterwards };
   } catch {
     // The record is what failed: there is nowhere to write that down.
     return { kind: 'reply', session: passage.session, code, ...refuse(stages, passage, code) };
@@ -112,14 +114,17 @@ async function call(stages: Stages, passage: Passage, caller: Caller, asked: Cal
   if (model === undefined) return refused(stages, passage, caller, 'unknown_model', facts.model);
   // One set of rules for the whole of the request, whatever is loaded meanwhile.
   const policy = stages.policy();
-  const checked = await checkOnPath(stages, request, facts, policy.needs(model), leave);
-  // What is left is short, but may wait for the disk.
+  const needs = policy.needs(model);
+  const looked = await checkOnPath(stages, request, facts, needs);
+  // What is left is short, but may wait for guards and for the disk.
   leave();
+  const ruled = await checkWithGuards(stages, request, facts, looked, needs, (checks) =>
+    policy.decide(decisionInput(passage, caller, facts, model, checks)),
+  );
+  const { checked, decision } = ruled;
   // A turn among large bodies, or a guard, may have taken a while.
   if (caller.expiresAtMs <= stages.nowMs())
     return refused(stages, passage, caller, 'token_expired', 'while the request waited');
-  const input = decisionInput(passage, caller, facts, model, checked);
-  const decision = policy.decide(input);
   // Before the record says yes: a caller that cannot be vouched for is refused.
   const vouching = decision.verdict === 'allow' ? stages.vouch(caller, model) : undefined;
   const assertion = vouching === undefined ? undefined : await vouching;
@@ -129,10 +134,11 @@ async function call(stages: Stages, passage: Passage, caller: Caller, asked: Cal
   const leaf = recorder.event(requestEvent(passage, caller, askedOfModel(stages, model, facts, checked)));
   const cited = { leaf, writer: recorder.writer };
   passage.cited = cited;
-  const afterwards = await recordRequest(stages, passage, facts, checked, cited);
-  recorder.event(decisionEvent(passage, { decision, commit: policy.commit, admission }, stages.nowMs()));
   const no = unmaskable ?? refusalOf(stages, decision, admission, facts);
-  if (no !== undefined) return { ...(await denied(stages, passage, no, cited)), afterwards };
+  passage.afterwards = await recordRequest(stages, passage, facts, checked, cited, no === undefined);
+  const ruling = { decision, commit: policy.commit, admission };
+  recorder.event(decisionEvent(passage, ruling, stages.nowMs(), stages.maskText));
+  if (no !== undefined) return denied(stages, passage, no, cited);
   if (decision.verdict !== 'allow') throw new Error(`a ${decision.verdict} has no answer`);
   const plan: Plan = {
     session: passage.session,
@@ -150,16 +156,14 @@ async function call(stages: Stages, passage: Passage, caller: Caller, asked: Cal
     opaque: facts.format === 'opaque',
     watched: policy.enforcesOnResponses(model),
   };
+  const headers = stages.forward(request, caller, model, passage.session, assertion, plan.maskRequest.length > 0);
+  const responseHeaders = admission === undefined ? [] : stages.limits.headers(facts.format, admission.states);
+  const input = decisionInput(passage, caller, facts, model, checked);
   await recorder.durable();
   passage.reserved = [];
   stages.dispatched(plan, policy.watchesResponses(model) ? { policy, input } : undefined);
-  return {
-    kind: 'forward',
-    plan: { ...plan, issuedAtMs: stages.nowMs() },
-    ...stages.forward(request, caller, model, passage.session, assertion, plan.maskRequest.length > 0),
-    responseHeaders: admission === undefined ? [] : stages.limits.headers(facts.format, admission.states),
-    afterwards,
-  };
+  const { afterwards } = passage;
+  return { kind: 'forward', plan: { ...plan, issuedAtMs: stages.nowMs() }, ...headers, responseHeaders, afterwards };
 }
 
 /** Limits are charged once everything else says yes. */
@@ -175,11 +179,15 @@ async function charge(
   return admission;
 }
 
-/** Tokens that a request may come to: its own, and the most that each of its answers may have. */
-function demandOf({ operation, tokens, choices, maxTokens }: RequestFacts): TokenDemand {
+/**
+ * Tokens that a request may come to: its own, and the most that each of its answers may have. A maximum of 0 is none: to
+ * some servers it says that there is no limit.
+ */
+export function demandOf({ operation, tokens, choices, maxTokens }: RequestFacts): TokenDemand {
   const answers = operation === 'chat' || operation === 'text_completion';
   if (!answers) return { inputTokens: tokens, maxOutputTokens: 0 };
-  return { inputTokens: tokens, maxOutputTokens: maxTokens === undefined ? undefined : choices * maxTokens };
+  const hasMaximum = maxTokens !== undefined && maxTokens > 0;
+  return { inputTokens: tokens, maxOutputTokens: hasMaximum ? choices * maxTokens : undefined };
 }
 
 /** The models that this caller may use, or one of them, answered by the gate and on the record like any call. */

@@ -3,6 +3,7 @@ import type { FunctionGroup, FunctionRow } from '../../src/policy/functions/row.
 import { operators } from '../../src/policy/functions/standard.ts';
 import { functionGroups } from '../../src/policy/functions/table.ts';
 import { typeRows, variables } from '../../src/policy/variables.ts';
+import type { Vocabulary } from '../../src/policy/vocabulary.ts';
 
 const variableRows: Readonly<Record<string, VariableRow>> = variables;
 
@@ -52,7 +53,8 @@ ${functionGroups.map(group).join('\n\n')}
 An evaluation may cost \`policies.evaluationBudget\` units ([configuration.md](configuration.md)); a unit is 0.1 µs to 1 µs. A turn of
 a macro costs 1 and more for a long body, 512 characters that are looked at cost 1, 8 characters under a regular expression cost 1, and so do
 8 elements that a pattern has to keep in mind at once. What is made costs as much as what is read. An evaluation that runs out ends as the
-error \`budget_exceeded\`, whatever it would have come to (\`costly || true\` too). At load, an expression may have 8,192 characters, 2,000 parts,
+error \`budget_exceeded\`, whatever it would have come to (\`costly || true\` too). The rules of a decision, their variables included, have
+ten times as much together; those on trial have as much again. At load, an expression may have 8,192 characters, 2,000 parts,
 50 levels, 500 elements in a list or map, and 16 arguments in a call.
 
 | error | |
@@ -76,14 +78,19 @@ function kinds(on: readonly RuleKind[]): string {
 }
 
 function fieldsOf(title: string, owner: string, { fields }: TypeRow): string {
-  const rows = Object.entries(fields).map(([name, { type, doc, optional }]) =>
+  const rows = Object.entries(fields).map(([name, { type, doc, optional, values }]) =>
     line([
       code(owner === '' ? name : `${owner}.${name}`),
       code(type),
-      [doc, optional ? 'may be absent' : ''].filter(Boolean).join('; '),
+      [doc, values === undefined ? '' : valuesOf(values), optional ? 'may be absent' : ''].filter(Boolean).join('; '),
     ]),
   );
   return [`### ${title}`, '', '| field | type | |', '|---|---|---|', ...rows].join('\n');
+}
+
+function valuesOf(values: Vocabulary): string {
+  const said = Object.entries(values).map(([value, doc]) => (doc === '' ? code(value) : `${code(value)} (${doc})`));
+  return `one of ${said.join(', ')}`;
 }
 
 function group({ title, intro, rows, types: made = {} }: FunctionGroup): string {

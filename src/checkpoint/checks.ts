@@ -4,7 +4,7 @@
  */
 import type { RequestFacts } from '../exchange/facts.ts';
 import type { Model } from '../models/model.ts';
-import type { Checks, DecisionInput, Needs } from '../policy/decision.ts';
+import type { Checks, Decision, DecisionInput, GuardVerdict, Needs } from '../policy/decision.ts';
 import type { EndEvent } from '../record/events.ts';
 import { recordText } from './content.ts';
 import { pathOf } from './record.ts';
@@ -12,20 +12,45 @@ import type { Afterwards, Checked, GateRequest, Passage, Stages } from './stages
 
 const NOTHING: ReadonlyMap<string, never> = new Map<string, never>();
 
-/** What the rules ask for. Guards come after what needs a place among the large bodies: `leave` gives it back. */
+/** Bodies over this are looked at on the path, whoever asks: the end of an answer must not wait for seconds of work. Bytes. */
+const LARGEST_LATER = 1024 * 1024;
+
+/** What the rules ask for, but for the guards. */
 export async function checkOnPath(
   stages: Stages,
   request: GateRequest,
   facts: RequestFacts,
   needs: Needs,
-  leave: () => void,
 ): Promise<Checked> {
-  const asked = needs.findings || needs.filters;
+  const asked = needs.findings || needs.filters || request.body.length > LARGEST_LATER;
   const found = asked ? await look(stages, request, facts) : { masked: undefined, findings: NOTHING, filters: NOTHING };
-  if (needs.guards.length === 0) return { ...found, guards: NOTHING };
-  leave();
-  return { ...found, guards: await stages.guard(needs.guards, request, facts) };
+  return { ...found, guards: NOTHING };
 }
+
+/**
+ * Asks the guards, unless the request is denied whatever they say: then its text stays in the house. `decide`: what the
+ * rules say with these verdicts.
+ */
+export async function checkWithGuards(
+  stages: Stages,
+  request: GateRequest,
+  facts: RequestFacts,
+  checked: Checked,
+  { guards: names }: Needs,
+  decide: (checked: Checked) => Decision,
+): Promise<{ readonly checked: Checked; readonly decision: Decision }> {
+  if (names.length === 0) return { checked, decision: decide(checked) };
+  const clean = decide({ ...checked, guards: saying(names, false) });
+  if (clean.verdict === 'deny') {
+    const flagged = decide({ ...checked, guards: saying(names, true) });
+    if (flagged.verdict === 'deny' && flagged.by === clean.by) return { checked, decision: clean };
+  }
+  const asked = { ...checked, guards: await stages.guard(names, request, facts) };
+  return { checked: asked, decision: decide(asked) };
+}
+
+const saying = (names: readonly string[], flagged: boolean): ReadonlyMap<string, GuardVerdict> =>
+  new Map(names.map((name) => [name, { ok: true, flagged, categories: [], scores: new Map() }]));
 
 async function look(stages: Stages, request: GateRequest, facts: RequestFacts) {
   const finding = stages.find(request, facts);
@@ -36,7 +61,7 @@ async function look(stages: Stages, request: GateRequest, facts: RequestFacts) {
 
 /**
  * Puts the request's text on the record: at once where it has been looked at, else after the answer, with what was found. Returns
- * what is left to do then. Where too much of that waits, it is done now.
+ * what is left to do then. A no is answered once all of it is on the record, and where too much waits it is done now.
  */
 export async function recordRequest(
   stages: Stages,
@@ -44,6 +69,7 @@ export async function recordRequest(
   facts: RequestFacts,
   checked: Checked,
   cited: NonNullable<EndEvent['request']>,
+  isYes: boolean,
 ): Promise<Afterwards> {
   if (checked.masked !== undefined) {
     await recordMasked(stages, passage, checked.masked);
@@ -62,7 +88,7 @@ export async function recordRequest(
       type: 'findings',
     });
   };
-  const afterwards = stages.later(passage.session, passage.request.body.length, work);
+  const afterwards = isYes && stages.later(passage.session, passage.request.body.length, work);
   if (afterwards !== false) return afterwards;
   await work();
   return undefined;

@@ -14,6 +14,9 @@ interface Denial {
   readonly headers: readonly Header[];
 }
 
+/** The longest wait that SDKs obey (openai, anthropic: 60 s), milliseconds. */
+const LONGEST_WAIT_MS = 60_000;
+
 /** What the caller is told when the rules or the limits say no; undefined: they say yes. */
 export function refusalOf(
   stages: Stages,
@@ -29,10 +32,16 @@ export function refusalOf(
   }
   if (admission === undefined || admission.ok) return undefined;
   const { by, message } = admission;
-  const words = message ?? `The limit ${by.policy}/${by.rule} of ${by.limit} ${by.unit} is used up.`;
-  // A request that is larger than a whole limit never passes: SDKs must not try again.
-  const again: Header = admission.retryable ? stages.limits.retryAfter(by) : ['x-should-retry', 'false'];
-  const headers = [...stages.limits.headers(format, admission.states), again];
+  const limit = `${by.policy}/${by.rule} of ${by.limit} ${by.unit}`;
+  const never = `The request is larger than the whole limit ${limit}: it will never pass as it is.`;
+  const words = admission.retryable
+    ? (message ?? `The limit ${limit} is used up.`)
+    : `${message ?? ''} ${never}`.trim();
+  // SDKs leave out waits that are longer than a minute and try at once, unless they are told not to.
+  const isSoon = admission.retryable && by.resetMs <= LONGEST_WAIT_MS;
+  const headers: Header[] = [...stages.limits.headers(format, admission.states)];
+  if (admission.retryable) headers.push(stages.limits.retryAfter(by));
+  if (!isSoon) headers.push(['x-should-retry', 'false']);
   return { code: 'rate_limit_exceeded', message: words, format, headers };
 }
 

@@ -116,7 +116,12 @@ export interface Ruling {
   readonly admission: Admission | undefined;
 }
 
-export function decisionEvent(passage: Passage, { decision, commit, admission }: Ruling, nowMs: number): DecisionEvent {
+export function decisionEvent(
+  passage: Passage,
+  { decision, commit, admission }: Ruling,
+  nowMs: number,
+  maskText: Stages['maskText'],
+): DecisionEvent {
   return {
     at: nowMs,
     commit: commit ?? '',
@@ -124,7 +129,8 @@ export function decisionEvent(passage: Passage, { decision, commit, admission }:
     limits: admission?.states.map(limitOutcome) ?? [],
     maskRequest: decision.verdict === 'deny' ? [] : decision.maskRequest,
     maskResponse: decision.verdict === 'deny' ? [] : decision.maskResponse,
-    message: messageOf(decision, admission),
+    // A rule's words may repeat the request's.
+    message: maskText(messageOf(decision, admission)),
     revision: decision.revision,
     rules: decision.rules,
     session: passage.session,

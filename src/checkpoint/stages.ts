@@ -211,6 +211,8 @@ export interface Passage {
   readonly routed: Routed;
   /** Set once the request is in the journal: from then on the session ends with an `end`, else with `refused`. */
   cited: NonNullable<EndEvent['request']> | undefined;
+  /** What is left to do after the answer. */
+  afterwards: Afterwards;
   /** What is to be given back when nothing is dispatched. */
   reserved: readonly Reservation[];
 }

@@ -140,10 +140,10 @@ export const oneOf =
 
 const ageUnitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** An age such as `30m` or `7d`, as a commander argument parser. Gives milliseconds. */
+/** An age such as `30m` or `7d`, as a commander argument parser. Gives milliseconds, never 0. */
 export function ageMs(text: string): number {
-  const match = /^(\d{1,6})([smhd])$/.exec(text);
-  const unit = ageUnitsMs[match?.[2] ?? ''];
-  if (match === null || unit === undefined) oneOf('30m', '12h', '7d')(text);
-  return Number(match?.[1]) * (unit ?? 0);
+  const [, count = '', unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const ms = Number(count) * (ageUnitsMs[unit] ?? 0);
+  if (ms > 0) return ms;
+  throw new InvalidArgumentError('It must be a whole number of s, m, h or d, such as 30m, 12h or 7d.');
 }

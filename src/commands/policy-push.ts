@@ -54,8 +54,10 @@ export function addPush(policyCommand: Command, { io, action }: Program): void {
         const body = await bodyOf(dir);
         const send = options.gateway === undefined ? toSocket(options, io) : await toGateway(options, io);
         const headers = options.expect === undefined ? {} : { 'if-match': `"${options.expect}"` };
-        const { revision, isNew } = revisionIn(await send(options.check ? '?check' : '', headers, body));
-        io.stdout.write(`${escapeControls(said(revision, isNew, options.check === true))}\n`);
+        const isCheck = options.check === true;
+        const answer = await send(isCheck ? '?check=true' : '', headers, body);
+        const { revision, isNew } = revisionIn(answer, isCheck ? 'checked' : 'inForce');
+        io.stdout.write(`${escapeControls(said(revision, isNew, isCheck))}\n`);
         return exitCodes.ok;
       }),
     );
@@ -138,9 +140,10 @@ const remedies: Readonly<Record<string, string>> = {
   not_found: 'This gateway takes no pushes here: `policies.source` and `policies.push.groups`.',
 };
 
-function revisionIn({ status, text }: Answer): { revision: string; isNew: boolean } {
+/** @param done what the answer must say that was done */
+function revisionIn({ status, text }: Answer, done: 'checked' | 'inForce'): { revision: string; isNew: boolean } {
   const body = parse(text);
-  if (status === 200 && typeof body['revision'] === 'string')
+  if (status === 200 && typeof body['revision'] === 'string' && body[done] === true)
     return { revision: body['revision'], isNew: body['new'] === true };
   const error = typeof body['error'] === 'object' && body['error'] !== null ? (body['error'] as Json) : {};
   const code = typeof error['code'] === 'string' ? error['code'] : status === 404 ? 'not_found' : '';

@@ -1,6 +1,6 @@
 /**
  * Pushing policies: `PUT` of a set, a file a line (`{"path": …, "text": …}`), on the admin socket and on the public listener.
- * `If-Match` names the revision that must be in force (RFC 9110 §13.1.1); `?check` changes nothing.
+ * `If-Match` names the revision that must be in force (RFC 9110 §13.1.1); `?check=true` changes nothing.
  */
 import { type Context, Hono } from 'hono';
 import { clientAddressOf } from './oauth/place.ts';
@@ -115,13 +115,12 @@ async function push(c: Context, pusher: PolicyPusher, by: string, deadlineMs: nu
   const expect = expected(c.req.header('if-match'));
   if (expect === null)
     return no(400, 'invalid_argument', 'If-Match must be one revision in quotes, as in "sha256:0123456789abcdef".');
-  const check = c.req.query('check');
-  if (check !== undefined && check !== 'true' && check !== '')
-    return no(400, 'invalid_argument', 'check is there, or true, or not there.');
+  const dryRun = isCheck(c.req.queries());
+  if (typeof dryRun === 'string') return no(400, 'invalid_argument', dryRun);
   if (inWork.get(pusher) === maxInWork) return no(503, 'push_failed', 'Too many push at once.');
   inWork.set(pusher, (inWork.get(pusher) ?? 0) + 1);
   try {
-    return await take(c.req.raw, begin(), { by, expect, dryRun: check !== undefined }, deadlineMs);
+    return await take(c.req.raw, begin(), { by, expect, dryRun }, deadlineMs);
   } finally {
     inWork.set(pusher, (inWork.get(pusher) ?? 1) - 1);
   }
@@ -141,7 +140,8 @@ async function take(
   if (wrong !== undefined) return no(wrong.status, 'invalid_argument', wrong.message);
   try {
     const outcome = await turn.end(asked);
-    if (outcome.ok) return { status: 200, body: { revision: outcome.revision, new: outcome.isNew } };
+    const done = asked.dryRun ? { checked: true } : { inForce: true };
+    if (outcome.ok) return { status: 200, body: { revision: outcome.revision, new: outcome.isNew, ...done } };
     if (outcome.code === 'conflict')
       return no(412, 'revision_conflict', 'Another revision is in force than the one that this push names.', {
         revision: outcome.revision,
@@ -153,6 +153,16 @@ async function take(
   } catch {
     return no(503, 'push_failed', 'The policies could not be kept or put on the record; those in force stay.');
   }
+}
+
+/** Whether only a check is asked for, or what is wrong with the query: a misspelled `check` must not be a push. */
+function isCheck(query: Readonly<Record<string, readonly string[]>>): boolean | string {
+  if (Object.keys(query).some((name) => name !== 'check')) return 'The query may have check=true, and nothing else.';
+  const { check: values = ['false'] } = query;
+  const [value = ''] = values;
+  return values.length === 1 && /^(?:true|false)$/.test(value)
+    ? value === 'true'
+    : 'check must be true or false, once.';
 }
 
 /** undefined: any; null: it is not one strong tag. */

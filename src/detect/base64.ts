@@ -2,7 +2,7 @@ import { SKIP, symbolOf } from './fold.ts';
 import { hexValue, pointAt } from './units.ts';
 
 /** Shortest run that is decoded, in characters: twelve bytes. */
-const SHORTEST_RUN = 16;
+export const SHORTEST_RUN = 16;
 /** A word of so many characters, or of a multiple of four, may go on after white space: base64 is wrapped. */
 const LINE_LENGTH = 16;
 /** Longest white space inside of a run. */
@@ -72,7 +72,7 @@ export class Base64Runs {
   /** Read so far. */
   #at = 0;
   /** The run's characters, six bits each. */
-  #bits = new Uint8Array(256);
+  #bits: Uint8Array;
   #count = 0;
   #words: Word[] = [];
   // The word that is being read: where it begins in the run and the text.
@@ -86,6 +86,8 @@ export class Base64Runs {
 
   constructor(units: Uint16Array) {
     this.#units = units;
+    // Most texts are short: room for all of one, as `#begin` wants it.
+    this.#bits = new Uint8Array(Math.min(256, units.length + 8));
   }
 
   /** Offset in the text, read so far. */

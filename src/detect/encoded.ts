@@ -8,7 +8,7 @@
  * most (four beginnings, three quarters each, two deep), kept one run at a time.
  */
 import type { Automaton } from './automaton.ts';
-import { Base64Runs } from './base64.ts';
+import { Base64Runs, SHORTEST_RUN } from './base64.ts';
 import { type DecodedRegion, decodePercent, percentRegions } from './percent.ts';
 import { scanUnits } from './scan.ts';
 import { unitsOf } from './units.ts';
@@ -29,6 +29,8 @@ export type Sliced<T> = Generator<'long' | undefined, T, undefined>;
 const MAX_DEPTH = 2;
 /** `%31.1.1.1`: shorter texts hide nothing. */
 const SHORTEST = 9;
+/** Without one, and shorter than a run of base64, nothing is encoded. */
+const PERCENT = '%'.charCodeAt(0);
 /** What beginning a stretch costs, in units read. */
 const STRETCH_COST = 128;
 /** Matches put in order in one step. */
@@ -41,6 +43,7 @@ const SLICE_LENGTH = 8192;
  * them is put together.
  */
 export function* encodedRuns(automaton: Automaton, text: string | readonly string[]): Sliced<readonly EncodedRun[]> {
+  if (typeof text === 'string' && text.length < SHORTEST_RUN && !text.includes('%')) return [];
   const units = yield* unitsOf(text);
   const hits = yield* hitsIn(automaton, units, MAX_DEPTH);
   if (hits.length === 0) return [];
@@ -52,6 +55,7 @@ export function* encodedRuns(automaton: Automaton, text: string | readonly strin
 
 function* hitsIn(automaton: Automaton, units: Uint16Array, depth: number): Sliced<readonly EncodedRun[]> {
   if (depth === 0 || units.length < SHORTEST) return [];
+  if (units.length < SHORTEST_RUN && !units.includes(PERCENT)) return [];
   const hits: EncodedRun[] = [];
   const runs = new Base64Runs(units);
   for (let done = 0; runs.next(); ) {

@@ -4,6 +4,9 @@ import { isCardNumber, isIban, isNoCardNumber, isNoIban } from './validators.ts'
 /** One separator between groups; a line may be broken there. */
 const gap = String.raw`(?:[ .\-]|\r?\n)`;
 
+/** What stands between groups of four where somebody typed or pasted them: a tab, a slash, two spaces, ` - `, `, `. */
+const wideGap = String.raw`(?:[ .\-\t_\/]|[ ,] | - |\r?\n)`;
+
 /** Money. */
 export const finance: readonly Detector[] = [
   {
@@ -12,7 +15,7 @@ export const finance: readonly Detector[] = [
     pattern: [
       String.raw`\b\d{13,19}\b`,
       // Groups as they are printed, also over lines: 4-4-4-4 and up to three more, 4-6-5 and 4-6-4, 4-3-3-3.
-      String.raw`\b\d{4}${gap}\d{4}${gap}\d{4}${gap}\d{4}(?:${gap}?\d{1,3})?\b`,
+      String.raw`\b\d{4}${wideGap}\d{4}${wideGap}\d{4}${wideGap}\d{4}(?:${gap}?\d{1,3})?\b`,
       String.raw`\b\d{4}${gap}\d{6}${gap}\d{4,5}\b`,
       String.raw`\b\d{4}${gap}\d{3}${gap}\d{3}${gap}\d{3}\b`,
       // Any other grouping on one line.

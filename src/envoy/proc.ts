@@ -33,7 +33,16 @@ import { type ResponseHead, readHead } from './response.ts';
 import { ResponseRules, type Stop } from './response-rules.ts';
 import { encodeImmediate } from './services.ts';
 import { type Ending, NOTHING_DELIVERED } from './sessions.ts';
-import { codeOf, headOf, joined, localReplyCode, NO_REQUEST, ownHeaders, reasonOf } from './stream-reading.ts';
+import {
+  codeOf,
+  headOf,
+  joined,
+  localReplyCode,
+  NO_REQUEST,
+  ownHeaders,
+  provesNotSent,
+  reasonOf,
+} from './stream-reading.ts';
 import {
   attributeStrings,
   decodeHeaderMap,
@@ -259,7 +268,10 @@ class ResponseGate implements GrpcReceiver {
     const code = localReplyCode(details);
     const session = plan?.session ?? options.newSession();
     if (plan !== undefined)
-      options.sessions.end(session, this.ending({ ...NOTHING_DELIVERED, how: 'local_reply', code, status }));
+      options.sessions.end(
+        session,
+        this.ending({ ...NOTHING_DELIVERED, how: 'local_reply', code, status, notSent: provesNotSent(details) }),
+      );
     else options.record({ session, code, status, detail: details.slice(0, 200), request: NO_REQUEST });
     return this.pass(encodeResponseHeaders([['x-sallyport-session', session]], []));
   }

@@ -6,8 +6,10 @@ import type { EndEvent, Recorder } from '../record/events.ts';
 const DISPATCH_TIMEOUT_MS = 60_000;
 
 export type Ending = Omit<EndEvent, 'type' | 'session' | 'at' | 'request' | 'durationMs'> & {
-  /** Characters of text that were delivered: what a limit is charged where the model reports no usage. */
-  readonly characters: number;
+  /** Text that was delivered, bytes of UTF-8: what a limit is charged where the model reports no usage. */
+  readonly textBytes: number;
+  /** Envoy answered itself, and said that nothing went to the model. */
+  readonly notSent: boolean;
 };
 
 /** What an ending says when nothing was delivered. */
@@ -22,7 +24,8 @@ export const NOTHING_DELIVERED: Ending = {
   maskedRequest: {},
   inputTokens: undefined,
   outputTokens: undefined,
-  characters: 0,
+  textBytes: 0,
+  notSent: false,
   bytes: 0,
   chunks: 0,
   firstByteMs: undefined,

@@ -36,6 +36,17 @@ export function localReplyCode(details: string): ErrorCode | '' {
   return /^(upstream_|no_healthy_upstream|cluster_not_found)/.test(details) ? 'model_unavailable' : '';
 }
 
+/**
+ * Whether Envoy's response code details prove that nothing of the request went to a model: there was no endpoint, no room for
+ * another request, or no connection (the reset reasons of a connection pool that failed; Envoy up to 1.29 has
+ * `connection_failure` for two of them). Anything else may have been sent: a connection that broke, a time-out, a reset.
+ */
+export function provesNotSent(details: string): boolean {
+  return /^(?:(?:no_healthy_upstream|cluster_not_found|route_not_found|maintenance_mode)(?![a-z_])|upstream_reset_before_response_started\{(?:(?:local_|remote_)?connection_failure|connection_timeout|overflow)[}|,])/.test(
+    details,
+  );
+}
+
 /** Why an answer could not be read, in words of ours: other errors may quote what they choked on. */
 export function reasonOf(code: ErrorCode, error: unknown): string {
   return code === 'response_unreadable' && error instanceof Error ? error.message.slice(0, 200) : '';

@@ -24,6 +24,7 @@ const deltaTypes: Readonly<Record<string, string>> = {
 export const anthropicMessages: Format = {
   id: 'anthropic-messages',
   endpoint: (method, path) => (method === 'POST' ? endpoints.get(path) : undefined),
+  paths: [...endpoints.keys()],
   facts: messagesFacts,
   requestText,
   responseText,

@@ -25,6 +25,7 @@ const operations: ReadonlyMap<string, Endpoint> = new Map([
 export const bedrockConverse: Format = {
   id: 'bedrock-converse',
   endpoint,
+  paths: Array.from(operations.keys(), (operation) => `/model/*/${operation}`),
   facts: converseFacts,
   requestText,
   responseText,

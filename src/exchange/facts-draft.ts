@@ -6,7 +6,6 @@ import type { Work } from './pace.ts';
 import type { RuleNode } from './text-rules.ts';
 import { Words } from './words.ts';
 
-const charactersPerToken = 4;
 /** Messages, parts or tools looked at in one slice. */
 const sliceItems = 64;
 /** Characters of a text that is worth a slice of its own for each step. */
@@ -103,6 +102,7 @@ export class FactsDraft {
     for (const text of this.found) this.words.add(text);
     if (bytes > longText) yield;
     const text = this.words.text();
+    const tokens = yield* this.words.tokens();
     if (this.filesByWords && this.words.unread) this.unread = true;
     return {
       ok: true,
@@ -123,7 +123,7 @@ export class FactsDraft {
         unread: this.unread,
         maxTokens: head.maxTokens,
         parameters: this.parameters,
-        tokens: Math.ceil(text.length / charactersPerToken),
+        tokens,
         bytes,
       },
     };

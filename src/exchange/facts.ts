@@ -66,7 +66,7 @@ export interface RequestFacts {
   readonly maxTokens: number | undefined;
   /** Scalar parameters of generation by the names that the client used: `temperature`, `top_p`, `seed`, … */
   readonly parameters: ReadonlyMap<string, ParameterValue>;
-  /** Estimated prompt tokens (about 4 characters a token). */
+  /** Estimated prompt tokens: a quarter of the text's bytes in UTF-8, which is about 4 characters a token in English. */
   readonly tokens: number;
   /** Length of the body in bytes. */
   readonly bytes: number;
@@ -85,6 +85,6 @@ export type Reading<T> =
 export interface Usage {
   readonly inputTokens: number | undefined;
   readonly outputTokens: number | undefined;
-  /** Characters of the answer's texts (messages, reasoning, tool arguments) so far: what counts where nothing is reported. */
-  readonly characters: number;
+  /** Bytes in UTF-8 of the answer's texts (messages, reasoning, tool arguments) so far: what counts where nothing is reported. */
+  readonly textBytes: number;
 }

@@ -53,6 +53,8 @@ export interface Format {
   readonly id: FormatId;
   /** What a request's method and path (after Envoy's normalization, without its query) ask for; undefined: nothing of this API. */
   endpoint(method: string, path: string): Endpoint | undefined;
+  /** All paths of calls that `endpoint` knows; `*` is whatever names the model. See path-readings.ts. */
+  readonly paths: readonly string[];
   /** Reads the facts of a parsed body; wrong types are refused in the words of the API's own errors. `bytes`: the body's length. */
   facts(body: JsonValue, bytes: number, endpoint: Endpoint): Work<Reading<RequestFacts>>;
   readonly requestText: RuleNode;

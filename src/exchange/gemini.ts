@@ -19,6 +19,8 @@ const path = /^\/v1(?:beta)?\/models\/([^/]+):([A-Za-z]+)$/;
 export const gemini: Format = {
   id: 'gemini',
   endpoint,
+  // Below `/v1beta/models/` or elsewhere (Vertex AI): the method says what it is.
+  paths: Array.from(methods.keys(), (method) => `/*:${method}`),
   facts: contentFacts,
   requestText,
   responseText,

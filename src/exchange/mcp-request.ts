@@ -9,7 +9,6 @@ import { Words } from './words.ts';
 const messageNames = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);
 const callNames = new Set(['name', 'arguments', '_meta', 'task']);
 const paramNames = new Set(['name', 'uri', 'arguments', '_meta']);
-const charactersPerToken = 4;
 const TOOLS_CALL = 'tools/call';
 
 /** Methods and names of tools: what a rule compares must be what the server compares. */
@@ -31,6 +30,7 @@ export function* mcpFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
   const words = new Words();
   yield* words.collect(body, messageText);
   const text = words.text();
+  const tokens = yield* words.tokens();
   const operation: Operation = isCall ? 'execute_tool' : 'mcp';
   return {
     ok: true,
@@ -51,7 +51,7 @@ export function* mcpFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
       unread: words.unread,
       maxTokens: undefined,
       parameters,
-      tokens: Math.ceil(text.length / charactersPerToken),
+      tokens,
       bytes,
     },
   };

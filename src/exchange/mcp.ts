@@ -11,6 +11,7 @@ export const mcp: Format = {
   id: 'mcp',
   // Its paths are those of the model entries that admit it.
   endpoint: () => undefined,
+  paths: [],
   facts: mcpFacts,
   requestText: messageText,
   responseText: messageText,

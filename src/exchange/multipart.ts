@@ -5,7 +5,7 @@
  */
 import type { Reading } from './facts.ts';
 import { parseMediaType } from './media.ts';
-import { declaredText, found, invalid, type OpaqueText, textKind } from './opaque-text.ts';
+import { found, invalid, isUtf8Name, type OpaqueText, textKind, textOfBytes } from './opaque-text.ts';
 import type { Work } from './pace.ts';
 import { Words } from './words.ts';
 
@@ -21,7 +21,7 @@ interface Part {
   readonly contentType: string | undefined;
 }
 
-/** Names of fields and files, the values of fields, and files that say that they are text. */
+/** Names of fields and files, the values of fields, and files that are text. */
 export function* multipartText(boundary: string | undefined, body: Uint8Array): Work<Reading<OpaqueText>> {
   if (boundary === undefined || !boundaryShape.test(boundary)) return malformed('its boundary is missing or malformed');
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
@@ -29,6 +29,7 @@ export function* multipartText(boundary: string | undefined, body: Uint8Array): 
   if (typeof contents === 'string') return malformed(contents);
   const words = new Words();
   let files = 0;
+  let unread = false;
   for (const content of contents) {
     yield;
     const end = content.subarray(0, mostHeaderBytes).indexOf(CRLF + CRLF);
@@ -36,12 +37,13 @@ export function* multipartText(boundary: string | undefined, body: Uint8Array): 
     if (typeof part === 'string') return malformed(part);
     words.add(part.name);
     words.add(part.fileName ?? '');
-    if (part.fileName !== undefined) files++;
     const reading = yield* partText(part, content.subarray(end + 4));
     if (!reading.ok) return reading;
+    files += reading.value.files;
+    unread ||= reading.value.unread;
     words.add(reading.value.text);
   }
-  return found(words.text(), files);
+  return found(words.text(), files, unread);
 }
 
 /** The parts, each from its headers on; or what is wrong. */
@@ -78,6 +80,8 @@ function readHeaders(text: string): Part | string {
   }
   const [, name, fileName] = disposition === undefined ? [] : (dispositionShape.exec(disposition) ?? []);
   if (name === undefined) return 'a part has no Content-Disposition that is understood';
+  // What has no name of its own is a file to some readers, and a field to others.
+  if (fileName !== undefined && /(?:^|\/)\s*$/.test(fileName)) return 'the name of a file is empty';
   return { name: utf8(name), fileName: fileName === undefined ? undefined : utf8(fileName), contentType };
 }
 
@@ -90,12 +94,20 @@ function utf8(latin1: string): string {
 }
 
 /** A field is text, whatever its type; a file is what it says. */
-function* partText({ fileName, contentType }: Part, bytes: Buffer): Work<Reading<OpaqueText>> {
+function* partText({ name, fileName, contentType }: Part, bytes: Buffer): Work<Reading<OpaqueText>> {
   const media = contentType === undefined ? undefined : parseMediaType(contentType);
   if (contentType !== undefined && media === undefined) return malformed('a part has a malformed Content-Type');
-  const kind = media === undefined ? undefined : textKind(media);
-  if (kind === undefined && fileName !== undefined) return found('');
-  return yield* declaredText(kind ?? 'text', bytes);
+  // RFC 7578, section 4.6: the charset of all fields, where a reader knows of it.
+  if (name.toLowerCase() === '_charset_' && !isUtf8Name(bytes.toString('latin1', 0, 64)))
+    return malformed('its fields are in another charset');
+  const isFile = fileName !== undefined;
+  const kind = textKind(media);
+  const reading = yield* textOfBytes(!isFile && (kind === 'bytes' || kind === 'unknown') ? 'text' : kind, bytes);
+  if (!reading.ok) return reading;
+  const { text, unread } = reading.value;
+  // Some readers take a part of this type for a file, whether it has the name of one or not.
+  const files = isFile || media?.essence === 'application/octet-stream' ? 1 : 0;
+  return found(text, files, unread || kind === 'unknown');
 }
 
 function malformed(why: string): Reading<never> & { ok: false } {

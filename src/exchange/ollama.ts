@@ -29,7 +29,7 @@ const shared = {
 export const ollamaChat: Format = {
   ...shared,
   id: 'ollama-chat',
-  endpoint: at('/api/chat', { operation: 'chat' }),
+  ...at('/api/chat', { operation: 'chat' }),
   facts: chatFacts,
   requestText: chatRequestText,
   responseText: chatText,
@@ -40,7 +40,7 @@ export const ollamaChat: Format = {
 export const ollamaGenerate: Format = {
   ...shared,
   id: 'ollama-generate',
-  endpoint: at('/api/generate', { operation: 'text_completion' }),
+  ...at('/api/generate', { operation: 'text_completion' }),
   facts: generateFacts,
   requestText: generateRequestText,
   responseText: generateText,
@@ -48,8 +48,11 @@ export const ollamaGenerate: Format = {
   modelListPaths: [],
 };
 
-function at(path: string, endpoint: Endpoint): Format['endpoint'] {
-  return (method, asked) => (method === 'POST' && asked === path ? endpoint : undefined);
+function at(path: string, endpoint: Endpoint): Pick<Format, 'endpoint' | 'paths'> {
+  return {
+    endpoint: (method, asked) => (method === 'POST' && asked === path ? endpoint : undefined),
+    paths: [path],
+  };
 }
 
 /** A line with the channel's field only; `done` false. */

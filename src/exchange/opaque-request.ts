@@ -1,16 +1,16 @@
-/** What can be said of a request that is read by no format: its length, its files, and its text where it says that it is text. */
+/** What can be said of a request that is read by no format: its length, its files, and its text where it is text. */
 import type { Reading, RequestFacts } from './facts.ts';
 import { formText } from './form.ts';
 import { checkEncoding, parseMediaType, type RequestMedia } from './media.ts';
 import { multipartText } from './multipart.ts';
-import { declaredText, found, invalid, type OpaqueText, textKind } from './opaque-text.ts';
+import { found, invalid, type OpaqueText, textKind, textOfBytes } from './opaque-text.ts';
 import type { Work } from './pace.ts';
+import { estimatedTokens, utf8Length } from './text-size.ts';
 
-const charactersPerToken = 4;
 /**
- * Reads what is text: the query, JSON, form fields, `text/*`, and of multipart/form-data the fields, the names, and the
- * files that say that they are text. What says so and is not, or could be read in two ways, is refused; the rest is
- * bytes, of which nothing is said but how many.
+ * Reads what is text: the query, JSON, form fields, `text/*`, XML, of multipart/form-data the fields, the names, and the
+ * files that are text, and whatever else is UTF-8. What says that it is text and is not, or could be read in two ways, is
+ * refused; where the bytes may say more than the text, `unread` says so.
  */
 export function* opaqueFacts(media: RequestMedia, body: Uint8Array): Work<Reading<RequestFacts>> {
   const encoded = checkEncoding(media.contentEncoding);
@@ -19,7 +19,7 @@ export function* opaqueFacts(media: RequestMedia, body: Uint8Array): Work<Readin
   if (query === undefined) return invalid('The query of the URL is not percent-encoded UTF-8.');
   const reading = yield* textOf(media.contentType, body);
   if (!reading.ok) return reading;
-  const { files } = reading.value;
+  const { files, unread } = reading.value;
   const text =
     query === '' || reading.value.text === '' ? query + reading.value.text : `${query}\n${reading.value.text}`;
   return {
@@ -38,10 +38,10 @@ export function* opaqueFacts(media: RequestMedia, body: Uint8Array): Work<Readin
       images: 0,
       audio: 0,
       files,
-      unread: false,
+      unread,
       maxTokens: undefined,
       parameters: new Map(),
-      tokens: Math.ceil(text.length / charactersPerToken),
+      tokens: estimatedTokens(yield* utf8Length(text)),
       bytes: body.byteLength,
     },
   };
@@ -50,9 +50,7 @@ export function* opaqueFacts(media: RequestMedia, body: Uint8Array): Work<Readin
 function* textOf(contentType: string | undefined, body: Uint8Array): Work<Reading<OpaqueText>> {
   if (body.byteLength === 0) return found('');
   const media = contentType === undefined ? undefined : parseMediaType(contentType);
-  if (media === undefined)
-    return contentType === undefined ? found('') : invalid('The Content-Type header is malformed.');
-  if (media.essence === 'multipart/form-data') return yield* multipartText(media.boundary, body);
-  const kind = textKind(media);
-  return kind === undefined ? found('') : yield* declaredText(kind, body);
+  if (contentType !== undefined && media === undefined) return invalid('The Content-Type header is malformed.');
+  if (media?.essence === 'multipart/form-data') return yield* multipartText(media.boundary, body);
+  return yield* textOfBytes(textKind(media), body);
 }

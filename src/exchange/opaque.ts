@@ -19,6 +19,7 @@ const kept = textRules({ 'opaque.bytes': 'structural', 'opaque.sha256': 'structu
 export const opaque: Format = {
   id: 'opaque',
   endpoint: () => undefined,
+  paths: [],
   // biome-ignore lint/correctness/useYield: work of no step.
   *facts() {
     throw new Error('an opaque request is read as bytes');

@@ -4,8 +4,8 @@ import type { Reading, RequestFacts } from './facts.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import { requestText } from './openai-chat-text.ts';
 import {
-  estimatedTokens,
   longText,
+  mostTokens,
   namesAt,
   notAnObject,
   refusal,
@@ -65,10 +65,7 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
   const model = check.requiredText(body, 'model');
   const stream = check.optionalBoolean(body, 'stream') ?? false;
   const choices = check.optionalInteger(body, 'n', 1, mostChoices) ?? 1;
-  const limits = [
-    check.optionalInteger(body, 'max_completion_tokens', 0),
-    check.optionalInteger(body, 'max_tokens', 0),
-  ].filter((limit) => limit !== undefined);
+  const maxTokens = mostTokens(check, body, 'max_completion_tokens', 'max_tokens');
   const counts = { text: 0, image: 0, audio: 0, file: 0, unread: false };
   const messages: { role: string; text: string }[] = [];
   const words = new Words();
@@ -90,6 +87,7 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
   yield* words.collect(body, requestText, 'messages');
   if (bytes > longText) yield;
   const text = words.text();
+  const tokens = yield* words.tokens();
   return {
     ok: true,
     value: {
@@ -110,9 +108,9 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
       audio: counts.audio,
       files: counts.file,
       unread: counts.unread || words.unread,
-      maxTokens: limits.length === 0 ? undefined : Math.max(...limits),
+      maxTokens,
       parameters,
-      tokens: estimatedTokens(text),
+      tokens,
       bytes,
     },
   };

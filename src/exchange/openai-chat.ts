@@ -7,12 +7,13 @@ import { choiceCarrier, isDone, openaiError, openaiModelList } from './openai-ap
 import { chatFacts } from './openai-chat-request.ts';
 import { eventText, requestText, responseText } from './openai-chat-text.ts';
 
-const paths: ReadonlySet<string> = new Set(['/v1/chat/completions', '/chat/completions']);
+const paths: readonly string[] = ['/v1/chat/completions', '/chat/completions'];
 const endpoint: Endpoint = { operation: 'chat' };
 
 export const openaiChat: Format = {
   id: 'openai-chat',
-  endpoint: (method, path) => (method === 'POST' && paths.has(path) ? endpoint : undefined),
+  endpoint: (method, path) => (method === 'POST' && paths.includes(path) ? endpoint : undefined),
+  paths,
   facts: chatFacts,
   requestText,
   responseText,

@@ -9,8 +9,8 @@ import { isJsonObject, type JsonValue } from './json.ts';
 import { choiceCarrier, isDone, openaiError, openaiModelList } from './openai-api.ts';
 import { constraints, envelope, sampling } from './openai-chat-text.ts';
 import {
-  estimatedTokens,
   longText,
+  mostTokens,
   namesAt,
   notAnObject,
   refusal,
@@ -24,7 +24,7 @@ import type { Work } from './pace.ts';
 import { type Treatment, textRules } from './text-rules.ts';
 import { Words } from './words.ts';
 
-const paths: ReadonlySet<string> = new Set(['/v1/completions', '/completions']);
+const paths: readonly string[] = ['/v1/completions', '/completions'];
 const endpoint: Endpoint = { operation: 'text_completion' };
 
 const parameters = [
@@ -61,7 +61,8 @@ const answer: Record<string, Treatment> = { ...envelope, 'choices[#].text': 'cha
 
 export const openaiCompletions: Format = {
   id: 'openai-completions',
-  endpoint: (method, path) => (method === 'POST' && paths.has(path) ? endpoint : undefined),
+  endpoint: (method, path) => (method === 'POST' && paths.includes(path) ? endpoint : undefined),
+  paths,
   facts: completionFacts,
   requestText,
   responseText: textRules(answer),
@@ -88,7 +89,7 @@ function* completionFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
   const model = check.requiredText(body, 'model');
   const stream = check.optionalBoolean(body, 'stream') ?? false;
   const choices = check.optionalInteger(body, 'n', 1, mostChoices) ?? 1;
-  const maxTokens = check.optionalInteger(body, 'max_tokens', 0);
+  const maxTokens = mostTokens(check, body, 'max_tokens');
   check.optionalInteger(body, 'best_of', 0, mostChoices);
   check.optionalText(body, 'suffix');
   const prompts = yield* textOrTexts(check, body, 'prompt');
@@ -104,6 +105,7 @@ function* completionFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
   yield* all.collect(body, requestText, 'prompt');
   if (bytes > longText) yield;
   const text = all.text();
+  const tokens = yield* all.tokens();
   return {
     ok: true,
     value: {
@@ -124,7 +126,7 @@ function* completionFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
       unread: all.unread,
       maxTokens,
       parameters,
-      tokens: estimatedTokens(text),
+      tokens,
       bytes,
     },
   };

@@ -8,7 +8,6 @@ import type { Endpoint, Format } from './format.ts';
 import { isJsonObject, type JsonValue } from './json.ts';
 import { carried, isDone, openaiError, openaiModelList } from './openai-api.ts';
 import {
-  estimatedTokens,
   longText,
   namesAt,
   notAnObject,
@@ -23,7 +22,7 @@ import type { Work } from './pace.ts';
 import { type Treatment, textRules } from './text-rules.ts';
 import { Words } from './words.ts';
 
-const paths: ReadonlySet<string> = new Set(['/v1/embeddings', '/embeddings']);
+const paths: readonly string[] = ['/v1/embeddings', '/embeddings'];
 const endpoint: Endpoint = { operation: 'embeddings' };
 
 const requestText = textRules({
@@ -64,7 +63,8 @@ const answer: Record<string, Treatment> = {
 
 export const openaiEmbeddings: Format = {
   id: 'openai-embeddings',
-  endpoint: (method, path) => (method === 'POST' && paths.has(path) ? endpoint : undefined),
+  endpoint: (method, path) => (method === 'POST' && paths.includes(path) ? endpoint : undefined),
+  paths,
   facts: embeddingFacts,
   requestText,
   responseText: textRules(answer),
@@ -104,6 +104,7 @@ function* embeddingFacts(body: JsonValue, bytes: number): Work<Reading<RequestFa
   yield* all.collect(body, requestText, 'input');
   if (bytes > longText) yield;
   const text = all.text();
+  const tokens = yield* all.tokens();
   return {
     ok: true,
     value: {
@@ -123,7 +124,7 @@ function* embeddingFacts(body: JsonValue, bytes: number): Work<Reading<RequestFa
       unread: all.unread,
       maxTokens: undefined,
       parameters,
-      tokens: estimatedTokens(text),
+      tokens,
       bytes,
     },
   };

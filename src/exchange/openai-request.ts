@@ -11,10 +11,15 @@ export const sliceItems = 500;
 export const longText = 64 * 1024;
 /** Parameters of one request: more than any server has. */
 const mostParameters = 512;
-const charactersPerToken = 4;
 
-export function estimatedTokens(text: string): number {
-  return Math.ceil(text.length / charactersPerToken);
+/**
+ * Most tokens that an answer may have: of several names the larger. llama.cpp reads its own `n_predict` before the others,
+ * on all of these paths; 0 and below are no maximum there.
+ */
+export function mostTokens(check: Check, body: JsonObject, ...names: readonly string[]): number | undefined {
+  const own = check.optionalInteger(body, 'n_predict', -2);
+  const limits = [own, ...names.map((name) => check.optionalInteger(body, name, 0))].filter((one) => one !== undefined);
+  return limits.length === 0 || (own !== undefined && own <= 0) ? undefined : Math.max(...limits);
 }
 
 export function refusal(message: string): Reading<never> & { ok: false } {

@@ -3,8 +3,8 @@ import { Check, kindOf } from './check.ts';
 import type { Reading, RequestFacts } from './facts.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import {
-  estimatedTokens,
   longText,
+  mostTokens,
   namesAt,
   notAnObject,
   refusal,
@@ -46,7 +46,7 @@ export function* responseFacts(body: JsonValue, bytes: number): Work<Reading<Req
   const model = check.requiredText(body, 'model');
   const stream = check.optionalBoolean(body, 'stream') ?? false;
   const instructions = check.optionalText(body, 'instructions') ?? '';
-  const maxTokens = check.optionalInteger(body, 'max_output_tokens', 0);
+  const maxTokens = mostTokens(check, body, 'max_output_tokens');
   check.optionalText(body, 'previous_response_id');
   // Its answer would be fetched by GET, past the response gate.
   if (check.optionalBoolean(body, 'background') === true)
@@ -63,6 +63,7 @@ export function* responseFacts(body: JsonValue, bytes: number): Work<Reading<Req
   yield* words.collect(body, requestText, 'input');
   if (bytes > longText) yield;
   const text = words.text();
+  const tokens = yield* words.tokens();
   return {
     ok: true,
     value: {
@@ -82,7 +83,7 @@ export function* responseFacts(body: JsonValue, bytes: number): Work<Reading<Req
       unread: attached.unread || words.unread,
       maxTokens,
       parameters,
-      tokens: estimatedTokens(text),
+      tokens,
       bytes,
     },
   };

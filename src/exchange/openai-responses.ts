@@ -9,12 +9,13 @@ import { responseEvents } from './openai-responses-events.ts';
 import { responseFacts } from './openai-responses-request.ts';
 import { eventText, requestText, responseText } from './openai-responses-text.ts';
 
-const paths: ReadonlySet<string> = new Set(['/v1/responses', '/responses']);
+const paths: readonly string[] = ['/v1/responses', '/responses'];
 const endpoint: Endpoint = { operation: 'chat' };
 
 export const openaiResponses: Format = {
   id: 'openai-responses',
-  endpoint: (method, path) => (method === 'POST' && paths.has(path) ? endpoint : undefined),
+  endpoint: (method, path) => (method === 'POST' && paths.includes(path) ? endpoint : undefined),
+  paths,
   facts: responseFacts,
   requestText,
   responseText,

@@ -8,7 +8,7 @@ import type { ParameterValue, Reading, RequestFacts } from './facts.ts';
 import type { Endpoint, EventKinds, Format, PathStep } from './format.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import { carried, openaiModelList, withHeader } from './openai-api.ts';
-import { addScalars, estimatedTokens, longText, namesAt, notAnObject, refusal, sliceItems } from './openai-request.ts';
+import { addScalars, longText, namesAt, notAnObject, refusal, sliceItems } from './openai-request.ts';
 import { refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
 import { type Treatment, textRules } from './text-rules.ts';
@@ -83,6 +83,7 @@ const events: EventKinds = {
 export const tgi: Format = {
   id: 'tgi',
   endpoint: (method, path) => (method === 'POST' ? endpoints.get(path) : undefined),
+  paths: [...endpoints.keys()],
   facts: generateFacts,
   requestText,
   responseText: textRules({ ...details, generated_text: 'whole' }),
@@ -145,6 +146,7 @@ function* generateFacts(body: JsonValue, bytes: number, endpoint: Endpoint): Wor
   yield* all.collect(body, requestText, 'inputs');
   if (bytes > longText) yield;
   const text = all.text();
+  const tokens = yield* all.tokens();
   return {
     ok: true,
     value: {
@@ -164,7 +166,7 @@ function* generateFacts(body: JsonValue, bytes: number, endpoint: Endpoint): Wor
       unread: images > 0 || all.unread,
       maxTokens,
       parameters,
-      tokens: estimatedTokens(text),
+      tokens,
       bytes,
     },
   };

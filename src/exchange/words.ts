@@ -10,6 +10,7 @@ import {
   type RuleNode,
   type Treatment,
 } from './text-rules.ts';
+import { estimatedTokens, utf8Length } from './text-size.ts';
 
 /** Values looked at in one step: a fraction of a millisecond. */
 const sliceValues = 500;
@@ -79,6 +80,17 @@ export class Words {
     let text = bundles[0]!;
     for (let i = 1; i < bundles.length; i++) text += `\n${bundles[i]!}`;
     return text;
+  }
+
+  /** Estimated tokens of `text()`, which is not put together for it. */
+  *tokens(): Work<number> {
+    this.bundle();
+    let bytes = Math.max(0, this.bundles.length - 1);
+    for (const bundle of this.bundles) {
+      bytes += yield* utf8Length(bundle);
+      if (bundle.length > longText) yield;
+    }
+    return estimatedTokens(bytes);
   }
 
   private push(text: string): void {

@@ -7,7 +7,7 @@ import type { Afterwards } from '../checkpoint/stages.ts';
 export interface LateWorkOptions {
   /** Pieces of work that wait at once; 1,000 by default. */
   readonly most?: number;
-  /** Bytes of the bodies that they keep in memory; 64 MiB by default. */
+  /** Bytes of the bodies that wait, 4 MiB by default: a second or two of work, as the end of an answer waits for it. */
   readonly mostBytes?: number;
   /** Work failed: whoever waits for the session gets the error too. */
   readonly failed: (session: string, error: unknown) => void;
@@ -23,7 +23,7 @@ export class LateWork {
   readonly #failed = new Map<string, Promise<void>>();
   #bytes = 0;
 
-  constructor({ most = 1_000, mostBytes = 64 * 1024 * 1024, failed }: LateWorkOptions) {
+  constructor({ most = 1_000, mostBytes = 4 * 1024 * 1024, failed }: LateWorkOptions) {
     this.#options = { most, mostBytes, failed };
   }
 

@@ -3,10 +3,10 @@
 import type { LimitStage, Plan } from '../checkpoint/stages.ts';
 import type { Config } from '../config.ts';
 import type { Ending } from '../envoy/sessions.ts';
+import { estimatedTokens } from '../exchange/text-size.ts';
 import { limitHeaders, retryAfter } from '../limits/headers.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { openLimiter } from '../limits/open.ts';
-import { deliveredTokens } from '../limits/tokens.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { nowMs } from './request.ts';
 
@@ -44,16 +44,29 @@ export function limitStage(limiter: Limiter): GateLimits {
     retryAfter,
     over: ({ session, reservations, tokens }, ending) => {
       if (reservations.length === 0) return;
-      if (NEVER_SENT.has(ending.how)) void limiter.release(session, reservations);
+      if (ending.notSent || NEVER_SENT.has(ending.how)) void limiter.release(session, reservations);
       else void limiter.settle(session, reservations, { tokens: usedTokens(tokens, ending) });
     },
   };
 }
 
-/** Ends of sessions whose request never reached a model. */
-const NEVER_SENT: ReadonlySet<Ending['how']> = new Set(['not_dispatched', 'client_gone', 'local_reply', 'denied']);
+/** Ends of sessions whose request never reached a model, whatever Envoy says. */
+const NEVER_SENT: ReadonlySet<Ending['how']> = new Set(['not_dispatched', 'client_gone', 'denied']);
 
-/** As the model reported them; else the request as estimated, and what was delivered. */
-function usedTokens(estimated: number, { inputTokens, outputTokens, characters }: Ending): number {
-  return (inputTokens ?? estimated) + (outputTokens ?? deliveredTokens(characters));
+/**
+ * As the model reported them; else the request as estimated, and what was delivered. Before its end a stream reports little
+ * (Anthropic's `message_start` says `output_tokens: 1`): then what was delivered counts where that is more.
+ */
+export function usedTokens(
+  estimated: number,
+  {
+    how,
+    inputTokens = 0,
+    outputTokens = 0,
+    textBytes,
+  }: Pick<Ending, 'how' | 'inputTokens' | 'outputTokens' | 'textBytes'>,
+): number {
+  const delivered = estimatedTokens(textBytes);
+  const reported = how === 'complete' && outputTokens > 0;
+  return (inputTokens > 0 ? inputTokens : estimated) + (reported ? outputTokens : Math.max(outputTokens, delivered));
 }

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { type Config, shownPath } from '../config.ts';
 import { selectDetectors, UnknownDetectorError } from '../detect/registry.ts';
+import { meshProvider } from '../identity/config.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { type Bodies, createBodies } from '../mask/bodies.ts';
 import { loadModels } from '../models/load.ts';
@@ -60,6 +61,13 @@ export const resolveDetectors: DetectorResolver = (names) => {
   }
 };
 
+/** What rules may name of the configuration. */
+export function namesIn({ filters, guards, identity }: Pick<Config, 'filters' | 'guards' | 'identity'>) {
+  const names = (all: readonly { readonly name: string }[]): string[] => all.map(({ name }) => name);
+  const providers = [...names(identity.providers), ...names(identity.saml), meshProvider];
+  return { filters: names(filters), guards: names(guards), providers, teams: names(identity.teams) };
+}
+
 export async function loadParts(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
@@ -70,12 +78,11 @@ export async function loadParts(
   if (!loaded.ok)
     throw new GatewayRefused(`the registry of models is wrong:\n${listed(config.models.file, loaded.problems)}`);
   const { models } = loaded;
-  const { evaluationBudget } = config.policies;
-  const names = { filters: config.filters.map(({ name }) => name), guards: config.guards.map(({ name }) => name) };
-  const compile = { models, resolveDetectors, evaluationBudget, ...names };
-  const policies = await openPolicies({ config, environment: env, log, compile });
   const recordDetect = resolveDetectors(config.record.detect);
   if (!recordDetect.ok) throw new GatewayRefused(`${shownPath(config.file)}: record.detect: ${recordDetect.problem}`);
+  const { evaluationBudget } = config.policies;
+  const compile = { models, resolveDetectors, detected: recordDetect.ids, evaluationBudget, ...namesIn(config) };
+  const policies = await openPolicies({ config, environment: env, log, compile });
   const opened: { close(): Promise<void> }[] = [];
   const closeAll = async (): Promise<void> => {
     for (const part of opened.toReversed()) await part.close();

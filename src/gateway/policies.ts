@@ -43,7 +43,7 @@ const AGAIN_LOOK_MS = 60_000;
 const LOGGED_PROBLEMS = 10;
 const RECORDED_PROBLEMS = 100;
 /** Text in one event, characters: a larger set is several, so that none holds the event loop for long. */
-const EVENT_CHARACTERS = 262_144;
+const EVENT_CHARACTERS = 65_536;
 
 /** Loads the policies for the first time. Throws GatewayRefused, with every problem. */
 export async function openPolicies(needs: PolicyNeeds): Promise<OpenedPolicies> {

@@ -1,10 +1,20 @@
 /** What a request asks for, worked out once: its API, what it wants of it, and which models could be meant. */
 import { pathOf } from '../checkpoint/record.ts';
 import type { GateRequest, Routed, RouteStage } from '../checkpoint/stages.ts';
-import { type Asked, formatOfRequest, formatsOfRequest, modelsAnswer, modelsAsked } from '../exchange/formats.ts';
+import type { Format } from '../exchange/format.ts';
+import {
+  type Asked,
+  formatOfRequest,
+  formats,
+  formatsOfRequest,
+  modelsAnswer,
+  modelsAsked,
+} from '../exchange/formats.ts';
 import { mcp } from '../exchange/mcp.ts';
 import { parseMediaType } from '../exchange/media.ts';
 import { opaque } from '../exchange/opaque.ts';
+import { endsLike, pathReadings } from '../exchange/path-readings.ts';
+import { isBelow } from '../models/load.ts';
 import { type Model, pathlessFormats } from '../models/model.ts';
 import type { ModelPlace, Registry } from '../models/registry.ts';
 
@@ -41,6 +51,9 @@ function ask(models: Registry, request: GateRequest): Routed {
   const admits = (format: string): boolean => models.admits({ ...place, format });
   const known = formatsOfRequest(method, place.path);
   const own = known.find(({ format }) => admits(format.id)) ?? mcpAsked(admits) ?? known[0];
+  // Its server would read a call of a model API, written in another way, where it speaks that, too.
+  if (own?.format === mcp && formatsLike(pathReadings(place.path) ?? []).some(({ id }) => admits(id)))
+    return { kind: 'refused', code: 'path_not_admitted', format: undefined, detail: '' };
   if (own?.format === mcp && method !== 'POST')
     return { kind: 'refused', code: 'method_not_allowed', format: mcp, detail: '' };
   const isOpaque = OPAQUE_METHODS.has(method) && admits('opaque');
@@ -48,9 +61,28 @@ function ask(models: Registry, request: GateRequest): Routed {
     return { kind: 'call', ...(isOpaque && isNoJson(request) ? { format: opaque, endpoint: OPAQUE } : own) };
   // Another method on the path of a model API is no way around its reader.
   const other = formatOfRequest('POST', place.path);
-  if (!isOpaque || other !== undefined)
+  if (!isOpaque || other !== undefined || isReadByOthers(models, method, place))
     return { kind: 'refused', code: 'path_not_admitted', format: other?.format, detail: '' };
   return { kind: 'call', format: opaque, endpoint: OPAQUE };
+}
+
+/**
+ * Whether a server could take a path for one that is not opaque: of a model API (also below a prefix, where servers mount
+ * it), of an MCP server, of the list of models. So could one whose reading nobody knows.
+ */
+function isReadByOthers(models: Registry, method: string, place: ModelPlace): boolean {
+  const readings = pathReadings(place.path);
+  if (readings === undefined || formatsLike(readings).length > 0) return true;
+  if (method === 'GET' && formats.some(({ modelListPaths }) => modelListPaths.some((list) => readings.includes(list))))
+    return true;
+  const below = (_: string, prefix: string): boolean =>
+    readings.some((reading) => isBelow(reading, prefix.toLowerCase()));
+  return models.admits({ ...place, format: 'mcp' }, below);
+}
+
+/** Formats with a path that a server could take this one for. */
+function formatsLike(readings: readonly string[]): Format[] {
+  return formats.filter(({ paths }) => paths.some((known) => readings.some((reading) => endsLike(reading, known))));
 }
 
 /** https://www.iana.org/assignments/http-methods, those that ask a server for something and do not ask it about itself. */

@@ -2,10 +2,11 @@
 import { type Automaton, compileAutomaton } from '../detect/automaton.ts';
 import type { Detector } from '../detect/detector.ts';
 import { normalize, normalizedSlices } from '../detect/normalize.ts';
-import { PatternError, parsePattern } from '../detect/pattern.ts';
+import { PatternError } from '../detect/pattern.ts';
 import { scanSliced } from '../detect/scan.ts';
 import type { FilterConfig } from './config.ts';
 import type { Filters } from './guard.ts';
+import { problemWithCost } from './pattern-cost.ts';
 import { PhraseList, Phrases } from './phrases.ts';
 import { WordReader } from './words.ts';
 
@@ -106,20 +107,31 @@ class Builder {
     return isFull;
   }
 
-  patterns(entries: readonly Entry[], filter: number, name: string): void {
+  *patterns(entries: readonly Entry[], filter: number, name: string): Steps<void> {
+    if (entries.length > MAX_PATTERNS) {
+      this.complain(entries[MAX_PATTERNS]!, `a filter has at most ${MAX_PATTERNS} patterns`);
+      return;
+    }
     const good: Detector[] = [];
     for (const entry of entries) {
-      try {
-        parsePattern(entry.text, true);
-        good.push(detectorOf(name, entry.text));
-      } catch (error) {
-        if (!(error instanceof PatternError)) throw error;
-        this.complain({ ...entry, column: entry.column + error.position }, error.message);
-      }
+      const detector = detectorOf(name, entry.text);
+      if (yield* this.#isPattern(entry, detector)) good.push(detector);
     }
-    if (good.length > MAX_PATTERNS)
-      this.complain(entries[MAX_PATTERNS]!, `a filter has at most ${MAX_PATTERNS} patterns`);
-    else if (good.length > 0) this.automata.push({ filter, automaton: compileAutomaton(good) });
+    yield 'long';
+    if (good.length > 0) this.automata.push({ filter, automaton: compileAutomaton(good) });
+  }
+
+  *#isPattern(entry: Entry, detector: Detector): Steps<boolean> {
+    yield 'long';
+    try {
+      const problem = yield* problemWithCost(compileAutomaton([detector]));
+      if (problem !== undefined) this.complain(entry, problem);
+      return problem === undefined;
+    } catch (error) {
+      if (!(error instanceof PatternError)) throw error;
+      this.complain({ ...entry, column: entry.column + error.position }, error.message);
+      return false;
+    }
   }
 }
 
@@ -154,8 +166,7 @@ function* build(
         patterns.push(entry);
         if (patterns.length > MAX_PATTERNS) break;
       }
-    yield 'long';
-    builder.patterns(patterns, filter, config.name);
+    yield* builder.patterns(patterns, filter, config.name);
   }
   if (builder.problems.length > 0) return { ok: false, problems: builder.problems };
   const { phrases, automata } = builder;

@@ -67,6 +67,9 @@ interface DetectorSet {
 
 /** Sets of detectors kept compiled; policies name a handful. */
 const MAX_SETS = 64;
+/** Short texts kept with what they become: paths and user agents are the same in most requests. */
+const MAX_TEXTS = 256;
+const LONGEST_TEXT_KEPT = 1024;
 
 export function createBodies(recordDetect: readonly string[]): Bodies {
   const byIds = new Map<string, DetectorSet>();
@@ -87,6 +90,15 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
   };
   const forRecord = detectorSet(recordDetect);
   const { maskers: recorded, encoded } = forRecord;
+  const texts = new Map<string, string>();
+  const shortText = (text: string): string => {
+    let masked = texts.get(text);
+    if (masked !== undefined) return masked;
+    masked = maskedShort(recorded, encoded, text);
+    if (texts.size >= MAX_TEXTS) texts.clear();
+    if (text.length <= LONGEST_TEXT_KEPT) texts.set(text, masked);
+    return masked;
+  };
   const requestMasker = (id: string, cancelled?: Cancelled, set = forRecord): BodyMasker =>
     createBodyMasker({
       format: formatOf(id),
@@ -114,7 +126,7 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
       return kept instanceof Promise ? kept.then(masked) : masked(kept);
     },
     text(text) {
-      return text === '' ? text : maskedShort(recorded, encoded, text);
+      return text === '' ? text : shortText(text);
     },
     response(id, framing, mask) {
       const format = formatOf(id);

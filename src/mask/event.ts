@@ -63,7 +63,7 @@ export class EventMasker {
   /** `final`: nothing comes after this event, so all channels end with it. Throws UnreadableBody. */
   *mask(json: string, final = false): Work<MaskedEvent> {
     const reader = yield* this.read(json);
-    this.usage.see(reader);
+    yield* this.usage.see(reader);
     const kind = this.format.events?.kind(reader.said) ?? plain;
     const terminal = kind.terminal || reader.terminal;
     const { channels } = this;

@@ -102,7 +102,7 @@ export class JsonMasker implements BodyMasker {
       if (state === 'done') break;
       yield;
     }
-    this.usages.see(reader);
+    yield* this.usages.see(reader);
     return { bytes: output.changed ? yield* output.finish() : body, terminal: true };
   }
 }

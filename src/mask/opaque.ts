@@ -8,7 +8,7 @@ import { jsonInside, wholeEnd } from './escaped-string.ts';
 import { joined } from './joined.ts';
 
 const nothing = Buffer.alloc(0);
-const noUsage: Usage = { inputTokens: undefined, outputTokens: undefined, characters: 0 };
+const noUsage: Usage = { inputTokens: undefined, outputTokens: undefined, textBytes: 0 };
 /** Bytes hashed, and characters written, in one step: a fraction of a millisecond. */
 const sliceBytes = 256 * 1024;
 const sliceCharacters = 64 * 1024;

@@ -24,6 +24,8 @@ export class Shapes {
   /** After a hit: where the string is (without quotes), what it becomes (undefined: it stays), and where the event ends. */
   start = 0;
   end = 0;
+  /** Length of the string as it is written, in UTF-8. */
+  bytes = 0;
   becomes: string | undefined;
   next = 0;
   private readonly shapes: Shape[] = [];
@@ -70,11 +72,17 @@ export class Shapes {
   /** The place of the closing quote; −1 where the string needs the lexer: long, with `\u`, or not valid. */
   private stringEnd(text: string, from: number): number {
     this.escaped = false;
+    let wider = 0;
     const last = Math.min(text.length, from + maxPieceLength);
     for (let i = from; i < last; i++) {
       const c = text.charCodeAt(i);
-      if (c === 0x22) return i;
+      if (c === 0x22) {
+        this.bytes = i - from + wider;
+        return i;
+      }
       if (c < 0x20) return -1;
+      // Two bytes below U+0800, else three; a pair of surrogates has four.
+      if (c >= 0x80) wider += c < 0x800 || (c >= 0xd800 && c < 0xe000) ? 1 : 2;
       if (c !== 0x5c) continue;
       if (!simpleEscapes.includes(text[++i]!)) return -1;
       this.escaped = true;

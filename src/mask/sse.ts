@@ -95,7 +95,7 @@ export class SseMasker implements BodyMasker {
     const { shapes, text } = this;
     const until = Math.min(text.length, this.at + shortWay);
     while (this.at < until && shapes.hit(text, this.at)) {
-      this.usages.seeText(shapes.end - shapes.start);
+      this.usages.seeText(shapes.bytes);
       if (shapes.becomes !== undefined) this.replace(shapes.start, shapes.end, shapes.becomes);
       this.at = shapes.next;
     }

@@ -69,8 +69,10 @@ export class TextReader implements JsonHandler {
   isObject = false;
   inputTokens: number | undefined;
   outputTokens: number | undefined;
-  /** Characters of text that goes on from event to event. */
-  characters = 0;
+  /** Bytes in UTF-8 of text that goes on from event to event. */
+  textBytes = 0;
+  /** The same text where it is long, in pieces: not counted here. */
+  readonly longTexts: string[] = [];
   /** The objects that the two are from. */
   private readonly counted: { input?: Frame | undefined; output?: Frame | undefined } = {};
   /** The scalars that say what kind of event this is, by name. */
@@ -164,13 +166,18 @@ export class TextReader implements JsonHandler {
     // Some servers send an empty finish_reason until there is one.
     if (treatment === 'end' && text !== '') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
-    if (treatment === 'channel' || treatment === 'json') this.characters += text.length;
+    if (treatment === 'channel' || treatment === 'json') this.count(text);
     if (rule.markers !== undefined) this.mark(rule.markers.get(text));
     const inHeader = isHeader(treatment, this.frame);
     const isClean = inHeader && this.clean?.get(this.name) === text;
     const candidate = isClean ? undefined : this.add('string', start, end, treatment, text);
     if (candidate !== undefined && text.length >= longString) candidate.pieces = this.lexer!.decodedPieces();
     if (inHeader) this.keepHeader(start, end, candidate);
+  }
+
+  private count(text: string): void {
+    if (text.length < longString) this.textBytes += Buffer.byteLength(text);
+    else this.longTexts.push(...this.lexer!.decodedPieces());
   }
 
   number(start: number, end: number): void {

@@ -23,11 +23,13 @@ export type ModelMatch =
   | { readonly ok: true; readonly model: Model }
   | { readonly ok: false; readonly code: 'unknown_model' | 'path_not_admitted' };
 
+type Below = (path: string, prefix: string) => boolean;
+
 export interface Registry {
   list(): readonly Model[];
   byName(name: string): Model | undefined;
-  /** Whether any entry takes requests at this place, whatever model they name. */
-  admits(place: ModelPlace): boolean;
+  /** Whether any entry takes requests at this place, whatever model they name. `below`: whether a path is below a prefix; `isBelow` by default. */
+  admits(place: ModelPlace, below?: Below): boolean;
   /**
    * The one model that a request means. `unknown_model`: no entry has the name for this host, the route names another, or a
    * request that names none could mean several; `path_not_admitted`: the entry does not take this path or format.
@@ -53,10 +55,10 @@ export function createRegistry(models: readonly Model[]): Registry {
   return {
     list: () => models,
     byName: (name) => byName.get(name),
-    admits: (place) =>
+    admits: (place, below) =>
       place.format === undefined
-        ? models.some((model) => isHere(model, place) && takes(model, place))
-        : (byFormat.get(place.format) ?? []).some(({ model }) => isHere(model, place) && takes(model, place)),
+        ? models.some((model) => isHere(model, place) && takes(model, place, below))
+        : (byFormat.get(place.format) ?? []).some(({ model }) => isHere(model, place) && takes(model, place, below)),
     match(request) {
       if (request.format !== undefined && namelessFormats.has(request.format))
         return only(nameless(request), 'unknown_model');
@@ -79,9 +81,9 @@ function isHere({ name, match }: Model, { host, named }: ModelPlace): boolean {
   return (named === undefined || name === named) && (match.hosts.length === 0 || match.hosts.includes(host));
 }
 
-function takes({ match, formats }: Model, { path, format }: ModelPlace): boolean {
+function takes({ match, formats }: Model, { path, format }: ModelPlace, below: Below = isBelow): boolean {
   return (
-    (match.paths.length === 0 || match.paths.some((prefix) => isBelow(path, prefix))) &&
+    (match.paths.length === 0 || match.paths.some((prefix) => below(path, prefix))) &&
     (format === undefined || formats.includes(format))
   );
 }

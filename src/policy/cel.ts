@@ -10,7 +10,8 @@ import { zonedAccessors } from './functions/time.ts';
 import { Zones } from './functions/zones.ts';
 import { nearest } from './problem.ts';
 import { type ProgramReads, readsOfProgram } from './program-reads.ts';
-import { registerVariables, typeRows } from './variables.ts';
+import { closedFields, registerVariables, typeRows } from './variables.ts';
+import { problemWithComparison, type Values } from './vocabulary.ts';
 
 /**
  * CEL, hardened. The library checks types and evaluates; around it, on the parsed tree:
@@ -18,7 +19,7 @@ import { registerVariables, typeRows } from './variables.ts';
  *   correct folding, strict dates, bounded texts);
  * - comprehensions, calls and operators spend from a budget, and an evaluation that ran out is an error whatever it
  *   came to (`costly || true`);
- * - patterns, time zones, guards and keys of findings that are written out are checked at load.
+ * - patterns, time zones, guards, keys of findings and values of closed fields that are written out are checked at load.
  */
 export interface Program {
   /** Evaluates synchronously. Throws BudgetExceeded, or an error of the library or a function; use `errorCode` for the record. */
@@ -44,6 +45,8 @@ export interface CelOptions {
   readonly guards?: readonly string[];
   /** Map → check of keys that are looked up in it: `{'request.findings': check}`. */
   readonly keys?: Readonly<Record<string, NameCheck>>;
+  /** Field → the only values that it can have here, beside those of `closedFields`: `caller.team`. */
+  readonly values?: Values;
 }
 
 const maxExpressionLength = 8192;
@@ -56,6 +59,7 @@ interface Parts {
   readonly zones: Zones;
   readonly variables: ReadonlyMap<string, string>;
   readonly hasFields: FieldOwner;
+  readonly values: Values;
 }
 
 export class CelCompiler {
@@ -73,7 +77,9 @@ export class CelCompiler {
     registerVariables(env, on);
     env.registerVariable(guardsVariable, 'map<string, dyn>');
     registerFunctions(env, { budget, patterns, zones });
-    return new CelCompiler({ env, options, patterns, zones, variables: new Map(), hasFields: fieldOwner(undefined) });
+    const values = new Map([...closedFields, ...(options.values ?? [])]);
+    const variables = new Map<string, string>();
+    return new CelCompiler({ env, options, patterns, zones, values, variables, hasFields: fieldOwner(undefined) });
   }
 
   /** A compiler whose expressions may also read `variables`: instances of `ctor` with these fields (name → CEL type). */
@@ -99,7 +105,7 @@ export class CelCompiler {
   }
 
   #compile(expression: string): Compilation {
-    const { env, options, variables, hasFields } = this.#parts;
+    const { env, options, variables, hasFields, values } = this.#parts;
     // Compiling is not evaluating: patterns and zones that are looked up here cost no evaluation.
     options.budget.reset();
     const parsed = env.parse(expression);
@@ -115,6 +121,8 @@ export class CelCompiler {
     for (const node of nodes) {
       const message = problemWithTypes(node, hasFields);
       if (message !== undefined) return { ok: false, message, offset: node.start };
+      const never = problemWithComparison(node, values);
+      if (never !== undefined) return { ok: false, ...never };
       chargeNode(node, options.budget, hasFields);
     }
     const { budget } = options;

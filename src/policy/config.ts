@@ -178,7 +178,7 @@ export const policiesSection = z
       .max(1_000_000)
       .default(20_000)
       .describe(
-        'What one evaluation of a rule may cost: an iteration is 1, 512 characters of text 1, 8 characters under `matches` 1. A rule that runs out counts as an error. Default 20000, a few milliseconds at most.',
+        'What one evaluation of a rule may cost: an iteration is 1, 512 characters of text 1, 8 characters under `matches` 1. A rule that runs out counts as an error. All rules of a decision may cost ten times as much together. Default 20000, some milliseconds.',
       ),
   })
   .superRefine((section, context) => {

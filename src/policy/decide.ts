@@ -24,7 +24,8 @@ interface Verdict {
 
 /**
  * All matching rules count: deny over requireApproval over limit over allow; masks add up; nothing allowed is denied. A rule
- * that cannot be evaluated does not allow; any other effect denies then. `dryRun` rules are evaluated and reported only.
+ * that cannot be evaluated does not allow; any other effect denies then, and so does any effect where the rules together cost
+ * too much. `dryRun` rules are evaluated and reported only.
  */
 export function decideRequest(rules: readonly CompiledRule[], evaluation: Evaluation, revision: string): Decision {
   const verdict = weigh(rules, evaluation);
@@ -70,7 +71,9 @@ function weigh(rules: readonly CompiledRule[], evaluation: Evaluation): Verdict 
     if (outcome === 'no_match') continue;
     const failure = outcome === 'match' ? apply(rule, evaluation, verdict) : outcome;
     verdict.hits.push(failure === undefined ? rule.hit : { ...rule.hit, error: failure.error });
-    if (failure !== undefined && rule.mode === 'enforce' && rule.action.effect !== 'allow')
+    if (failure === undefined || rule.mode !== 'enforce') continue;
+    // Which rule it is that finds nothing left depends on their order: whatever it would do, it denies.
+    if (rule.action.effect !== 'allow' || evaluation.isSpent)
       verdict.denial ??= { by: nameOf(rule), message: `Rule ${nameOf(rule)} could not be evaluated.` };
   }
   return verdict;

@@ -194,7 +194,8 @@ export interface PolicySet {
   rules(model?: Model): readonly RuleInfo[];
   /** What must be computed before `decide` is asked about this model. */
   needs(model: Model): Needs;
-  decide(input: DecisionInput): Decision;
+  /** `asks`: only the rules that it says yes to, as if there were no others; for what looks at a decision rule by rule. */
+  decide(input: DecisionInput, asks?: (rule: Pick<RuleHit, 'policy' | 'rule'>) => boolean): Decision;
   /** Whether any `on: response` rule is in scope of the model. */
   watchesResponses(model: Model): boolean;
   /** Whether any of them is enforced: without having been asked, no answer may pass. */

@@ -1,5 +1,5 @@
 import { Activation, type Situation, type ViewCache } from './activation.ts';
-import type { Budget } from './budget.ts';
+import { type Budget, DecisionBudget } from './budget.ts';
 import { errorCode, type Program } from './cel.ts';
 import type { CompiledPolicy, CompiledRule } from './rules.ts';
 
@@ -9,15 +9,26 @@ const maxKeyLength = 2048;
 /** How a rule came out. `error`: a stable word and a place, nothing of the request. */
 export type Outcome = 'match' | 'no_match' | { readonly error: string };
 
-/** Evaluates the rules of one decision. Every expression, and every variable, has a budget of its own. */
+/**
+ * Evaluates the rules of one decision. Every expression, and every variable, has a budget of its own, and all of them one
+ * together; rules on trial have another, so that they take nothing from those that count.
+ */
 export class Evaluation {
   readonly #activation: Activation;
   readonly #budget: Budget;
+  readonly #enforced: DecisionBudget;
+  #onTrial: DecisionBudget | undefined;
   #policy: CompiledPolicy | undefined;
 
   constructor(situation: Situation, views: ViewCache, budget: Budget) {
     this.#activation = new Activation(situation, views);
     this.#budget = budget;
+    this.#enforced = new DecisionBudget(budget);
+  }
+
+  /** Whether the rules in force cost too much together: then not even an allow rule that matched says what they all do. */
+  get isSpent(): boolean {
+    return this.#enforced.isSpent;
   }
 
   matches(rule: CompiledRule): Outcome {
@@ -58,8 +69,13 @@ export class Evaluation {
       this.#policy = rule.policy;
       this.#activation.variables = rule.policy.variables(this.#activation);
     }
-    this.#budget.reset();
-    return program.run(this.#activation);
+    return this.#budget.within(this.#budgetOf(rule), () => program.run(this.#activation));
+  }
+
+  #budgetOf(rule: CompiledRule): DecisionBudget {
+    if (rule.mode === 'enforce') return this.#enforced;
+    this.#onTrial ??= new DecisionBudget(this.#budget);
+    return this.#onTrial;
   }
 }
 

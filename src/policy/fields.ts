@@ -1,3 +1,5 @@
+import type { Vocabulary } from './vocabulary.ts';
+
 /** A field as rules see it. docs/policy-reference.md is generated from these rows. */
 export interface FieldRow {
   /** CEL's name of its type, or of one of ours below. */
@@ -6,6 +8,8 @@ export interface FieldRow {
   readonly doc: string;
   /** May not be there: rules ask with `has` first. */
   readonly optional?: true;
+  /** The only values that it can have; a comparison with another one is a mistake. */
+  readonly values?: Vocabulary;
 }
 
 export interface TypeRow {

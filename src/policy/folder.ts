@@ -10,8 +10,7 @@ export function folderOrigin(dir: string): Origin {
       const found = await readPolicyFiles(dir);
       read = found.fingerprint;
       if (!found.ok) return { ok: false, problems: [found.problem] };
-      const notes = found.outside.map((path) => `${path} is a link to a file outside of the folder`);
-      return { ok: true, snapshot: { files: found.files, commit: undefined, by: '', notes } };
+      return { ok: true, snapshot: { files: found.files, commit: undefined, by: '' } };
     },
     changed: async () => (await fingerprintOf(dir)) !== read,
     taken: async () => {},

@@ -7,6 +7,7 @@ import type { PolicySet } from './decision.ts';
 import { type LocatedPolicy, type PolicyFile, readPolicies } from './document.ts';
 import type { RuleKind } from './fields.ts';
 import { readPolicyFiles } from './files.ts';
+import { detectedInResponses, problemWithFinding } from './finding-names.ts';
 import { type Compilers, SharedCompiler, variablesClass } from './policy-variables.ts';
 import { didYouMean, type Problem } from './problem.ts';
 import { type CompiledPolicy, categoryNames, compilePolicy, type DetectorResolver } from './rules.ts';
@@ -20,6 +21,14 @@ export interface LoadOptions {
   /** Names of content filters and of guards that rules may name; none by default. */
   readonly filters?: readonly string[];
   readonly guards?: readonly string[];
+  /**
+   * Ids of the detectors whose matches are counted (`record.detect`): a rule that asks for another by name is refused, as it would
+   * never match. Default: all.
+   */
+  readonly detected?: readonly string[] | undefined;
+  /** What `caller.provider` and `caller.team` can be; left out: anything. */
+  readonly providers?: readonly string[];
+  readonly teams?: readonly string[];
   /** What one evaluation may cost, see Budget. */
   readonly evaluationBudget: number;
   /** Git commit that the files come from. */
@@ -43,7 +52,12 @@ export interface Compiled {
 
 const maxSetBytes = 16 * 1024 * 1024;
 const maxSetRules = 10_000;
-const sliceMs = 2;
+/** One slice, in milliseconds; the steps of it take a tenth of that each. */
+const sliceMs = 0.5;
+/** A turn of the event loop that took longer had something else to do, milliseconds. */
+const idleTurnMs = 0.1;
+/** Turns that others get between two slices, while they have something to do. */
+const othersTurns = 4;
 
 /** Reads and compiles the policies of a folder. All problems of all files are reported, not the first. */
 export async function loadPolicies(options: LoadOptions & { readonly dir: string }): Promise<CompiledPolicies> {
@@ -51,7 +65,7 @@ export async function loadPolicies(options: LoadOptions & { readonly dir: string
   return read.ok ? compileInSlices(read.files, options) : { ok: false, problems: [read.problem] };
 }
 
-/** Compiles policies that were read before, in slices of 2 ms, so that requests are answered meanwhile. */
+/** Compiles policies that were read before, in slices, so that requests are answered meanwhile. */
 export async function compileInSlices(files: readonly PolicyFile[], options: LoadOptions): Promise<CompiledPolicies> {
   const work = compile(files, options);
   for (;;) {
@@ -60,7 +74,19 @@ export async function compileInSlices(files: readonly PolicyFile[], options: Loa
       const step = work.next();
       if (step.done) return step.value;
     } while (performance.now() < until);
+    await turnOfOthers();
+  }
+}
+
+/**
+ * A request takes a handful of turns from its first byte to its answer: a slice in each of them would add up to more than
+ * one slice. An idle event loop costs a turn.
+ */
+async function turnOfOthers(): Promise<void> {
+  for (let turn = 0; turn < othersTurns; turn += 1) {
+    const began = performance.now();
     await nextTurn();
+    if (performance.now() - began < idleTurnMs) return;
   }
 }
 
@@ -92,7 +118,11 @@ function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<Co
   if (sources.reduce((sum, { document }) => sum + document.spec.rules.length, 0) > maxSetRules)
     return whole(`there are more than ${maxSetRules} rules`);
   const budget = new Budget(options.evaluationBudget);
-  const context = { ...options, variables: variablesClass(budget), compilers: yield* compilersOf(budget, options) };
+  const context = {
+    ...options,
+    variables: variablesClass(budget),
+    compilers: yield* compilersOf(budget, options, sources),
+  };
   const names = new Map<string, string>();
   const policies: CompiledPolicy[] = [];
   for (const source of sources) {
@@ -114,14 +144,20 @@ function* compile(files: readonly PolicyFile[], options: LoadOptions): Sliced<Co
   };
 }
 
-function* compilersOf(budget: Budget, { resolveDetectors, filters = [], guards = [] }: LoadOptions): Sliced<Compilers> {
-  const finding = (name: string) => problemWithFinding(name, resolveDetectors);
+function* compilersOf(budget: Budget, options: LoadOptions, sources: readonly LocatedPolicy[]): Sliced<Compilers> {
+  const { resolveDetectors, detected, filters = [], guards = [], providers, teams } = options;
+  const finding = (counted: ReadonlySet<string> | undefined) => (name: string) =>
+    problemWithFinding(name, { resolveDetectors, detected: counted });
   const keys = {
-    'request.findings': finding,
-    'response.findings': finding,
+    'request.findings': finding(detected && new Set(detected)),
+    'response.findings': finding(detected && detectedInResponses(detected, sources, resolveDetectors)),
     'request.filters': (name: string) => problemWithFilter(name, filters),
+    'http.headers': problemWithHeader,
   };
-  const of = (on: RuleKind) => new SharedCompiler(CelCompiler.create({ budget, on, guards, keys }));
+  const values = new Map<string, readonly string[]>();
+  if (providers !== undefined) values.set('caller.provider', providers);
+  if (teams !== undefined) values.set('caller.team', teams);
+  const of = (on: RuleKind) => new SharedCompiler(CelCompiler.create({ budget, on, guards, keys, values }));
   const request = of('request');
   yield;
   const response = of('response');
@@ -140,20 +176,14 @@ function categoriesOf(resolve: DetectorResolver): ReadonlyMap<string, readonly s
   return categories;
 }
 
-/** `"credit_crad" in request.findings` would be false for ever: names that are written out must exist. */
-function problemWithFinding(name: string, resolve: DetectorResolver): string | undefined {
-  const resolved = resolve([name]);
-  if (!resolved.ok) return resolved.problem;
-  if (categoryNames.includes(name))
-    return resolved.ids.length > 0 ? undefined : `no detector is in category "${name}": it is never found`;
-  return resolved.ids.length === 1 && resolved.ids[0] === name
-    ? undefined
-    : `findings are counted by detector and by category; "${name}" is neither`;
-}
-
 function problemWithFilter(name: string, filters: readonly string[]): string | undefined {
   if (filters.includes(name)) return undefined;
   return `there is no content filter "${name}".${didYouMean(name, filters)}`;
+}
+
+function problemWithHeader(name: string): string | undefined {
+  const lower = name.toLowerCase();
+  return name === lower ? undefined : `names of headers are lower case here: "${lower}"`;
 }
 
 function* revisionOf(files: readonly PolicyFile[]): Sliced<string> {

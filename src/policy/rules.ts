@@ -229,7 +229,12 @@ class RuleCompiler {
     const { program } = compiled;
     this.#programs.push(program);
     if (expected.test(program.type)) return program;
-    problems.push(source.problem([...path, key], `${key} must be ${expected.name}, this is a ${program.type}`));
+    problems.push(
+      source.problem(
+        [...path, key],
+        `${key} must be ${expected.name}, this is ${/^[aeiou]/.test(program.type) ? 'an' : 'a'} ${program.type}`,
+      ),
+    );
     return undefined;
   }
 }

@@ -41,9 +41,11 @@ export function createPolicySet({ policies, budget, categories, revision, commit
     commit,
     rules: (model) => everyRule.filter((rule) => model === undefined || rule.appliesTo(model)).map(infoOf),
     needs: (model) => inScope(model).needs,
-    decide(input) {
+    decide(input, asks) {
       const { caller, model, nowMs } = input;
-      return decideRequest(inScope(model).request, evaluation({ caller, model, nowMs, input }), revision);
+      const { request } = inScope(model);
+      const rules = asks === undefined ? request : request.filter(({ hit }) => asks(hit));
+      return decideRequest(rules, evaluation({ caller, model, nowMs, input }), revision);
     },
     watchesResponses: (model) => inScope(model).response.length > 0,
     enforcesOnResponses: (model) => inScope(model).response.some(({ mode }) => mode === 'enforce'),

@@ -20,6 +20,19 @@ export function isPolicyPath(path: string): boolean {
   return /\.ya?ml$/.test(name) && !besides.test(name) && !parts.some((part) => part.startsWith('.'));
 }
 
+/**
+ * What is wrong with a file that is no policy by its name and was meant to be one, or undefined. It would be left out without
+ * a word, and a rule that denies with it. Any other file (README.md, OWNERS, deny.yaml.bak) may lie there.
+ */
+export function problemWithName(path: string): string | undefined {
+  const parts = path.split('/');
+  if (parts.some((part) => part.startsWith('.'))) return undefined;
+  const ending = /\.(?:ya?ml|json)$/i.exec(parts.at(-1) ?? '')?.[0];
+  return ending === undefined || ending === '.yaml' || ending === '.yml'
+    ? undefined
+    : `ends in ${ending}: policies end in .yaml or .yml. Rename it, or keep it elsewhere`;
+}
+
 /** Why a path cannot be one below a policy folder, or undefined. For paths that somebody sends. */
 export function problemWithPath(path: string): string | undefined {
   const parts = path.split('/');
@@ -27,6 +40,8 @@ export function problemWithPath(path: string): string | undefined {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
   if (/[\\\u0000-\u001f\u007f]/.test(path) || !path.isWellFormed() || path.length > 512) return 'is not a plain path';
   if (parts.length > limits.depth) return `lies deeper than ${limits.depth} folders`;
+  const misnamed = problemWithName(path);
+  if (misnamed !== undefined) return misnamed;
   return isPolicyPath(path) ? undefined : 'is not a policy file (.yaml, .yml; not models, teams or cases)';
 }
 

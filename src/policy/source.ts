@@ -18,7 +18,7 @@ export interface Snapshot {
   readonly by: string;
   /** Why this is not the newest that there may be: the repository is out of reach, and this is what it last said. */
   readonly stale?: string | undefined;
-  /** What an operator should know although it is taken: a link out of the folder, history that was rewound. */
+  /** What an operator should know although it is taken: history that was rewound. */
   readonly notes?: readonly string[];
 }
 

@@ -11,6 +11,7 @@ import {
   ToolCallView,
   ToolView,
 } from './views.ts';
+import { callerKinds, changeKinds, formats, operations, phases, proofs, type Values } from './vocabulary.ts';
 
 /** The types, as rules are checked against them: name in complaints → class and fields. */
 const types = {
@@ -36,11 +37,13 @@ const types = {
       },
       kind: {
         type: 'string',
-        doc: '`person`, `service`, or `peer`: a workload without a token, [by mTLS](identity.md#mesh-identities)',
+        doc: '',
+        values: callerKinds,
       },
       proof: {
         type: 'string',
-        doc: 'what was verified: `token` of a provider, `issued` by the gateway, `saml`, `peer`, `jwt_authn` (by Envoy)',
+        doc: 'what was verified',
+        values: proofs,
       },
       email: { type: 'string', optional: true, doc: '' },
       groups: { type: 'list<string>', doc: '' },
@@ -55,8 +58,8 @@ const types = {
   Request: {
     ctor: RequestView,
     fields: {
-      format: { type: 'string', doc: 'the model API, for example `openai-chat`' },
-      operation: { type: 'string', doc: 'what is asked for, for example `chat`' },
+      format: { type: 'string', doc: 'the model API', values: formats },
+      operation: { type: 'string', doc: 'what is asked for', values: operations },
       model: { type: 'string', doc: 'as the caller wrote it' },
       stream: { type: 'bool', doc: '' },
       choices: { type: 'int', doc: '`n`, else 1' },
@@ -81,7 +84,10 @@ const types = {
         doc: 'scalar parameters as the caller names them: `"temperature" in request.parameters`',
       },
       maxTokens: { type: 'int', optional: true, doc: 'most tokens that the answer may have' },
-      tokens: { type: 'int', doc: 'estimate of the prompt, about four characters each' },
+      tokens: {
+        type: 'int',
+        doc: 'estimate of the prompt: a quarter of its bytes in UTF-8, which is about four characters each in English',
+      },
       bytes: { type: 'int', doc: 'length of the body' },
       findings: {
         type: 'map<string, int>',
@@ -123,14 +129,15 @@ const types = {
       bytes: { type: 'int', doc: 'released so far, with those that are about to be' },
       phase: {
         type: 'string',
-        doc: 'why the rules run now: at the `headers`, at a new `finding`, at a complete `toolCall`, at the `end`',
+        doc: 'why the rules run now',
+        values: phases,
       },
     },
   },
   Change: {
     ctor: ChangeView,
     fields: {
-      kind: { type: 'string', doc: '`register`, `version`, `config` or `retire`' },
+      kind: { type: 'string', doc: '', values: changeKinds },
       model: { type: 'string', doc: '' },
       fromVersion: { type: 'string', optional: true, doc: '' },
       toVersion: { type: 'string', optional: true, doc: '' },
@@ -189,6 +196,15 @@ export function variablesOf(on: RuleKind): readonly string[] {
 
 /** Names of all variables, whatever the kind of rule. */
 export const variableRoots: ReadonlySet<string> = new Set(Object.keys(variableRows));
+
+/** `caller.kind` → its values, of every field that has only some. */
+export const closedFields: Values = new Map(
+  Object.entries(variableRows).flatMap(([variable, { type }]) =>
+    Object.entries(typeRows[type]?.fields ?? {}).flatMap(([field, { values }]): [string, readonly string[]][] =>
+      values === undefined ? [] : [[`${variable}.${field}`, Object.keys(values)]],
+    ),
+  ),
+);
 
 /** Field names of one of our types, for hints; empty for any other type. */
 export function fieldsOf(type: string): readonly string[] {

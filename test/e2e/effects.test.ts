@@ -86,6 +86,12 @@ describe('an effect through the gates', () => {
     expect(end).toMatchObject({ how: 'denied', code: 'policy_denied' });
   });
 
+  test('a message that repeats the request is masked on the record', async () => {
+    const { got, decision } = await asked(saying('forbidden 4111 1111 1111 1111'));
+    expect(got.text).toContain('Not forbidden 4111 1111 1111 1111.');
+    expect(decision).toMatchObject({ message: 'Not forbidden <CREDIT_CARD>.' });
+  });
+
   test('requireApproval: 403 approval_required, nothing at the model; a deny wins over it', async () => {
     const tools = [{ type: 'function', function: { name: 'run_sql', parameters: { type: 'object' } } }];
     const { got, reached, decision, end } = await asked(saying('count them', { tools }));
@@ -155,9 +161,9 @@ describe('policy backtest, on what these tests have recorded', () => {
       return found.sessions >= 9 ? found : undefined;
     }, 'all sessions in the store');
     expect(report.changed).toBe(0);
-    // One request had a card number in it: its text is masked on the record, and a rule reads the text.
-    expect(report.unknown).toBe(1);
-    expect(report.rules.find(({ rule }: { rule: string }) => rule === 'effects/deny')).toMatchObject({ unknown: 1 });
+    // Two requests had a card number in them: their text is masked on the record, and a rule reads the text.
+    expect(report.unknown).toBe(2);
+    expect(report.rules.find(({ rule }: { rule: string }) => rule === 'effects/deny')).toMatchObject({ unknown: 2 });
     expect(report.examples).toContainEqual(expect.objectContaining({ to: 'unknown' }));
   });
 

@@ -39,8 +39,14 @@ const push: AddCommand = (program) => addPush(program.command.command('policy'),
 const pushed = (stack: Stack, dir: string, ...more: string[]) =>
   run([push], ['policy', 'push', dir, '--config', stack.config.file, ...more]);
 
+const folders: string[] = [];
+afterAll(() => {
+  for (const dir of folders) rmSync(dir, { recursive: true });
+});
+
 function folder(files: Readonly<Record<string, string>>): string {
   const dir = mkdtempSync(join(tmpdir(), 'pushed-'));
+  folders.push(dir);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
   return dir;
 }
@@ -279,7 +285,12 @@ describe('policies that are pushed', () => {
 
   test('by a caller in one of the groups are taken, by any other not, on the record', async () => {
     const taken = await put('jane', line(closed('By jane.')));
-    expect([taken.status, await taken.json()]).toEqual([200, { revision: await revision(), new: true }]);
+    expect([taken.status, await taken.json()]).toEqual([200, { revision: await revision(), new: true, inForce: true }]);
+    const checked = await put('jane', line(closed('Never.')), {}, '?check=true');
+    const { revision: would, ...rest } = (await checked.json()) as { revision: string };
+    expect([checked.status, rest]).toEqual([200, { new: true, checked: true }]);
+    expect(would).not.toBe(await revision());
+    expect((await put('jane', line(closed('By jane.')), {}, '?check=false')).status).toBe(200);
     expect(taken.headers.get('etag')).toBe(`"${await revision()}"`);
     expect((await policyEvents(stack)).at(-1)).toMatchObject({ by: 'demo/jane' });
     const denied = await put('sam', line(closed('By sam.')));
@@ -300,13 +311,16 @@ describe('policies that are pushed', () => {
   test.each<[string, string, Record<string, string>, string, number]>([
     ['a path that leads out of the folder', `${JSON.stringify({ path: '../x.yaml', text: 'x' })}\n`, {}, '', 400],
     ['a path twice', line('x') + line('x'), {}, '', 400],
+    ['a name that is nearly one of a policy', `${JSON.stringify({ path: 'x.YAML', text: 'x' })}\n`, {}, '', 400],
     ['a line that is no JSON', '{\n', {}, '', 400],
     ['a key too many', `${JSON.stringify({ path: 'a.yaml', text: 'x', mode: 1 })}\n`, {}, '', 400],
     ['a file that is too long', line('x'.repeat(1_048_577)), {}, '', 400],
     ['nothing in it', '', {}, '', 422],
     ['a tag that is none', line('x'), { 'if-match': 'sha256:0' }, '', 400],
     ['another revision', line('x'), { 'if-match': '"sha256:0"' }, '', 412],
-    ['a question that is not known', line('x'), {}, '?check=maybe', 400],
+    ['an answer that is none', line('x'), {}, '?check=maybe', 400],
+    ['a question that is not known', line('x'), {}, '?chekc=true', 400],
+    ['a question asked twice', line('x'), {}, '?check=false&check=true', 400],
   ])('with %s change nothing', async (_what, body, headers, query, status) => {
     const before = await revision();
     expect((await put('jane', body, headers, query)).status).toBe(status);

@@ -1,6 +1,7 @@
 /** `mask` with `on: request`, through Envoy: what the model gets, and that nothing else ever reaches it. */
 import http from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { archiveClient } from './support/archive.ts';
 import { ask, chat, codeOf } from './support/ask.ts';
 import { type EnvoyConfig, eventually, type Stack, startStack } from './support/stack.ts';
 import { completion, DONE, delta } from './support/upstream.ts';
@@ -137,6 +138,13 @@ test('the record keeps the request as it was asked, masked with record.detect, a
     (line) => line.kind === 'event' && line.event.type === 'decision' && line.event.session === session,
   );
   expect(decision).toMatchObject({ event: { maskRequest: ['credit_card', 'email_address'] } });
+  const query = `SELECT mask_request, masked_request['email_address'], response_rules FROM sessions WHERE session = '${session}' AND how = 'complete'`;
+  const row = await eventually(
+    async () => (await archiveClient(stack).sql(query)).rows[0],
+    'the session in the store',
+    20_000,
+  );
+  expect([row[0], Number(row[1]), row[2]]).toEqual([['credit_card', 'email_address'], 1, []]);
 });
 
 const onFixedRoute = (config: EnvoyConfig): void => {

@@ -54,6 +54,8 @@ export interface GitServer {
   readonly asked: { readonly what: string; readonly authorization: string | undefined }[];
   /** Answers this instead of what the repository says; undefined: as the repository. */
   broken: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
+  /** What the repository says, for a `broken` that is so in parts only. */
+  answer(request: IncomingMessage, response: ServerResponse): void;
   close(): Promise<void>;
 }
 
@@ -66,17 +68,20 @@ export async function serveRepository(dir: string): Promise<GitServer> {
       what: `${method} ${url.replace(/^\/policies\.git/, '').replace(/\?.*$/, '')}`,
       authorization: request.headers.authorization,
     });
-    if (own.broken !== undefined) return own.broken(request, response);
+    return (own.broken ?? own.answer)(request, response);
+  });
+  const answer: GitServer['answer'] = (request, response) => {
+    const { method, url } = request;
     if (method === 'GET' && url === '/policies.git/info/refs?service=git-upload-pack') void advertise(dir, response);
     else if (method === 'POST' && url === '/policies.git/git-upload-pack') void upload(dir, request, response);
     else response.writeHead(404).end();
-    return undefined;
-  });
+  };
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const own: GitServer = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/policies.git`,
     asked,
     broken: undefined,
+    answer,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -86,7 +91,8 @@ export async function serveRepository(dir: string): Promise<GitServer> {
   return own;
 }
 
-const packet = (data: string | Buffer): Buffer => {
+/** A pkt-line. */
+export const packet = (data: string | Buffer): Buffer => {
   const bytes = Buffer.from(data);
   return Buffer.concat([Buffer.from((bytes.length + 4).toString(16).padStart(4, '0')), bytes]);
 };

@@ -1,4 +1,5 @@
 /** `sallyport policy backtest`: what a folder of policies would have said about the requests that are on the record. */
+import { Option } from 'commander';
 import type { RecordedSession as Stored } from '../../console/archive.ts';
 import { askedOf, readRequest } from '../../exchange/formats.ts';
 import { Backtest, type BacktestReport } from '../../policy/backtest/backtest.ts';
@@ -7,7 +8,8 @@ import { type Ask, type OpenArchive, withAdmin } from '../admin-client.ts';
 import { ageMs, examples, exitCodes, type Io, type Program, wholeNumber } from '../cli.ts';
 import { type ConfigOption, withConfig } from '../config-option.ts';
 import { escapeControls, facts, table } from '../text.ts';
-import { countFilters, goodSet, openWorkspace, type Workspace } from './workspace.ts';
+import { countFilters } from './gate-reader.ts';
+import { goodSet, openWorkspace, type Workspace } from './workspace.ts';
 
 interface BacktestCommandOptions extends ConfigOption {
   readonly policies?: string;
@@ -24,7 +26,11 @@ export function addBacktest(policy: Program['command'], { io, action }: Program,
   withConfig(policy.command('backtest'))
     .description('decide the requests on the record again, under other policies, and say what would change')
     .option('--policies <dir>', 'folder of the policies to try (default: policies.dir of the configuration)')
-    .option('--since <age>', 'requests not older than this, such as 30m, 12h, 7d', ageMs, 7 * 86_400_000)
+    .addOption(
+      new Option('--since <age>', 'requests not older than this, such as 30m, 12h, 7d')
+        .argParser(ageMs)
+        .default(7 * 86_400_000, '7d'),
+    )
     .option('-n, --limit <count>', 'at most so many, the oldest first', wholeNumber(1, 10_000_000), 100_000)
     .option('--examples <count>', 'examples of each change', wholeNumber(0, 100), 3)
     .option('--fail-on-change', 'exit code 1 where a verdict changes or is not known')

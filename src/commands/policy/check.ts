@@ -81,7 +81,7 @@ function placeOf({ where }: RuleInfo): Omit<Problem, 'message'> {
 function text(workspace: Workspace, rules: readonly RuleInfo[], warnings: readonly Finding[]): string {
   const lines = problemLines(
     workspace.dir,
-    warnings.map((one) => ({ ...one, message: `${one.kind}: ${one.about} ${one.message}` })),
+    warnings.map((one) => ({ ...one, message: `${one.kind}: ${one.about}: ${one.message}` })),
   );
   const summary = `${counted(rules.length, 'rule')}, no problems, ${counted(warnings.length, 'warning')}.`;
   return escapeControls(`${lines === '' ? '' : `${lines}\n\n`}${summary}\n`, { keepNewlines: true });

@@ -1,18 +1,20 @@
 /** `sallyport policy eval`: asks the policies about one request, and says what each rule did. */
 import { readFile } from 'node:fs/promises';
-import { type CaseWorld, callerOf, inputOf } from '../../policy/cases/run.ts';
-import { type AskedRequest, askedRequest } from '../../policy/cases/schema.ts';
-import type { Decision, DecisionInput, PolicySet, RuleHit, RuleInfo } from '../../policy/decision.ts';
+import type { Model } from '../../models/model.ts';
+import { ask, type CaseWorld, modelOf, type Outcome } from '../../policy/cases/run.ts';
+import { type AskedCase, askedCase } from '../../policy/cases/schema.ts';
 import { readYaml } from '../../strict-yaml.ts';
 import { CliError, examples, exitCodes, type Io, type Program } from '../cli.ts';
 import { type ConfigOption, withConfig } from '../config-option.ts';
-import { escapeControls, facts } from '../text.ts';
+import { evalText, partsOf } from './eval-text.ts';
+import { formatsAsked } from './gate-reader.ts';
 import { caseWorld, goodSet, openWorkspace } from './workspace.ts';
 
 interface EvalOptions extends ConfigOption {
   readonly policies?: string;
   readonly body?: string;
   readonly path?: string;
+  readonly format?: string;
   readonly model?: string;
   readonly subject?: string;
   readonly groups?: string;
@@ -21,25 +23,15 @@ interface EvalOptions extends ConfigOption {
   readonly json?: boolean;
 }
 
-/** What became of one rule. */
-interface RulePart extends Pick<RuleInfo, 'policy' | 'rule' | 'effect' | 'mode' | 'when' | 'where'> {
-  readonly outcome:
-    | 'matches'
-    | 'does not match'
-    | 'failed'
-    | 'not asked: it is about responses'
-    | 'not asked: it is about changes';
-  readonly error?: string;
-}
-
 export function addEval(policy: Program['command'], { io, action }: Program): void {
   withConfig(policy.command('eval'))
-    .description('ask the policies about one request, and say what each rule did')
-    .argument('[file]', 'the request and its caller, as in a case (YAML); - reads it from the standard input')
+    .description('ask the policies about one request, answer or change of a model, and say what each rule did')
+    .argument('[file]', 'what is asked, as in a case (YAML); - reads it from the standard input')
     .option('--policies <dir>', 'folder of the policies (default: policies.dir of the configuration)')
     .option('--body <file>', "the request's body (JSON)")
-    .option('--path <path>', 'its path, which says which API it is (default: /v1/chat/completions)')
-    .option('--model <name>', 'which model is meant (default: what the body says, else the first one)')
+    .option('--path <path>', "its path, which says which API it is (default: that of the model's API)")
+    .option('--format <format>', 'the API, as in models.yaml: without --body, its smallest request')
+    .option('--model <name>', 'which model is meant (default: what the body says, else the first one with such an API)')
     .option('--subject <subject>', 'who calls')
     .option('--groups <groups>', 'their groups, separated by commas')
     .option('--email <address>', 'their e-mail address')
@@ -59,35 +51,42 @@ export function addEval(policy: Program['command'], { io, action }: Program): vo
 async function evaluate(file: string | undefined, options: EvalOptions, io: Io): Promise<number> {
   const workspace = await openWorkspace(options.policies, options, io);
   const set = goodSet(workspace);
-  const asked = await askedOf(file, options, io);
-  const world = caseWorld(workspace, set);
-  const { input, decision } = await decideOne(asked, world);
-  const parts = partsOf(set, input, decision.rules);
-  if (options.json) io.stdout.write(`${JSON.stringify({ decision: plain(decision), rules: parts }, null, 2)}\n`);
-  else io.stdout.write(text(input, decision, parts));
-  return decision.verdict === 'deny' ? exitCodes.failed : exitCodes.ok;
+  const { model, outcome } = await decideOne(await askedOf(file, options, io), caseWorld(workspace, set));
+  const { decision } = outcome;
+  const parts = partsOf(set.rules(model), outcome);
+  if (options.json) io.stdout.write(`${JSON.stringify({ decision, rules: parts }, null, 2)}\n`);
+  else io.stdout.write(evalText(outcome, parts, { model, revision: set.revision }));
+  const isRefused = 'verdict' in decision ? decision.verdict === 'deny' : decision.stop !== undefined;
+  return isRefused ? exitCodes.failed : exitCodes.ok;
 }
 
-async function decideOne(asked: AskedRequest, world: CaseWorld): Promise<{ input: DecisionInput; decision: Decision }> {
-  const request = asked.request ?? {};
-  const named = asked.model ?? modelIn(request.body) ?? world.models[0]?.name;
-  const model = world.models.find(({ name, match }) => name === named || match.names.includes(named ?? ''));
-  if (model === undefined)
-    throw new CliError(
-      exitCodes.usage,
-      `There is no model ${named}.`,
-      `Name one with --model: ${world.models.map(({ name }) => name).join(', ')}.`,
-    );
-  const reading = await world.read(request, model);
-  if (!reading.ok)
+async function decideOne(asked: AskedCase, world: CaseWorld): Promise<{ model: Model; outcome: Outcome }> {
+  const { at = new Date().toISOString() } = asked;
+  const model = likelyModel(asked, world.models);
+  const outcome = await ask({ ...asked, at }, { model, isFixed: asked.model !== undefined }, world);
+  if (outcome.kind === 'refused')
     throw new CliError(
       exitCodes.failed,
-      `The gate refuses this request before any rule: ${reading.message}`,
-      'Correct the body or the path.',
+      `The gate refuses this request before any rule: ${outcome.message}`,
+      'Correct the body, the path or the model.',
     );
-  const nowMs = asked.at === undefined ? Date.now() : Date.parse(asked.at);
-  const input = inputOf(request, reading, { caller: callerOf(asked.caller, nowMs), model, nowMs });
-  return { input, decision: world.set.decide(input) };
+  return { model: outcome.kind === 'lifecycle' ? model : outcome.input.model, outcome };
+}
+
+/** The one that is named, or that the body names; else the first that takes such requests. */
+function likelyModel({ model: named, request = {} }: AskedCase, models: readonly Model[]): Model {
+  const wanted = named ?? modelIn(request.body);
+  const formats = formatsAsked(request);
+  const found =
+    wanted === undefined
+      ? (models.find((one) => formats?.some((format) => one.formats.includes(format))) ?? models[0])
+      : (modelOf(wanted, models) ?? models.find(({ match }) => match.names.some((name) => name === wanted)));
+  if (found !== undefined) return found;
+  throw new CliError(
+    exitCodes.usage,
+    `There is no model ${typeof wanted === 'string' ? wanted : wanted?.name}.`,
+    `Name one with --model: ${models.map(({ name }) => name).join(', ')}.`,
+  );
 }
 
 function modelIn(body: unknown): string | undefined {
@@ -95,9 +94,9 @@ function modelIn(body: unknown): string | undefined {
   return typeof body.model === 'string' ? body.model : undefined;
 }
 
-async function askedOf(file: string | undefined, options: EvalOptions, io: Io): Promise<AskedRequest> {
+async function askedOf(file: string | undefined, options: EvalOptions, io: Io): Promise<AskedCase> {
   const written = file === undefined ? {} : readAsked(file, await textOf(file, io));
-  const { body, path, model, subject, groups, email, at } = options;
+  const { body, path, format, model, subject, groups, email, at } = options;
   const given = {
     ...written,
     ...(model !== undefined && { model }),
@@ -111,17 +110,18 @@ async function askedOf(file: string | undefined, options: EvalOptions, io: Io): 
     request: {
       ...written.request,
       ...(path !== undefined && { path }),
+      ...(format !== undefined && { format }),
       ...(body !== undefined && { body: json(body, await textOf(body, io)) }),
     },
   };
-  const parsed = askedRequest.safeParse(given);
+  const parsed = askedCase.safeParse(given);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new CliError(exitCodes.usage, `${issue?.path.join('.')}: ${issue?.message}.`, 'See --help.');
 }
 
-function readAsked(file: string, text: string): AskedRequest {
-  const read = readYaml(text, askedRequest);
+function readAsked(file: string, text: string): AskedCase {
+  const read = readYaml(text, askedCase);
   if (read.ok) return read.value;
   const lines = read.problems.map(
     ({ line, column, path, message }) => `  ${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}`,
@@ -129,7 +129,7 @@ function readAsked(file: string, text: string): AskedRequest {
   throw new CliError(
     exitCodes.usage,
     `The request is not as it should be:\n${lines.join('\n')}`,
-    'It is written as a case is, without `name` and `expect`.',
+    'It is written as a case is, without `name` and `expect`; docs/policy-tools.md says how.',
   );
 }
 
@@ -149,67 +149,4 @@ async function textOf(file: string, io: Io): Promise<string> {
   let text = '';
   for await (const chunk of io.stdin ?? []) text += String(chunk);
   return text;
-}
-
-function partsOf(set: PolicySet, { model }: DecisionInput, hits: readonly RuleHit[]): RulePart[] {
-  const byName = new Map(hits.map((hit) => [`${hit.policy}/${hit.rule}`, hit]));
-  return set.rules(model).map(({ policy, rule, effect, mode, when, where, phase }) => {
-    const hit = byName.get(`${policy}/${rule}`);
-    const part = { policy, rule, effect, mode, when, where };
-    if (hit?.error !== undefined) return { ...part, outcome: 'failed', error: hit.error };
-    if (hit !== undefined) return { ...part, outcome: 'matches' };
-    if (phase === 'request') return { ...part, outcome: 'does not match' };
-    return {
-      ...part,
-      outcome: phase === 'lifecycle' ? 'not asked: it is about changes' : 'not asked: it is about responses',
-    };
-  });
-}
-
-/** Maps as objects, for JSON. */
-const plain = (decision: Decision): unknown =>
-  JSON.parse(
-    JSON.stringify(decision, (_, value: unknown) => (value instanceof Map ? Object.fromEntries(value) : value)),
-  );
-
-function text(input: DecisionInput, decision: Decision, parts: readonly RulePart[]): string {
-  const counts = (found: ReadonlyMap<string, number>) =>
-    Array.from(found, ([name, count]) => `${name} ${count}`).join(', ');
-  const head = facts([
-    [
-      'Verdict',
-      decision.verdict === 'deny' && decision.by === undefined ? 'deny (no rule allows it)' : decision.verdict,
-    ],
-    ['By', decision.verdict === 'deny' ? decision.by : undefined],
-    ['Message', decision.verdict === 'deny' ? decision.message : undefined],
-    [
-      'Approval',
-      decision.verdict === 'requireApproval'
-        ? decision.demands
-            .map((demand) => `${demand.policy}/${demand.rule} by ${demand.approvers.join(' or ')}`)
-            .join('; ')
-        : undefined,
-    ],
-    ['Masked in the answer', decision.verdict === 'deny' ? undefined : decision.maskResponse.join(', ')],
-    ['Masked in the request', decision.verdict === 'deny' ? undefined : decision.maskRequest.join(', ')],
-    [
-      'Limits',
-      decision.verdict === 'deny'
-        ? undefined
-        : decision.limits
-            .map((limit) => `${limit.policy}/${limit.rule} by ${limit.key || 'nothing: one for all'}`)
-            .join('; '),
-    ],
-    ['Model', `${input.model.name} ${input.model.version}`],
-    ['Request', `${input.request.format}, ${input.request.operation}, about ${input.request.tokens} tokens`],
-    ['Found', counts(input.findings)],
-    ['Policies', decision.revision],
-  ]);
-  const lines = parts.flatMap(({ policy, rule, effect, mode, when, where, outcome, error }) => {
-    const mark = outcome === 'matches' ? '✓' : outcome === 'failed' ? '!' : ' ';
-    const trial = mode === 'dryRun' ? ', on trial' : '';
-    const what = `  ${mark} ${policy}/${rule} (${effect}${trial}): ${outcome}${error === undefined ? '' : ` (${error})`}`;
-    return [what, `      ${where}  ${when === undefined ? 'always' : when.replaceAll(/\s+/g, ' ')}`];
-  });
-  return `${head}\nRules\n${lines.map((line) => escapeControls(line)).join('\n')}\n`;
 }

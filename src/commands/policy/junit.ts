@@ -1,5 +1,5 @@
 /** The results of cases as a JUnit report (the format that Jenkins and GitLab read: testsuites, testsuite, testcase, failure). */
-import type { RunCase } from './run-cases.ts';
+import { failedRules, type RunCase } from './run-cases.ts';
 
 export function junit(results: readonly RunCase[]): string {
   const suites = Map.groupBy(results, ({ file }) => file);
@@ -21,7 +21,8 @@ const seconds = (cases: readonly RunCase[]): string => (cases.reduce((sum, { ms 
 function testCase(one: RunCase): string {
   const head = `    <testcase classname="${escaped(one.file)}" name="${escaped(one.name)}" file="${escaped(one.file)}" time="${seconds([one])}"`;
   if (one.differences.length === 0) return `${head}/>\n`;
-  const text = one.differences.map(({ what, expected, got }) => `${what}: expected ${expected}, got ${got}`).join('\n');
+  const differences = one.differences.map(({ what, expected, got }) => `${what}: expected ${expected}, got ${got}`);
+  const text = [...differences, ...failedRules(one)].join('\n');
   return `${head}>\n      <failure message="${escaped(text.split('\n', 1)[0]!)}">${escaped(text)}</failure>\n    </testcase>\n`;
 }
 

@@ -22,3 +22,9 @@ export async function runCases(workspace: Workspace, set: PolicySet, only: strin
     }
   return results;
 }
+
+/** Of a case that is not as expected: the rules that could not be evaluated, and why. */
+export const failedRules = ({ differences, hits }: CaseResult): string[] =>
+  differences.length === 0
+    ? []
+    : hits.flatMap(({ policy, rule, error }) => (error === undefined ? [] : [`${policy}/${rule} failed: ${error}`]));

@@ -6,7 +6,7 @@ import { CliError, examples, exitCodes, type Io, type Program, wholeNumber } fro
 import { type ConfigOption, withConfig } from '../config-option.ts';
 import { escapeControls } from '../text.ts';
 import { junit } from './junit.ts';
-import { type RunCase, runCases } from './run-cases.ts';
+import { failedRules, type RunCase, runCases } from './run-cases.ts';
 import { goodSet, openWorkspace } from './workspace.ts';
 
 interface TestOptions extends ConfigOption {
@@ -63,7 +63,7 @@ function nothingToRun({ only }: TestOptions): [message: string, remedy: string] 
   return only === undefined
     ? [
         'There are no cases.',
-        'Write some beside the policies, in files that end in .cases.yaml; docs/policies.md has an example.',
+        'Write some beside the policies, in files that end in .cases.yaml; docs/policy-tools.md has an example.',
       ]
     : [`No case has "${only}" in its name or file.`, 'Leave --only out to run all of them.'];
 }
@@ -103,6 +103,7 @@ function report(results: readonly RunCase[], { untried, rules, tried }: Coverage
       lines.push(`        - expected  ${expected}`);
       lines.push(`        + got       ${got}`);
     }
+    lines.push(...failedRules(result).map((line) => `      ${line}`));
   }
   const failed = results.filter(({ differences }) => differences.length > 0).length;
   lines.push(

@@ -2,15 +2,13 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Config, shownPath } from '../../config.ts';
-import { askedOf, formatOfRequest, readRequest } from '../../exchange/formats.ts';
-import { paced } from '../../exchange/pace.ts';
 import { filterProblems, readFilters } from '../../gateway/content.ts';
-import { resolveDetectors } from '../../gateway/parts.ts';
+import { namesIn, resolveDetectors } from '../../gateway/parts.ts';
 import type { Filters } from '../../guard/guard.ts';
-import { type Bodies, createBodies } from '../../mask/bodies.ts';
+import { createBodies } from '../../mask/bodies.ts';
 import type { Model } from '../../models/model.ts';
-import type { CaseWorld, ReadRequest } from '../../policy/cases/run.ts';
-import { type CaseRequest, type CasesFile, casesFile } from '../../policy/cases/schema.ts';
+import type { CaseWorld } from '../../policy/cases/run.ts';
+import { type CasesFile, casesFile } from '../../policy/cases/schema.ts';
 import type { PolicySet } from '../../policy/decision.ts';
 import { type CompiledPolicies, loadPolicies } from '../../policy/load.ts';
 import { formatProblem, type Problem } from '../../policy/problem.ts';
@@ -18,6 +16,7 @@ import { readYaml } from '../../strict-yaml.ts';
 import { CliError, exitCodes, type Io } from '../cli.ts';
 import { type ConfigOption, configOf } from '../config-option.ts';
 import { modelsOf } from '../models-file.ts';
+import { createGateReader } from './gate-reader.ts';
 
 export interface Workspace {
   readonly config: Config;
@@ -38,11 +37,22 @@ export async function openWorkspace(dir: string | undefined, options: ConfigOpti
     dir: folder,
     models,
     resolveDetectors,
+    detected: detectedBy(config),
     evaluationBudget: config.policies.evaluationBudget,
-    filters: config.filters.map(({ name }) => name),
-    guards: config.guards.map(({ name }) => name),
+    ...namesIn(config),
   });
   return { config, models, dir: folder, loaded, filters: await filtersOf(config) };
+}
+
+/** Throws CliError for a name in `record.detect` that is no detector's. */
+function detectedBy({ file, record }: Config): readonly string[] {
+  const resolved = resolveDetectors(record.detect);
+  if (resolved.ok) return resolved.ids;
+  throw new CliError(
+    exitCodes.usage,
+    `${shownPath(file)}: record.detect: ${resolved.problem}`,
+    'Correct it and run this again; docs/detectors.md lists the names.',
+  );
 }
 
 async function filtersOf(config: Config): Promise<Filters | undefined> {
@@ -95,7 +105,7 @@ export async function readCases(dir: string): Promise<readonly CasesOf[]> {
     throw new CliError(
       exitCodes.usage,
       `The cases have ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.join('\n')}`,
-      'Correct them and run this again; docs/policies.md has an example.',
+      'Correct them and run this again; docs/policy-tools.md has an example.',
     );
   return found;
 }
@@ -117,8 +127,7 @@ async function casesFiles(dir: string): Promise<string[]> {
 
 /** What cases are run in: requests are read as the gate reads them. */
 export function caseWorld({ models, config, filters }: Workspace, set: PolicySet): CaseWorld {
-  const detect = resolveDetectors(config.record.detect);
-  const bodies = createBodies(detect.ok ? detect.ids : []);
+  const bodies = createBodies(detectedBy(config));
   return {
     set,
     models,
@@ -126,37 +135,6 @@ export function caseWorld({ models, config, filters }: Workspace, set: PolicySet
       const resolved = resolveDetectors(names);
       return resolved.ok ? resolved.ids : undefined;
     },
-    read: (request, model) => readAsTheGate({ bodies, filters }, request, model),
+    read: createGateReader({ models, bodies, filters }),
   };
-}
-
-interface Reader {
-  readonly bodies: Bodies;
-  readonly filters: Filters | undefined;
-}
-
-async function readAsTheGate({ bodies, filters }: Reader, request: CaseRequest, model: Model): Promise<ReadRequest> {
-  const { method = 'POST', path = '/v1/chat/completions', headers = {} } = request;
-  const place = path.split('?', 1)[0]!;
-  const asked = request.format === undefined ? formatOfRequest(method, place) : askedOf(request.format, method, place);
-  if (asked === undefined) return { ok: false, message: `no API has ${method} ${path}` };
-  const bytes = Buffer.from(JSON.stringify(bodyOf(request, model)));
-  const media = {
-    contentType: headers['content-type'] ?? 'application/json',
-    contentEncoding: headers['content-encoding'],
-  };
-  const read = await readRequest(asked, media, bytes);
-  if (!read.ok) return { ok: false, message: `${read.code}: ${read.message}` };
-  const { findings } = await bodies.request(asked.format.id, bytes);
-  return { ok: true, facts: read.value, findings, filters: await countFilters(filters, read.value.text) };
-}
-
-export const countFilters = async (filters: Filters | undefined, text: string): Promise<ReadonlyMap<string, number>> =>
-  filters === undefined ? new Map() : await paced(filters.count(text));
-
-/** The smallest chat where nothing else is said. A body that is an object and names no model gets the case's. */
-function bodyOf({ body }: CaseRequest, { name }: Model): unknown {
-  if (body === undefined) return { model: name, messages: [{ role: 'user', content: 'Hello' }] };
-  const isObject = typeof body === 'object' && body !== null && !Array.isArray(body);
-  return isObject && !('model' in body) ? { model: name, ...body } : body;
 }

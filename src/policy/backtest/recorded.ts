@@ -73,8 +73,14 @@ export interface RecordedSession {
 /** A rule read what the record did not keep. */
 export class NotKept extends Error {
   readonly code = 'not_kept';
+  static #reads = 0;
   constructor(what: string) {
     super(`${what} is not on the record`);
+    NotKept.#reads++;
+  }
+  /** How often that happened so far. A decision is made at once: that it grew says that this decision did, whatever became of the error. */
+  static get reads(): number {
+    return NotKept.#reads;
   }
 }
 
@@ -207,17 +213,24 @@ function laterArguments(whole: RequestFacts | undefined): Pick<NonNullable<Reque
   };
 }
 
-/** A guard that nobody asked then is asked by nobody now. */
+/** A guard says what it said then; one that nobody asked is not on the record. */
 function guardsOf(said: RecordedSession['request']['guards']): ReadonlyMap<string, GuardVerdict> {
-  const verdicts = Object.entries(said ?? {}).map(([name, { flagged, categories, code }]): [string, GuardVerdict] => [
-    name,
-    code === '' ? { ok: true, flagged, categories, scores: new Map() } : { ok: false, code },
-  ]);
-  return new RecordedGuards(verdicts);
+  const verdicts = new Map(Object.entries(said ?? {}).map(([name, one]) => [name, verdictOf(name, one)]));
+  const get = (name: string) => kept(`guard("${name}")`, verdicts.get(name));
+  // No class of its own: expressions know a map by its constructor.
+  return Object.defineProperty(new Map(verdicts), 'get', { value: get });
 }
 
-class RecordedGuards extends Map<string, GuardVerdict> {
-  override get(name: string): GuardVerdict {
-    return kept(`guard("${name}")`, super.get(name));
-  }
+type Said = NonNullable<RecordedSession['request']['guards']>[string];
+
+function verdictOf(name: string, { flagged, categories, code }: Said): GuardVerdict {
+  if (code !== '') return { ok: false, code };
+  return {
+    ok: true,
+    flagged,
+    categories,
+    get scores(): never {
+      throw new NotKept(`guard("${name}").scores`);
+    },
+  };
 }

@@ -1,23 +1,22 @@
 /** One recorded session under another set of rules: what its verdict would be, as far as the record can tell. */
-import type { DecisionInput, PolicySet, RuleHit } from '../decision.ts';
-import type { RecordedVerdict } from './recorded.ts';
+import type { Decision, DecisionInput, PolicySet, RuleHit } from '../decision.ts';
+import { NotKept, type RecordedVerdict } from './recorded.ts';
 
 export interface Redecision {
   /** What it would be, or `unknown`: it depends on a rule that reads what was not kept. */
   readonly verdict: RecordedVerdict | 'unknown';
-  /** `policy/rule` that decides; empty where none does. */
+  /** `policy/rule` that decides, of those that are known; empty where none does. */
   readonly by: string;
   /** Rules that match. */
   readonly matched: readonly RuleHit[];
-  /** Rules, dry runs too, that read what was not kept. */
+  /** Rules, dry runs too, that cannot be decided without what was not kept. */
   readonly unknown: readonly RuleHit[];
   /** Detectors to mask in the answer; undefined: not known. */
   readonly mask: readonly string[] | undefined;
 }
 
-const name = ({ policy, rule }: Pick<RuleHit, 'policy' | 'rule'>): string => `${policy}/${rule}`;
-/** Errors of rules are `code at file:line:column`. */
-const isUnknown = ({ error }: RuleHit): boolean => error?.startsWith('not_kept ') === true;
+type Name = Pick<RuleHit, 'policy' | 'rule'>;
+const name = ({ policy, rule }: Name): string => `${policy}/${rule}`;
 
 /** `limited` says whether a limit would refuse it; it is asked only where nothing else does. */
 export function redecide(
@@ -25,45 +24,58 @@ export function redecide(
   input: DecisionInput,
   limited: (input: LimitQuestion) => string | undefined,
 ): Redecision {
-  const decision = set.decide(input);
-  const unknown = decision.rules.filter(isUnknown);
-  const known = decision.rules.filter((hit) => !isUnknown(hit));
-  const matched = known.filter(({ error }) => error === undefined);
-  const enforced = (hits: readonly RuleHit[]) => hits.filter(({ mode }) => mode === 'enforce');
-  const verdict = verdictOf(enforced(known), enforced(unknown));
-  const maskIsKnown = verdict === 'deny' || enforced(unknown).every(({ effect }) => effect !== 'mask');
+  const { value: first, readsNotKept } = watched(() => set.decide(input));
+  const unknown = readsNotKept ? first.rules.filter((hit) => isUnknown(set, input, hit)) : [];
+  const names = new Set(unknown.map(name));
+  const decision = names.size === 0 ? first : set.decide(input, (rule) => !names.has(name(rule)));
+  const matched = decision.rules.filter(({ error }) => error === undefined);
+  const enforced = unknown.filter(({ mode }) => mode === 'enforce');
+  const verdict = verdictOf(decision, enforced);
+  const maskIsKnown = verdict === 'deny' || enforced.every(({ effect }) => effect !== 'mask');
   const mask = decision.verdict === 'deny' ? [] : decision.maskResponse;
   const result = { matched, unknown, mask: maskIsKnown ? mask : undefined };
-  if (verdict !== 'allow' || decision.verdict !== 'allow')
-    return { ...result, verdict, by: decision.verdict === 'deny' ? (decision.by ?? '') : firstOf(known, verdict) };
+  if (verdict !== 'allow' || decision.verdict !== 'allow') return { ...result, verdict, by: decidedBy(decision) };
   const by = limited({ limits: decision.limits });
+  // A mask that fails denies: only the limits of such a session are certain.
+  if (!maskIsKnown) return { ...result, verdict: 'unknown', by: '' };
   return by === undefined ? { ...result, verdict: 'allow', by: '' } : { ...result, verdict: 'limit', by };
 }
 
 export interface LimitQuestion {
-  readonly limits: Extract<ReturnType<PolicySet['decide']>, { verdict: 'allow' }>['limits'];
-}
-
-function firstOf(hits: readonly RuleHit[], verdict: RecordedVerdict | 'unknown'): string {
-  const hit = hits.find(({ effect, mode }) => effect === verdict && mode === 'enforce');
-  return hit === undefined ? '' : name(hit);
+  readonly limits: Extract<Decision, { verdict: 'allow' }>['limits'];
 }
 
 /**
- * Deny over requireApproval over limit over allow, with rules of which it is not known whether they match: the verdict,
- * where it is the same either way.
+ * A rule that ended as an error, and read on its way what was not kept: what it would have said is not known, whatever the
+ * error is in the end (of `a && b`, CEL gives that of b). One that came to something did not need it (`true || a`). It is asked
+ * alone: of a variable that several rules read, only the first has it evaluated.
  */
-function verdictOf(
-  known: readonly RuleHit[],
-  unknown: readonly RuleHit[],
-): 'allow' | 'deny' | 'requireApproval' | 'unknown' {
-  const has = (hits: readonly RuleHit[], effect: RuleHit['effect']) => hits.some((hit) => hit.effect === effect);
-  // A rule that fails for another reason denies, but for one that allows.
-  const denies = known.some(({ effect, error }) => effect === 'deny' || (error !== undefined && effect !== 'allow'));
-  if (denies) return 'deny';
-  const allows = known.some(({ effect, error }) => effect === 'allow' && error === undefined);
-  if (!allows) return has(unknown, 'allow') ? 'unknown' : 'deny';
-  if (has(unknown, 'deny') || has(unknown, 'limit')) return 'unknown';
-  if (has(known, 'requireApproval')) return 'requireApproval';
-  return has(unknown, 'requireApproval') ? 'unknown' : 'allow';
+function isUnknown(set: PolicySet, input: DecisionInput, hit: RuleHit): boolean {
+  return hit.error !== undefined && watched(() => set.decide(input, (rule) => name(rule) === name(hit))).readsNotKept;
+}
+
+function watched<T>(decide: () => T): { readonly value: T; readonly readsNotKept: boolean } {
+  const before = NotKept.reads;
+  const value = decide();
+  return { value, readsNotKept: NotKept.reads > before };
+}
+
+function decidedBy(decision: Decision): string {
+  if (decision.verdict === 'deny') return decision.by ?? '';
+  const [demand] = decision.verdict === 'requireApproval' ? decision.demands : [];
+  return demand === undefined ? '' : name(demand);
+}
+
+/**
+ * Deny over requireApproval over limit over allow, with enforced rules of which it is not known whether they match: the
+ * verdict, where it is the same either way. `decision` is what all others come to.
+ */
+function verdictOf(decision: Decision, unknown: readonly RuleHit[]): 'allow' | 'deny' | 'requireApproval' | 'unknown' {
+  const has = (effect: RuleHit['effect']) => unknown.some((hit) => hit.effect === effect);
+  if (decision.verdict === 'deny')
+    // What no rule allows, an unknown one might.
+    return decision.by === undefined && has('allow') ? 'unknown' : 'deny';
+  if (has('deny') || has('limit')) return 'unknown';
+  if (decision.verdict === 'requireApproval') return 'requireApproval';
+  return has('requireApproval') ? 'unknown' : 'allow';
 }

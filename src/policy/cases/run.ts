@@ -12,20 +12,29 @@ import type {
   ResponseDecision,
   RuleHit,
 } from '../decision.ts';
-import type { CaseRequest, CasesFile, PolicyCase } from './schema.ts';
+import type { AskedCase, CaseRequest, CasesFile, PolicyCase } from './schema.ts';
 
 /** What a case is run in. */
 export interface CaseWorld {
   readonly set: PolicySet;
   readonly models: readonly Model[];
-  /** Reads a request as the gate does: strictly, then what detectors and filters find. `model`: what the body names where it names none. */
+  /**
+   * Takes a request as the gate does: which API and which model it is for, strictly read, and what detectors and filters
+   * find. `model`: whose request it is where it says nothing else.
+   */
   readonly read: (request: CaseRequest, model: Model) => Promise<ReadRequest>;
   /** Detector ids of detectors and categories; undefined: there is no such name. */
   readonly expand: (names: readonly string[]) => readonly string[] | undefined;
 }
 
 export type ReadRequest =
-  | ({ readonly ok: true; readonly facts: RequestFacts } & Pick<Checks, 'findings' | 'filters'>)
+  | ({
+      readonly ok: true;
+      readonly facts: RequestFacts;
+      /** The one that the gate takes it to mean. */
+      readonly model: Model;
+      readonly place: Pick<DecisionInput['http'], 'method' | 'host' | 'path'>;
+    } & Pick<Checks, 'findings' | 'filters'>)
   | { readonly ok: false; readonly message: string };
 
 /** One thing that is other than expected. */
@@ -57,57 +66,87 @@ export async function runCase(one: PolicyCase, defaults: Defaults, world: CaseWo
     const called = typeof wanted === 'string' ? wanted : wanted.name;
     return { name, model: undefined, hits: [], differences: [difference('model', `one called ${called}`, 'none')] };
   }
-  const outcome = await ask(one, defaults, model, world);
+  const asked = {
+    ...one,
+    at: one.at ?? defaults.at,
+    caller: { ...defaults.caller, ...one.caller },
+    request: { ...defaults.request, ...one.request },
+  };
+  const outcome = await ask(asked, { model, isFixed: true }, world);
   if (outcome.kind === 'refused') {
     const differences =
-      one.expect.refused === true ? [] : [difference('request', 'one that can be read', outcome.message)];
+      one.expect.refused === true ? [] : [difference('request', 'one that the gate admits', outcome.message)];
     return { name, model: model.name, hits: [], differences };
   }
   const differences = compare(one.expect, outcome, world.expand);
-  if (one.expect.refused === true) differences.unshift(difference('request', 'refused before any rule', 'read'));
+  if (one.expect.refused === true) differences.unshift(difference('request', 'refused before any rule', 'admitted'));
   return { name, model: model.name, hits: outcome.decision.rules, differences };
 }
 
-function modelOf(wanted: NonNullable<PolicyCase['model']>, models: readonly Model[]): Model | undefined {
-  const { name, version, labels } =
-    typeof wanted === 'string' ? { name: wanted, version: undefined, labels: undefined } : wanted;
+/** The model of a case, with what the case has other than models.yaml; undefined: there is none of the name. */
+export function modelOf(wanted: NonNullable<PolicyCase['model']>, models: readonly Model[]): Model | undefined {
+  const { name, version, labels, formats }: Exclude<typeof wanted, string> =
+    typeof wanted === 'string' ? { name: wanted } : wanted;
   const found = models.find((candidate) => candidate.name === name);
-  if (found === undefined || (version === undefined && labels === undefined)) return found;
-  return { ...found, version: version ?? found.version, labels: labels ?? found.labels };
+  if (found === undefined) return undefined;
+  return {
+    ...found,
+    version: version ?? found.version,
+    labels: labels ?? found.labels,
+    formats: formats ?? found.formats,
+  };
 }
 
-type Outcome =
-  | { readonly kind: 'request'; readonly decision: Decision }
-  | { readonly kind: 'response'; readonly decision: ResponseDecision }
+/** What was asked, and what the rules said. */
+export type Outcome =
+  | { readonly kind: 'request'; readonly input: DecisionInput; readonly decision: Decision }
+  | { readonly kind: 'response'; readonly input: DecisionInput; readonly decision: ResponseDecision }
   | { readonly kind: 'lifecycle'; readonly decision: LifecycleDecision };
 
-async function ask(
-  one: PolicyCase,
-  defaults: Defaults,
-  model: Model,
-  { set, read }: CaseWorld,
-): Promise<Outcome | { readonly kind: 'refused'; readonly message: string }> {
-  const nowMs = Date.parse(one.at ?? defaults.at ?? DEFAULT_TIME);
-  const caller = callerOf({ ...defaults.caller, ...one.caller }, nowMs);
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly message: string;
+}
+
+/** A tool call without more of the answer that it is in. */
+const AT_TOOL_CALL: NonNullable<AskedCase['response']> = {
+  status: 200,
+  contentType: 'application/json',
+  findings: {},
+  bytes: 0,
+  phase: 'toolCall',
+};
+
+/** Asks the rules about a request, an answer or a change of the model. `isFixed`: the request has to be for this very model, else for one like it. */
+export async function ask(
+  one: AskedCase,
+  { model, isFixed }: { readonly model: Model; readonly isFixed: boolean },
+  { set, read }: Pick<CaseWorld, 'set' | 'read'>,
+): Promise<Outcome | Refusal> {
+  const nowMs = Date.parse(one.at ?? DEFAULT_TIME);
+  const caller = callerOf(one.caller, nowMs);
   if (one.change !== undefined) {
     const { fromVersion, toVersion, ...rest } = one.change;
     const change = { ...rest, model: model.name, fromVersion, toVersion };
     return { kind: 'lifecycle', decision: set.decideLifecycle(change, model, caller, nowMs) };
   }
-  const request: CaseRequest = { ...defaults.request, ...one.request };
+  const request = one.request ?? {};
   const reading = await read(request, model);
   if (!reading.ok) return { kind: 'refused', message: reading.message };
-  const input = inputOf(request, reading, { caller, model, nowMs });
-  if (one.response === undefined) return { kind: 'request', decision: set.decide(input) };
-  const { findings, outputTokens, ...rest } = one.response;
+  if (isFixed && reading.model.name !== model.name)
+    return { kind: 'refused', message: `the gate takes it to be for the model ${reading.model.name}` };
+  const input = inputOf(request, reading, { caller, model: isFixed ? model : reading.model, nowMs });
+  const answered = one.response ?? (one.toolCall === undefined ? undefined : AT_TOOL_CALL);
+  if (answered === undefined) return { kind: 'request', input, decision: set.decide(input) };
+  const { findings, outputTokens, ...rest } = answered;
   const response = { ...rest, outputTokens, findings: new Map(Object.entries(findings)) };
-  return { kind: 'response', decision: set.decideResponse(input, response, one.toolCall) };
+  return { kind: 'response', input, decision: set.decideResponse(input, response, one.toolCall) };
 }
 
 /** What the rules are asked with about a request that is written down. */
-export function inputOf(
+function inputOf(
   request: CaseRequest,
-  { facts, findings, filters }: Extract<ReadRequest, { ok: true }>,
+  { facts, place, findings, filters }: Extract<ReadRequest, { ok: true }>,
   who: Pick<DecisionInput, 'caller' | 'model' | 'nowMs'>,
 ): DecisionInput {
   return {
@@ -117,9 +156,7 @@ export function inputOf(
     filters: request.filters === undefined ? filters : new Map(Object.entries(request.filters)),
     guards: new Map(Object.entries(request.guards ?? {}).map(([name, said]) => [name, verdictOf(said)])),
     http: {
-      method: request.method ?? 'POST',
-      host: request.host ?? 'gateway.test',
-      path: (request.path ?? '/v1/chat/completions').split('?', 1)[0]!,
+      ...place,
       clientAddress: request.clientAddress ?? '192.0.2.10',
       headers: new Map(Object.entries(request.headers ?? {})),
     },
@@ -131,7 +168,7 @@ function verdictOf(said: NonNullable<CaseRequest['guards']>[string]): GuardVerdi
   return { ok: true, ...said, scores: new Map(Object.entries(said.scores)) };
 }
 
-export function callerOf(given: PolicyCase['caller'], nowMs: number): Caller {
+function callerOf(given: PolicyCase['caller'], nowMs: number): Caller {
   const { groupsComplete = true } = given ?? {};
   return {
     provider: given?.provider ?? 'test',
@@ -211,9 +248,7 @@ function whatWasSaid({ kind, decision }: Outcome) {
 
 function compareRules(expected: PolicyCase['expect'], hits: readonly RuleHit[]): Difference[] {
   const found: Difference[] = [];
-  const matched = hits.map((hit) =>
-    hit.error === undefined ? fullName(hit) : `${fullName(hit)} (failed: ${hit.error})`,
-  );
+  const matched = hits.map((hit) => (hit.error === undefined ? fullName(hit) : `${fullName(hit)} (failed)`));
   if (expected.rules !== undefined) {
     const exact =
       expected.rules.length === hits.length && expected.rules.every((name) => hits.some((hit) => means(name, hit)));

@@ -1,9 +1,26 @@
 /** `*.cases.yaml`: what a set of policies must say about requests that are written down. `sallyport policy test` runs them. */
 import { z } from 'zod';
+import type { FormatId } from '../../exchange/facts.ts';
 
 const count = z.int().min(0).max(1_000_000_000);
 const counts = z.record(z.string().min(1), count);
 const time = z.iso.datetime({ offset: true, error: 'must be a date and time such as "2026-01-15T09:30:00Z"' });
+
+/** As `formats` of models.yaml has them. */
+const formats = [
+  'openai-chat',
+  'openai-completions',
+  'openai-responses',
+  'openai-embeddings',
+  'anthropic-messages',
+  'gemini',
+  'ollama-chat',
+  'ollama-generate',
+  'bedrock-converse',
+  'tgi',
+  'mcp',
+  'opaque',
+] as const satisfies readonly FormatId[];
 
 const caller = z
   .strictObject({
@@ -23,14 +40,28 @@ const caller = z
 const request = z
   .strictObject({
     method: z.string().min(1).optional().describe('Default `POST`.'),
-    path: z.string().startsWith('/').optional().describe('Default `/v1/chat/completions`: says which API it is.'),
-    format: z.enum(['mcp', 'opaque']).optional().describe('For an API without paths of its own: which it is.'),
+    path: z
+      .string()
+      .startsWith('/')
+      .optional()
+      .describe(
+        "Says which API it is. Default: that of `format`, else of the model's chat API, else of its first one.",
+      ),
+    format: z
+      .enum(formats)
+      .optional()
+      .describe('Which API it has to be for the gate, by path and model; without a path the usual one of that API.'),
     host: z.string().optional(),
     clientAddress: z.string().optional(),
     headers: z
       .record(z.string().regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, 'must be a header name in lower case'), z.string())
       .optional(),
-    body: z.json().optional().describe('As the client sends it. `model` may be left out: it is that of the case.'),
+    body: z
+      .json()
+      .optional()
+      .describe(
+        'As the client sends it. `model` may be left out: it is that of the case. Default: the smallest of the API.',
+      ),
     findings: counts.optional().describe('Instead of what the detectors find in the body.'),
     filters: counts.optional().describe('Instead of what the content filters find.'),
     guards: z
@@ -93,7 +124,10 @@ const expectation = z
       .describe('Every limit that is charged, and its key (`string:jane`).'),
     approvers: names.optional(),
     stop: z.boolean().optional().describe('Whether a rule on the response stops it.'),
-    refused: z.boolean().optional().describe('The request cannot be read: 400 or 415 before any rule.'),
+    refused: z
+      .boolean()
+      .optional()
+      .describe('The gate refuses the request before any rule: it cannot be read, or the model does not take it.'),
   })
   .refine((expected) => Object.keys(expected).length > 0, 'must expect something');
 
@@ -104,26 +138,44 @@ const model = z
       name: z.string().min(1),
       version: z.string().min(1).optional(),
       labels: z.record(z.string(), z.string()).optional(),
+      formats: z.array(z.enum(formats)).min(1).optional(),
     }),
   ])
-  .describe('Name in models.yaml, or a name with another version or labels than it has there.');
+  .describe('Name in models.yaml, or a name with another version, other labels or other formats than it has there.');
+
+const asked = {
+  model: model.optional(),
+  at: time.optional().describe('When. Default noon UTC of 15 January 2026, a Thursday.'),
+  caller: caller.optional(),
+  request: request.optional(),
+  response: response.optional(),
+  toolCall: z
+    .strictObject({ name: z.string(), arguments: z.json().default({}) })
+    .optional()
+    .describe('A complete tool call in the answer.'),
+  change: change.optional(),
+};
+const oneSubject = [
+  (one: { readonly change?: unknown; readonly response?: unknown; readonly toolCall?: unknown }) =>
+    one.change === undefined || (one.response === undefined && one.toolCall === undefined),
+  { path: ['change'], message: 'change excludes response and toolCall' },
+] satisfies [unknown, unknown];
 
 const testCase = z
-  .strictObject({
-    name: z.string().min(1).max(200),
-    model: model.optional(),
-    at: time.optional().describe('When. Default noon UTC of 15 January 2026, a Thursday.'),
-    caller: caller.optional(),
-    request: request.optional(),
-    response: response.optional(),
-    toolCall: z.strictObject({ name: z.string(), arguments: z.json().default({}) }).optional(),
-    change: change.optional(),
-    expect: expectation,
-  })
-  .refine((one) => one.change === undefined || one.response === undefined, {
-    path: ['response'],
-    message: 'change and response exclude each other',
-  });
+  .strictObject({ name: z.string().min(1).max(200), ...asked, expect: expectation })
+  .refine(...oneSubject);
+
+function noTwoOfOneName(
+  cases: readonly { readonly name: string }[],
+  context: { readonly addIssue: (issue: { code: 'custom'; path: PropertyKey[]; message: string }) => void },
+): void {
+  const names = new Set<string>();
+  for (const [index, { name }] of cases.entries()) {
+    if (names.has(name))
+      context.addIssue({ code: 'custom', path: [index, 'name'], message: `there are two cases "${name}"` });
+    names.add(name);
+  }
+}
 
 /** A file of cases. `defaults` are merged under each case, level by level. */
 export const casesFile = z.strictObject({
@@ -137,18 +189,13 @@ export const casesFile = z.strictObject({
       request: request.optional(),
     })
     .default({}),
-  cases: z.array(testCase).min(1, 'must have a case').max(1000),
+  cases: z.array(testCase).min(1, 'must have a case').max(1000).superRefine(noTwoOfOneName),
 });
 
-/** One request and its caller, as `sallyport policy eval` reads it. */
-export const askedRequest = z.strictObject({
-  model: z.string().min(1).optional(),
-  at: time.optional(),
-  caller: caller.optional(),
-  request: request.optional(),
-});
+/** What `sallyport policy eval` reads: a case without name and expectation. `at`: default now. */
+export const askedCase = z.strictObject(asked).refine(...oneSubject);
 
-export type AskedRequest = z.output<typeof askedRequest>;
+export type AskedCase = z.output<typeof askedCase>;
 export type CasesFile = z.output<typeof casesFile>;
 export type PolicyCase = CasesFile['cases'][number];
 export type CaseRequest = NonNullable<PolicyCase['request']>;

@@ -87,12 +87,47 @@ export class Patterns {
       budget.spend(1 + (result.pcs.length >> 3));
       return result;
     };
+    const resolve = dfa.resolveEmptyWidth.bind(dfa);
+    const known = new WeakMap<Int32Array, Resolved[]>();
+    // The library asks at each character; there are as many answers as states and conditions.
+    dfa.resolveEmptyWidth = (pcs, context) => {
+      let answers = known.get(pcs);
+      if (answers === undefined) {
+        answers = [];
+        known.set(pcs, answers);
+      }
+      answers[context] ??= new Resolved(() => {
+        budget.spend(1 + (pcs.length >> 2));
+        return resolve(pcs, context);
+      });
+      return answers[context];
+    };
     const fallback = re2._nfaFallback.bind(re2);
     const size = re2.prog.numInst();
     re2._nfaFallback = (input, position, anchor) => {
       budget.spend(((input.endPos() - position) * size) >> 3);
       return fallback(input, position, anchor);
     };
+  }
+}
+
+interface Resolution {
+  readonly resolvedPCs: Set<number>;
+  readonly isMatch: boolean;
+}
+
+/** Whether a state matches where certain conditions hold: that is kept. The set may be large, and is asked for once a step. */
+class Resolved implements Resolution {
+  readonly isMatch: boolean;
+  readonly #resolve: () => Resolution;
+
+  constructor(resolve: () => Resolution) {
+    this.isMatch = resolve().isMatch;
+    this.#resolve = resolve;
+  }
+
+  get resolvedPCs(): Set<number> {
+    return this.#resolve().resolvedPCs;
   }
 }
 

@@ -1,6 +1,6 @@
 /** The policy files of a commit. */
 import type { PolicyFile } from '../document.ts';
-import { isPolicyPath, limits, problemWithPath, textOf } from '../snapshot.ts';
+import { isPolicyPath, limits, problemWithName, problemWithPath, textOf } from '../snapshot.ts';
 import { type Objects, readTree, type TreeEntry } from './objects.ts';
 import { GitProblem } from './problem.ts';
 
@@ -37,7 +37,11 @@ async function readFolder(walk: Walk, tree: string, below: string, depth: number
     if (entry.mode === '40000') {
       if (depth >= limits.depth) throw new GitProblem(`folders are nested deeper than ${limits.depth}`, path);
       await readFolder(walk, entry.oid, path, depth + 1);
-    } else if (isPolicyPath(path)) await readFile(walk, entry, path);
+      continue;
+    }
+    const misnamed = problemWithName(path);
+    if (misnamed !== undefined) throw new GitProblem(misnamed, path);
+    if (isPolicyPath(path)) await readFile(walk, entry, path);
   }
 }
 

@@ -4,16 +4,16 @@
  * out of reach, and verify the signature again.
  */
 import fs from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import git from 'isomorphic-git';
 import type { PolicyFile } from '../document.ts';
+import { openFetched } from './fetched.ts';
 import { policyFiles } from './files.ts';
 import type { HttpOptions } from './http.ts';
 import { localRefs, localRepository } from './local.ts';
-import { type GitObject, header, type Objects, openObjects, parentsOf, readHeaders } from './objects.ts';
+import { type GitObject, header, type Objects, type ObjectType, parentsOf, readHeaders } from './objects.ts';
 import { GitProblem } from './problem.ts';
-import { verifyChain } from './signature.ts';
+import { type TagThatCounts, verifyChain } from './signature.ts';
+import { openStored } from './stored.ts';
 import { type Advertisement, fetchPack, listRefs } from './upload-pack.ts';
 
 export interface Job {
@@ -35,8 +35,7 @@ export interface Job {
   /** Commit that a new one must follow from. */
   readonly inForce: string | undefined;
   readonly nowMs: number;
-  /** Folder for what is fetched, removed afterwards; and for the copy of what was read. Neither exists yet. */
-  readonly scratch: string;
+  /** Folder for the copy of what was read, which does not exist yet. */
   readonly copy: string;
 }
 
@@ -79,21 +78,19 @@ export async function look(job: Job): Promise<Look> {
       ? error.message
       : `the repository cannot be read (${error instanceof Error ? error.message : 'unknown'})`;
     return { kind: 'failed', message, file: known ? error.file : undefined, tip };
-  } finally {
-    await rm(job.scratch, { recursive: true, force: true });
   }
 }
 
 interface Repository {
   readonly tip: string;
-  /** Name of the tag that the ref is, or undefined. */
-  readonly tagName: string | undefined;
+  /** Which signed tag says that this is what the ref stands for. */
+  readonly tag: TagThatCounts;
   /** The objects, with so many generations of history. */
   objects(depth: number): Promise<Objects>;
 }
 
 async function lookAt(job: Job, repository: Repository, objects: Objects): Promise<Look> {
-  const { tip, tagName } = repository;
+  const { tip, tag } = repository;
   const read: Map<string, GitObject> = new Map();
   const kept: Objects = {
     find: objects.find,
@@ -108,7 +105,7 @@ async function lookAt(job: Job, repository: Repository, objects: Objects): Promi
   const by =
     job.signers === undefined
       ? ''
-      : await verifyChain(chain, tagName, { signers: job.signers, nowMs: isKept ? undefined : job.nowMs });
+      : await verifyChain(chain, tag, { signers: job.signers, nowMs: isKept ? undefined : job.nowMs });
   const notes = isKept ? [] : await followed(job, repository, commit);
   const root = header(readHeaders(chain.at(-1)!), 'tree');
   const files = await policyFiles(kept, root, job.path);
@@ -164,14 +161,14 @@ async function openRepository(job: Job): Promise<Repository> {
   const { url, ref, from } = job;
   const wanted = candidates(ref);
   if (from.kind === 'kept') {
-    const objects = openObjects(from.gitdir);
-    return { tip: from.tip, tagName: undefined, objects: async () => objects };
+    const objects = openStored(from.gitdir, unpackedBytes(job));
+    return { tip: from.tip, tag: keptTag(ref), objects: async () => objects };
   }
   if (/^https?:/i.test(url)) return remoteRepository(job, wanted);
   const gitdir = await localRepository(url);
-  const { tip, tagName } = resolve(ref, await localRefs(gitdir, wanted));
-  const objects = openObjects(gitdir);
-  return { tip, tagName, objects: async () => objects };
+  const { tip, tag } = resolve(ref, await localRefs(gitdir, wanted));
+  const objects = openStored(gitdir, unpackedBytes(job));
+  return { tip, tag, objects: async () => objects };
 }
 
 async function remoteRepository(job: Job, wanted: readonly string[]): Promise<Repository> {
@@ -182,11 +179,11 @@ async function remoteRepository(job: Job, wanted: readonly string[]): Promise<Re
     maxBytes: job.maxBytes,
   };
   const advertised = await listRefs(options);
-  const { tip, tagName } = resolve(job.ref, new Map([...advertised.refs].filter(([name]) => wanted.includes(name))));
+  const { tip, tag } = resolve(job.ref, new Map([...advertised.refs].filter(([name]) => wanted.includes(name))));
   let last: { readonly depth: number; readonly objects: Objects } | undefined;
   return {
     tip,
-    tagName,
+    tag,
     objects: async (depth) => {
       if (last === undefined || last.depth < depth)
         last = { depth, objects: await fetched(job, options, advertised, { oid: tip, depth }) };
@@ -195,20 +192,19 @@ async function remoteRepository(job: Job, wanted: readonly string[]): Promise<Re
   };
 }
 
+/** Text packs to a third or so; what takes more room than this is made to. */
+const unpackedBytes = ({ maxBytes }: Job): number => 4 * maxBytes;
+const everything: ReadonlySet<ObjectType> = new Set(['commit', 'tree', 'blob', 'tag']);
+const history: ReadonlySet<ObjectType> = new Set(['commit', 'tag']);
+
 async function fetched(
   job: Job,
   options: HttpOptions,
   advertised: Advertisement,
   wanted: { readonly oid: string; readonly depth: number },
 ): Promise<Objects> {
-  const gitdir = join(job.scratch, String(wanted.depth));
-  await git.init({ fs, gitdir, bare: true });
   const pack = await fetchPack(options, advertised, wanted);
-  const filepath = 'objects/pack/pack-fetched.pack';
-  await mkdir(join(gitdir, 'objects/pack'), { recursive: true });
-  await writeFile(join(gitdir, filepath), pack);
-  await git.indexPack({ fs, dir: gitdir, gitdir, filepath });
-  return openObjects(gitdir);
+  return openFetched(pack, unpackedBytes(job), wanted.depth === 1 ? everything : history);
 }
 
 const isOid = (ref: string): boolean => /^[0-9a-f]{40}$/.test(ref);
@@ -217,8 +213,8 @@ const isOid = (ref: string): boolean => /^[0-9a-f]{40}$/.test(ref);
 const candidates = (ref: string): string[] =>
   ref.startsWith('refs/') ? [ref] : [`refs/heads/${ref}`, `refs/tags/${ref}`];
 
-function resolve(ref: string, refs: ReadonlyMap<string, string>): { tip: string; tagName: string | undefined } {
-  if (isOid(ref)) return { tip: ref, tagName: undefined };
+function resolve(ref: string, refs: ReadonlyMap<string, string>): { tip: string; tag: TagThatCounts } {
+  if (isOid(ref)) return { tip: ref, tag: 'any' };
   const [first, second] = [...refs];
   if (first === undefined)
     throw new GitProblem(`the repository has no branch and no tag ${JSON.stringify(ref)} (policies.git.ref)`);
@@ -227,7 +223,16 @@ function resolve(ref: string, refs: ReadonlyMap<string, string>): { tip: string;
       `${JSON.stringify(ref)} is a branch and a tag: write ${first[0]} or ${second[0]} (policies.git.ref)`,
     );
   const [name, tip] = first;
-  return { tip, tagName: name.startsWith('refs/tags/') ? name.slice('refs/tags/'.length) : undefined };
+  return { tip, tag: tagOf(name) };
+}
+
+const tags = 'refs/tags/';
+const tagOf = (name: string): TagThatCounts => (name.startsWith(tags) ? { named: name.slice(tags.length) } : 'none');
+
+/** Whether a short ref was a branch or a tag is not kept: if what it led to is a tag, it was one. */
+function keptTag(ref: string): TagThatCounts {
+  if (isOid(ref)) return 'any';
+  return ref.startsWith('refs/') ? tagOf(ref) : { named: ref };
 }
 
 /** Durable is what the caller makes of it: a copy that is not whole is found out by its hashes. */

@@ -1,10 +1,8 @@
 /**
- * Objects of a repository on this machine. Whatever index, pack or file an object comes from, it is what its id says: the hash
- * is worked out here again, so that what a signed commit names is what is read.
+ * Objects of a repository. Whatever index, pack or file (stored.ts, fetched.ts) one comes from, it is what its id says: the hash
+ * is worked out here, so that what a signed commit names is what is read.
  */
 import { createHash } from 'node:crypto';
-import fs from 'node:fs';
-import git from 'isomorphic-git';
 import { GitProblem } from './problem.ts';
 
 export type ObjectType = 'commit' | 'tree' | 'blob' | 'tag';
@@ -21,31 +19,31 @@ export interface Objects {
   find(oid: string): Promise<GitObject | undefined>;
 }
 
-export function openObjects(gitdir: string): Objects {
-  const cache = {};
-  const find = async (oid: string): Promise<GitObject | undefined> => {
+/** @param find the object with an id that is well formed, checked; undefined where there is none */
+export function objectsOf(find: (oid: string) => Promise<GitObject | undefined>): Objects {
+  const findIt = async (oid: string): Promise<GitObject | undefined> => {
     if (!/^[0-9a-f]{40}$/.test(oid)) throw new GitProblem('the repository has an object id that is none');
-    let found: { type?: string; object: Uint8Array };
-    try {
-      found = (await git.readObject({ fs, gitdir, oid, format: 'content', cache })) as typeof found;
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'NotFoundError') return undefined;
-      throw new GitProblem(`object ${oid} cannot be read`);
-    }
-    const bytes = Buffer.from(found.object.buffer, found.object.byteOffset, found.object.byteLength);
-    const type = found.type as ObjectType;
-    const hash = createHash('sha1').update(`${type} ${bytes.length}\0`).update(bytes).digest('hex');
-    if (hash !== oid) throw new GitProblem(`object ${oid} is not what its id says`);
-    return { type, bytes };
+    return find(oid);
   };
   return {
-    find,
+    find: findIt,
     async read(oid) {
-      const found = await find(oid);
+      const found = await findIt(oid);
       if (found === undefined) throw new GitProblem(`object ${oid} is not in the repository`);
       return found;
     },
   };
+}
+
+/** SHA-1 of an object as git names it. */
+export function oidOf({ type, bytes }: GitObject): string {
+  return createHash('sha1').update(`${type} ${bytes.length}\0`).update(bytes).digest('hex');
+}
+
+/** The object, if it is what its id says. Throws GitProblem. */
+export function checked(oid: string, object: GitObject): GitObject {
+  if (oidOf(object) !== oid) throw new GitProblem(`object ${oid} is not what its id says`);
+  return object;
 }
 
 /** An object that is a text with headers: a commit or a tag (gitformat-signature(5), git-cat-file(1)). */

@@ -182,7 +182,6 @@ class GitOrigin implements Origin {
       credential: secret === undefined ? undefined : { username: credential?.username ?? 'git', password: secret },
       ca: caFile === undefined ? undefined : await readText(caFile, 'policies.git.caFile'),
       nowMs: nowMs(),
-      scratch: join(dir, randomUUID()),
       copy: join(dir, more.copy),
     };
     return inThread(job, timeout, this.#abort.signal);

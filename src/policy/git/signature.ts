@@ -24,45 +24,62 @@ export interface VerifyOptions {
 }
 
 /**
- * @param chain the tags that the ref leads through, if any, and then the commit: one good signature is enough, as each names
- * the next by its hash
- * @param tagName name of the ref where it is a tag: a signed tag vouches for its own name only
+ * Which signed tags count: the one with this name, as the ref is a tag; any, as `policies.git.ref` is the id of an object, which
+ * nobody can move; none, as the ref is a branch or something else.
+ */
+export type TagThatCounts = { readonly named: string } | 'any' | 'none';
+
+/**
+ * A signed tag says that what it names is what its own name stands for. So it counts only where the ref leads to it first, under
+ * that name: wrapped in an unsigned tag it would vouch for a name that its signer never gave. A signed commit vouches for
+ * itself, with one tag before it at most.
+ *
+ * @param chain the tags that the ref leads through, if any, and then the commit
  * @returns who signed. Throws GitProblem with why nothing here is signed well.
  */
 export async function verifyChain(
   chain: readonly GitObject[],
-  tagName: string | undefined,
+  tag: TagThatCounts,
   options: VerifyOptions,
 ): Promise<string> {
-  let first: GitProblem | undefined;
-  for (const [index, object] of chain.entries()) {
-    try {
-      return await verifyOne(object, index === 0 ? tagName : undefined, options);
-    } catch (error) {
-      if (!(error instanceof GitProblem)) throw error;
+  const [outer, inner] = chain;
+  if (outer?.type === 'commit') return verifyOne(outer, options);
+  try {
+    return await verifyTag(outer, tag, options);
+  } catch (error) {
+    if (!(error instanceof GitProblem)) throw error;
+    const isUnsigned = error.message === unsigned;
+    if (chain.length > 2 && isUnsigned)
+      throw new GitProblem('a tag of a tag counts only where the outer one is signed, under the name of the ref');
+    if (inner?.type !== 'commit') throw error;
+    return verifyOne(inner, options).catch((other: unknown) => {
       // A signature that is there and not good says more than one that is missing.
-      if (first === undefined || first.message === unsigned) first = error;
-    }
+      throw isUnsigned ? other : error;
+    });
   }
-  throw first ?? new GitProblem(unsigned);
+}
+
+async function verifyTag(object: GitObject | undefined, tag: TagThatCounts, options: VerifyOptions): Promise<string> {
+  if (object === undefined || signatureOf(object) === undefined) throw new GitProblem(unsigned);
+  if (tag === 'none') throw new GitProblem('a signed tag counts only where policies.git.ref names a tag');
+  if (tag !== 'any' && header(readHeaders(object), 'tag') !== tag.named)
+    throw new GitProblem('the tag was signed under another name');
+  return verifyOne(object, options);
 }
 
 const unsigned = 'it is not signed, and policies.git.requireSigned asks for that';
 
-async function verifyOne(
-  object: GitObject,
-  tagName: string | undefined,
-  { signers, nowMs }: VerifyOptions,
-): Promise<string> {
+function signatureOf(object: GitObject): Signed | undefined {
   const headed = readHeaders(object);
-  const isTag = object.type === 'tag';
-  const signed = isTag ? signedTag(headed) : signedCommit(headed);
+  return object.type === 'tag' ? signedTag(headed) : signedCommit(headed);
+}
+
+async function verifyOne(object: GitObject, { signers, nowMs }: VerifyOptions): Promise<string> {
+  const signed = signatureOf(object);
   if (signed === undefined) throw new GitProblem(unsigned);
-  if (isTag && tagName !== undefined && header(headed, 'tag') !== tagName)
-    throw new GitProblem('the tag was signed under another name');
   const { ssh, openpgp } = readSigners(signers);
   if (isSshSignature(signed.signature)) {
-    const saidAt = secondsOf(header(headed, isTag ? 'tagger' : 'committer'));
+    const saidAt = secondsOf(header(readHeaders(object), object.type === 'tag' ? 'tagger' : 'committer'));
     return verifySsh(signed.signature, signed.over, ssh, nowMs === undefined ? [saidAt] : [saidAt, nowMs / 1000]);
   }
   if (isOpenPgpSignature(signed.signature)) return verifyOpenPgp(signed.signature, signed.over, openpgp, nowMs);

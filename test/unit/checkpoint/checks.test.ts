@@ -134,22 +134,46 @@ describe('content checks', () => {
     });
   });
 
-  it('follow a denial too', async () => {
-    const { checkpoint, order, late } = gate({
-      decision: { verdict: 'deny', rules: [], revision: 'r', by: 'p/r', message: 'No.' },
-    });
+  it('are on the record before a no is answered, whoever asks', async () => {
+    const deny: Decision = { verdict: 'deny', rules: [], revision: 'r', by: 'p/r', message: 'No.' };
+    const { checkpoint, order } = gate({ decision: deny });
     const answer = await checkpoint(request);
     expect(answer.kind).toBe('reply');
+    expect(answer.afterwards).toBeUndefined();
+    expect(order).toEqual(['request', 'find', 'filter', 'content', 'findings', 'decision', 'end', 'durable']);
+  });
+
+  it('of a large body are made on the path: the end of the answer must not wait for seconds of work', async () => {
+    const { checkpoint, order } = gate();
+    await checkpoint({ ...request, body: Buffer.alloc(2 * 1024 * 1024) });
+    expect(order).toEqual(['find', 'filter', 'request', 'content', 'decision', 'durable']);
+  });
+
+  it('do not ask guards about a request that is denied whatever they say', async () => {
+    const deny: Decision = { verdict: 'deny', rules: [], revision: 'r', by: 'p/r', message: 'No.' };
+    const { checkpoint, order, events } = gate({ decision: deny, needs: { guards: ['safety'] } });
+    expect(await checkpoint(request)).toMatchObject({ kind: 'reply', status: 403 });
+    expect(order.some((what) => what.startsWith('guard'))).toBe(false);
+    expect(events[0]).toMatchObject({ guards: {} });
+  });
+
+  it('are made for a request whose record fails in between, too', async () => {
+    const durable = async () => {
+      throw new Error('no');
+    };
+    const { checkpoint, late, order } = gate({ durable });
+    const answer = await checkpoint(request);
+    expect(answer).toMatchObject({ kind: 'reply', status: 503 });
     answer.afterwards?.();
     await late.pending('s');
-    expect(order).toEqual(['request', 'decision', 'end', 'durable', 'find', 'filter', 'content', 'findings']);
+    expect(order.slice(-2)).toEqual(['content', 'findings']);
   });
 
   it('ask the guards that a rule reads, and no others; what they say is on the record', async () => {
     const { checkpoint, order, events, inputs } = gate({ needs: { guards: ['safety'] } });
     await checkpoint(request);
     expect(order[0]).toBe('guard safety');
-    expect(inputs[0]?.guards.get('safety')).toMatchObject({ flagged: true });
+    expect(inputs.at(-1)?.guards.get('safety')).toMatchObject({ flagged: true });
     expect(events[0]).toMatchObject({ guards: { safety: { flagged: true, categories: ['S1'], code: '' } } });
   });
 
@@ -215,7 +239,22 @@ describe('limits', () => {
     if (answer.kind !== 'reply') throw new Error('no');
     expect(answer.headers.filter(([name]) => name === 'x-should-retry')).toEqual([['x-should-retry', 'false']]);
     expect(answer.headers.some(([name]) => name === 'retry-after')).toBe(false);
-    expect(answer.body).toContain('The limit p/r of 1 requests is used up.');
+    expect(answer.body).toContain('larger than the whole limit p/r of 1 requests');
+  });
+
+  it('that are free again only after more than a minute tell the SDK not to try again, and when', async () => {
+    const day = { ...state, windowMs: 86_400_000, resetMs: 3_600_000 };
+    const refuse = async (): Promise<Admission> => ({
+      ok: false,
+      by: day,
+      message: undefined,
+      states: [day],
+      retryable: true,
+    });
+    const answer = await gate({ decision: limited, reserve: refuse }).checkpoint(request);
+    if (answer.kind !== 'reply') throw new Error('no');
+    expect(answer.headers.filter(([name]) => name === 'x-should-retry')).toEqual([['x-should-retry', 'false']]);
+    expect(answer.headers.some(([name]) => name === 'retry-after')).toBe(true);
   });
 
   it('go with the plan of a yes, and with its answer as headers', async () => {

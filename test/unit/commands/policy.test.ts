@@ -1,34 +1,10 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { policyCommand } from '../../../src/commands/policy.ts';
-import { project, run } from './run.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { cases, engineers, noCards, policies, policy, projectPerTest, write } from './policies.ts';
 import { readJunit } from './xml.ts';
 
-let home: ReturnType<typeof project>;
-beforeEach(() => {
-  home = project('policies: {dir: policies}\n');
-});
-afterEach(() => rmSync(home.folder, { recursive: true }));
-
-function write(path: string, text: string): void {
-  const file = join(home.folder, path);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, text);
-}
-
-const policy = (rules: string, name = 'chat', spec = ''): string =>
-  `apiVersion: sallyport/v1\nkind: Policy\nmetadata: {name: ${name}}\nspec:\n${spec}  rules:\n${rules.replace(/^/gm, '    ')}\n`;
-
-const engineers = '- {name: engineers, when: \'"eng" in caller.groups\', then: allow}';
-const noCards = '- {name: no-cards, when: \'"credit_card" in request.findings\', then: deny, message: No cards.}';
-
-const cases = (list: string): string =>
-  `apiVersion: sallyport/v1\nkind: PolicyCases\ndefaults: {caller: {groups: [eng]}}\ncases:\n${list.replace(/^/gm, '  ')}\n`;
-
-const policies = (args: readonly string[], columns = 160) =>
-  run([policyCommand()], ['policy', ...args, '--config', home.file], { columns });
+const home = projectPerTest();
 
 describe('policy check', () => {
   it('says that all is well, and how many rules there are', async () => {
@@ -43,8 +19,24 @@ describe('policy check', () => {
     const { code, stdout } = await policies(['check']);
     expect(code).toBe(1);
     expect(stdout).toContain("policies/chat.yaml:7:32: unknown variable 'request.modle'; did you mean 'model'?");
-    expect(stdout).toMatch(/policies\/team\.yaml:6:\d+: when must be a bool, this is an? int/);
+    expect(stdout).toMatch(/policies\/team\.yaml:6:\d+: when must be a bool, this is an int/);
     expect(stdout).toContain('2 problems.');
+  });
+
+  it('refuses a rule on a finding that record.detect leaves out', async () => {
+    writeFileSync(home.file, `${readFileSync(home.file, 'utf8')}\nrecord: {detect: [email_address]}\n`);
+    write('policies/chat.yaml', policy(`${engineers}\n${noCards}`));
+    const { code, stdout } = await policies(['check']);
+    expect(code).toBe(1);
+    expect(stdout).toContain(': "credit_card" is never found: record.detect leaves it out');
+  });
+
+  it('says which name in record.detect is no detector', async () => {
+    writeFileSync(home.file, `${readFileSync(home.file, 'utf8')}\nrecord: {detect: [emial]}\n`);
+    write('policies/chat.yaml', policy(engineers));
+    const { code, stderr } = await policies(['check']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('record.detect: ');
   });
 
   it('warns of rules that can never matter and of those that no case tries; --strict fails on them', async () => {
@@ -55,9 +47,9 @@ describe('policy check', () => {
     write('policies/chat.cases.yaml', cases('- {name: one, caller: {groups: []}, expect: {verdict: allow}}'));
     const { code, stdout } = await policies(['check']);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/unreachable: chat\/never never matches: the condition is always false/);
-    expect(stdout).toMatch(/shadowed: chat\/engineers changes nothing: chat\/all allows all of it/);
-    expect(stdout).toMatch(/untested: chat\/engineers no case has it match/);
+    expect(stdout).toMatch(/unreachable: chat\/never: never matches: the condition is always false/);
+    expect(stdout).toMatch(/shadowed: chat\/engineers: changes nothing: chat\/all allows all of it/);
+    expect(stdout).toMatch(/untested: chat\/engineers: no case has it match/);
     expect((await policies(['check', '--strict'])).code).toBe(1);
     const { warnings } = JSON.parse((await policies(['check', '--json'])).stdout);
     expect(warnings[0]).toMatchObject({ kind: 'shadowed', about: 'chat/engineers', file: 'chat.yaml', line: 6 });
@@ -128,6 +120,30 @@ describe('policy test', () => {
     expect((await policies(['test', '--only', 'three'])).stderr).toContain('No case has "three"');
   });
 
+  it('says which rule could not be evaluated where a case is not as expected, and why', async () => {
+    write('policies/chat.yaml', policy(`${engineers}\n- {name: long, when: "request.maxTokens > 5", then: deny}`));
+    write(
+      'policies/chat.cases.yaml',
+      cases('- {name: a, expect: {verdict: allow, excludes: [long]}}\n- {name: b, expect: {verdict: deny}}'),
+    );
+    const report = join(home.folder, 'report.xml');
+    const { stdout } = await policies(['test', '--junit', report]);
+    const why = /^ {6}chat\/long failed: no_such_key at chat\.yaml:7:\d+$/gm;
+    expect(stdout.match(why)).toHaveLength(1);
+    expect(stdout).toContain('+ got       chat/engineers, chat/long (failed)');
+    expect(readFileSync(report, 'utf8')).toContain('chat/long failed: no_such_key at chat.yaml:7:');
+  });
+
+  it('refuses two cases of one name in a file', async () => {
+    write('policies/chat.yaml', policy(engineers));
+    const one = '- {name: one, expect: {verdict: allow}}';
+    write('policies/chat.cases.yaml', cases(`${one}\n${one}`));
+    expect(await policies(['test'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/chat\.cases\.yaml:6:\d+: cases\[1\]\.name: there are two cases "one"/),
+    });
+  });
+
   it('tells every problem of the cases with its place', async () => {
     write('policies/chat.yaml', policy(engineers));
     write('policies/chat.cases.yaml', cases('- {name: one, expct: {verdict: allow}}'));
@@ -135,6 +151,7 @@ describe('policy test', () => {
     expect(code).toBe(2);
     expect(stderr).toMatch(/policies\/chat\.cases\.yaml:5:\d+: cases\[0\]/);
     expect(stderr).toContain('expct');
+    expect(stderr).toContain('docs/policy-tools.md has an example');
   });
 
   it('asks rules on responses and on changes as well', async () => {
@@ -150,9 +167,10 @@ describe('policy test', () => {
       cases(`- {name: a long answer, response: {bytes: 200}, expect: {stop: true, by: too-long, message: Enough.}}
 - {name: a short one, response: {bytes: 20}, expect: {stop: false}}
 - {name: a retirement, change: {kind: retire}, expect: {verdict: requireApproval, approvers: [owners]}}
-- {name: a new version, change: {kind: version, toVersion: "2"}, expect: {verdict: allow}}`),
+- {name: a new version, change: {kind: version, toVersion: "2"}, expect: {verdict: allow}}
+- {name: a tool call, toolCall: {name: x}, expect: {stop: false, rules: []}}`),
     );
-    expect((await policies(['test'])).stdout).toContain('4 passed, 0 failed. 3 of 4 rules');
+    expect((await policies(['test'])).stdout).toContain('5 passed, 0 failed. 3 of 4 rules');
   });
 });
 
@@ -186,6 +204,66 @@ describe('policy eval', () => {
     });
     expect((await policies(['eval', '--model', 'nobody'])).stderr).toContain('There is no model nobody.');
     expect((await policies(['eval', '--at', 'noon'])).stderr).toContain('must be a date and time');
+  });
+});
+
+describe('policy eval of a file', () => {
+  const everything = `${engineers}
+- {name: too-long, on: response, when: "response.bytes > 100", then: stop, message: Enough.}
+- {name: tools, on: response, when: 'toolCall.name == "rm"', then: stop, mode: dryRun}
+- {name: retire, on: lifecycle, when: 'change.kind == "retire"', then: requireApproval, approvers: [owners]}
+- {name: any-change, on: lifecycle, then: allow}`;
+  const evaluated = (text: string, ...args: readonly string[]) => {
+    write('policies/chat.yaml', policy(everything));
+    write('asked.yaml', text);
+    return policies(['eval', join(home.folder, 'asked.yaml'), ...args]);
+  };
+
+  it('asks the rules on an answer', async () => {
+    const long = await evaluated('response: {bytes: 200}');
+    expect(long.code).toBe(1);
+    expect(long.stdout).toMatch(/Verdict +stop\nBy +chat\/too-long\nMessage +Enough\./);
+    expect(long.stdout).toContain('✓ chat/too-long (stop): matches');
+    expect(long.stdout).toContain('chat/engineers (allow): not asked: it is about requests');
+    const short = await evaluated('response: {bytes: 2}');
+    expect(short.code).toBe(0);
+    expect(short.stdout).toMatch(/Verdict +allow/);
+    expect((await evaluated('toolCall: {name: rm}')).stdout).toContain('✓ chat/tools (stop, on trial): matches');
+  });
+
+  it('asks the rules on a change of a model', async () => {
+    const { code, stdout } = await evaluated('change: {kind: retire}');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Verdict +requireApproval\nApproval +chat\/retire by owners/);
+    expect(stdout).toContain('chat/too-long (stop): not asked: it is about responses');
+    const { decision } = JSON.parse((await evaluated('change: {kind: version}', '--json')).stdout);
+    expect(decision).toMatchObject({ verdict: 'allow', rules: [{ rule: 'any-change' }] });
+    expect((await evaluated('{change: {kind: version}, response: {}}')).stderr).toContain('change excludes response');
+  });
+
+  it('asks the smallest request of an API, of a model that takes it', async () => {
+    const llama = '{name: llama, version: "1", upstream: "http://llama:8000", formats: [openai-chat]}';
+    const tools =
+      '{name: tools, version: "1", upstream: "http://tools:8000", formats: [mcp], match: {paths: [/tools]}}';
+    write('models.yaml', `models:\n  - ${llama}\n  - ${tools}\n`);
+    const { stdout } = await evaluated('caller: {groups: [eng]}', '--format', 'mcp');
+    expect(stdout).toMatch(/Model +tools 1\nRequest +mcp, mcp,/);
+    expect((await evaluated('{}', '--path', '/tools')).stdout).toMatch(/Model +tools 1/);
+    expect((await evaluated('{}', '--format', 'mcp', '--model', 'llama')).stderr).toContain('path_not_admitted');
+    expect((await evaluated('model: {name: llama, formats: [gemini]}')).stdout).toMatch(/Request +gemini, chat/);
+    expect((await evaluated('{}', '--format', 'telex')).stderr).toContain('request.format');
+  });
+});
+
+describe('policy backtest', () => {
+  it('says how far back it goes by itself', async () => {
+    expect((await policies(['backtest', '--help'])).stdout.replaceAll(/\s+/g, ' ')).toContain('(default: 7d)');
+  });
+
+  it.each(['1x', '0d', '7', 'd', '-1d', '1.5h'])('refuses to go back %s', async (since) => {
+    const { code, stderr } = await policies(['backtest', `--since=${since}`]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('It must be a whole number of s, m, h or d, such as 30m, 12h or 7d.');
   });
 });
 

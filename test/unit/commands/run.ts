@@ -1,11 +1,18 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 import { type AddCommand, runCli } from '../../../src/commands/cli.ts';
+
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
 
 /** A folder with a configuration that holds; returns folder, file and state folder. */
 export function project(extra = '', upstream = 'http://llama.models.svc.cluster.local:8000', issuerPort = 9) {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-cli-'));
+  folders.push(folder);
   const file = join(folder, 'sallyport.yaml');
   const stateDir = join(folder, 's');
   mkdirSync(stateDir, { mode: 0o700 });

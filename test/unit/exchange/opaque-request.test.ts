@@ -25,11 +25,26 @@ describe('the text of an opaque request', () => {
     ['a form, decoded', FORM, 'a=x+y&b%20c=%C3%BC', 'a\nx y\nb c\nü'],
     ['JSON, with its escapes decoded', 'application/json', '{"a":["\\u0034111 1","\\n"]}', 'a\n4111 1\n\n'],
     ['JSON of another kind', 'application/vnd.api+json', '{"data":"x"}', 'data\nx'],
-    ['bytes', 'application/octet-stream', 'secret', ''],
-    ['an image', 'image/png', Buffer.from([0xff, 0xfe]), ''],
-    ['text in another charset', 'text/plain; charset=iso-8859-1', Buffer.from([0xfc]), ''],
-    ['a body that does not say what it is', undefined, 'secret', ''],
-    ['another kind of multipart', 'multipart/mixed; boundary=x', 'whatever', ''],
+    ['text in UTF-8 by another name', 'text/plain; charset=utf8', 'grüezi', 'grüezi'],
+    ['text in ASCII', 'text/plain; charset=ascii', 'a', 'a'],
+    ['text in ASCII by its full name', 'text/plain; charset="US-ASCII"', 'a', 'a'],
+    ['text in Latin-1', 'text/plain; charset=ISO-8859-1', Buffer.from([0x67, 0xfc]), 'gü'],
+    ['text in Latin-1 that is plain', 'text/plain; charset=latin1', 'a', 'a'],
+    ['text in Latin-1 that is UTF-8, in both', 'text/plain; charset=windows-1252', 'ü', 'Ã¼\nü'],
+    ['JSON in UTF-8 by another name', 'application/json; charset=utf8', '{"a":"\\u0034"}', 'a\n4'],
+    ['JSON that says that it is Latin-1', 'application/json; charset=iso-8859-1', '["\\u0034"]', '4'],
+    [
+      'XML',
+      'application/xml',
+      '<?xml version="1.0" encoding="UTF-8"?><a>x</a>',
+      '<?xml version="1.0" encoding="UTF-8"?><a>x</a>',
+    ],
+    ['XML of another kind', 'image/svg+xml', '<a>x</a>', '<a>x</a>'],
+    ['bytes that are text', 'application/octet-stream', 'secret', 'secret'],
+    ['a body that does not say what it is, and is text', undefined, 'secret', 'secret'],
+    ['JSON that does not say so, with its escapes decoded', undefined, ' {"a":"\\u0034"}', ' {"a":"\\u0034"}\na\n4'],
+    ['JSON that says that it is text', 'text/plain', '["\\u0034"]', '["\\u0034"]\n4'],
+    ['a note that begins like JSON', 'text/plain', '[x] a\\b', '[x] a\\b'],
     ['no body', 'application/json', '', ''],
   ])('is that of %s', async (_what, contentType, body, text) => {
     expect(await factsOf(contentType, body)).toMatchObject({
@@ -38,9 +53,29 @@ describe('the text of an opaque request', () => {
       model: '',
       stream: false,
       text,
+      unread: false,
       files: 0,
       bytes: Buffer.from(body as string).length,
     });
+  });
+
+  it.each<[string, string | undefined, string | Buffer, string]>([
+    ['an image', 'image/png', Buffer.from([0xff, 0xfe]), ''],
+    ['an image that is text', 'image/png', 'secret', 'secret'],
+    ['bytes that are no text', 'application/octet-stream', Buffer.from([0xff]), ''],
+    ['a body that does not say what it is', undefined, Buffer.from([0x61, 0xff]), ''],
+    ['UTF-16 that does not say so', undefined, Buffer.from('secret', 'utf16le'), 'secret'],
+    ['another charset', 'text/plain; charset=utf-7', 'secret', 'secret'],
+    ['JSON in another charset', 'application/json; charset=utf-16', Buffer.from('{}', 'utf16le'), '{}'],
+    ['JSON that is not strict, and has escapes', undefined, '{"a":1,"a":"\\u0034"}', '{"a":1,"a":"\\u0034"}'],
+    ['another kind of multipart', 'multipart/mixed; boundary=x', 'whatever', 'whatever'],
+    ['XML with references', 'application/xml', '<a>&#52;</a>', '<a>&#52;</a>'],
+    ['XML with comments', 'text/xml', '<a>4<!-- -->1</a>', '<a>4<!-- -->1</a>'],
+    ['XML in another encoding', 'application/xml', "<?xml encoding = 'utf-7'?>", "<?xml encoding = 'utf-7'?>"],
+    ['XML in UTF-16', 'application/xml', Buffer.from('\ufeff<a/>', 'utf16le'), ''],
+    ['XML with an endless declaration', 'text/xml', `<?xml ${' '.repeat(300)}?>`, `<?xml ${' '.repeat(300)}?>`],
+  ])('is not all that %s may say', async (_what, contentType, body, text) => {
+    expect(await factsOf(contentType, body)).toMatchObject({ text, unread: true });
   });
 
   it('has the query of the URL before it, decoded', async () => {
@@ -55,6 +90,13 @@ describe('the text of an opaque request', () => {
     ['a form with half an escape', FORM, 'a=%4', 'invalid_request'],
     ['a form with an escape that is none', FORM, 'a=%zz', 'invalid_request'],
     ['a form that is not UTF-8', FORM, 'a=%ff', 'invalid_request'],
+    [
+      'text in ASCII that is neither that nor UTF-8',
+      'text/plain; charset=ascii',
+      Buffer.from([0xff]),
+      'invalid_request',
+    ],
+    ['JSON in Latin-1', 'application/json; charset=latin1', Buffer.from([0x22, 0xfc, 0x22]), 'invalid_json'],
     ['two content types', 'text/plain, text/html', 'a', 'invalid_request'],
     ['two charsets', 'text/plain; charset=utf-8; charset=utf-16', 'a', 'invalid_request'],
   ])('refuses %s', async (_what, contentType, body, code) => {
@@ -77,6 +119,8 @@ const part = (headers: string, content: string) => `--xyz\r\n${headers}\r\n\r\n$
 const field = (name: string, content: string) => part(`Content-Disposition: form-data; name="${name}"`, content);
 const fileOf = (name: string, type: string, content: string) =>
   part(`Content-Disposition: form-data; name="file"; filename="${name}"\r\nContent-Type: ${type}`, content);
+const NAMED = 'Content-Disposition: form-data; name="a"';
+const BYTES = 'application/octet-stream';
 const END = '--xyz--\r\n';
 
 describe('multipart/form-data', () => {
@@ -87,8 +131,34 @@ describe('multipart/form-data', () => {
       fileOf('a.txt', 'text/plain', 'in it') +
       END;
     const { text, files } = await factsOf(TYPE, body);
-    expect(text).toBe('prompt\nsay ü\nfile\njane.png\nfile\na.txt\nin it');
+    expect(text).toBe('prompt\nsay ü\nfile\njane.png\n\x89PNG\nfile\na.txt\nin it');
     expect(files).toBe(2);
+  });
+
+  it.each<[string, string, Partial<RequestFacts>]>([
+    ['a field', field('a', 'b'), { text: 'a\nb', files: 0, unread: false }],
+    [
+      'a field of another type',
+      part(`${NAMED}\r\nContent-Type: image/png`, 'b'),
+      { text: 'a\nb', files: 0, unread: true },
+    ],
+    [
+      'a field that is bytes',
+      part(`${NAMED}\r\nContent-Type: ${BYTES}`, 'b'),
+      { text: 'a\nb', files: 1, unread: false },
+    ],
+    [
+      'a field in Latin-1',
+      part(`${NAMED}\r\nContent-Type: text/plain; charset=latin1`, 'b'),
+      { text: 'a\nb', unread: false },
+    ],
+    ['a file of text', fileOf('c', 'text/plain; charset=utf8', 'b'), { text: 'file\nc\nb', files: 1, unread: false }],
+    ['a file of bytes that are text', fileOf('c', BYTES, 'b'), { text: 'file\nc\nb', files: 1, unread: false }],
+    ['a file without a type', part(`${NAMED}; filename="c"`, 'b'), { text: 'a\nc\nb', files: 1, unread: false }],
+    ['sound', fileOf('c', 'audio/wav', 'b'), { files: 1, unread: true }],
+    ['fields that say that they are UTF-8', field('_charset_', 'UTF-8'), { text: '_charset_\nUTF-8', unread: false }],
+  ])('with %s says what is in it, and whether that is all', async (_what, body, facts) => {
+    expect(await factsOf(TYPE, body + END)).toMatchObject(facts);
   });
 
   it('is read as clients write it', async () => {
@@ -98,7 +168,7 @@ describe('multipart/form-data', () => {
     const request = new Request('http://x.test', { method: 'POST', body: form });
     const body = Buffer.from(await request.arrayBuffer());
     const facts = await factsOf(request.headers.get('content-type')!, body);
-    expect(facts).toMatchObject({ text: 'model\nwhisper\nfile\na %22b%22.wav', files: 1 });
+    expect(facts).toMatchObject({ text: 'model\nwhisper\nfile\na %22b%22.wav\nsound', files: 1, unread: true });
   });
 
   it.each<[string, string, string]>([
@@ -139,6 +209,10 @@ describe('multipart/form-data', () => {
     ['a folded header', TYPE, part('Content-Disposition: form-data;\r\n name="a"', 'b') + END],
     ['headers of 5 kB', TYPE, field('a'.repeat(5000), 'b') + END],
     ['more than 1,000 parts', TYPE, field('a', 'b').repeat(1001) + END],
+    ['a file without a name', TYPE, fileOf('', 'text/plain', 'b') + END],
+    ['a file whose name is a blank', TYPE, fileOf(' ', 'text/plain', 'b') + END],
+    ['a file whose name is a folder', TYPE, fileOf('a/', 'text/plain', 'b') + END],
+    ['fields in another charset', TYPE, field('_charset_', 'utf-7') + END],
     ['a malformed type of a part', TYPE, fileOf('a', 'text', 'b') + END],
   ])('with %s is refused', async (_what, type, body) => {
     expect(await read(type, body)).toMatchObject({ ok: false, code: 'invalid_request' });

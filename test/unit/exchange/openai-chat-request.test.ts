@@ -33,7 +33,7 @@ describe('facts about an OpenAI chat request', () => {
     });
     expect(messages.map((message) => message.text)).toEqual(contents);
     expect(text).toBe(contents.filter((content) => content !== '').join('\n'));
-    expect(tokens).toBe(Math.ceil(text.length / 4));
+    expect(tokens).toBe(Math.ceil(Buffer.byteLength(text) / 4));
   });
 
   it('leaves encoded media out of the words, but not what only begins like it', async () => {
@@ -212,7 +212,7 @@ describe('facts about an OpenAI chat request', () => {
       messages: Array.from({ length: 3 }, () => ({ role: 'user', content: long })),
     });
     expect(read.text).toBe([long, long, long].join('\n'));
-    expect(read.tokens).toBe(Math.ceil(read.text.length / 4));
+    expect(read.tokens).toBe(Math.ceil(Buffer.byteLength(read.text) / 4));
   });
 
   it.each([

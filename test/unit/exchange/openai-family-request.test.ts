@@ -102,6 +102,19 @@ describe('facts about the requests of the OpenAI family', () => {
     });
   });
 
+  it.each([
+    ['openai-chat', { messages: [{ role: 'user', content: 'a' }], max_tokens: 5 }],
+    ['openai-completions', { prompt: 'a', max_tokens: 5 }],
+    ['openai-responses', { input: 'a', max_output_tokens: 5 }],
+  ] as const)("have llama.cpp's own limit of tokens, where it is the larger: %s", async (id, body) => {
+    const most = async (n: number | null) => (await facts(id, { model: 'm', ...body, n_predict: n })).maxTokens;
+    expect(await Promise.all([null, 3, 5000].map(most))).toEqual([5, 5, 5000]);
+    // 0 and below mean no limit there.
+    expect(await Promise.all([0, -1, -2].map(most))).toEqual([undefined, undefined, undefined]);
+    for (const n_predict of ['5', 1.5, -3])
+      expect(await refusal(id, { model: 'm', ...body, n_predict })).toContain("'n_predict'");
+  });
+
   it('are those of embeddings: each input', async () => {
     const read = await facts('openai-embeddings', fixture('openai-embeddings/request.json'));
     expect(read).toMatchObject({ operation: 'embeddings', stream: false, choices: 1, maxTokens: undefined });

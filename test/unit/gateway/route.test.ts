@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { GateRequest, Header, RouteStage } from '../../../src/checkpoint/stages.ts';
+import { formats } from '../../../src/exchange/formats.ts';
 import { createRoute } from '../../../src/gateway/route.ts';
 import { parseModels } from '../../../src/models/load.ts';
 import { createRegistry } from '../../../src/models/registry.ts';
@@ -9,6 +10,8 @@ const text = `models:
   - {name: meta/llama, ${base('openai-chat')}}
   - {name: tools, ${base('mcp')}, match: {paths: [/mcp], hosts: [tools.test]}}
   - {name: everything, ${base('opaque')}, match: {paths: [/], hosts: [open.test]}}
+  - {name: open-tools, ${base('mcp')}, match: {paths: [/Mcp], hosts: [open.test]}}
+  - {name: both, ${base('openai-chat, mcp')}, match: {paths: [/v1], hosts: [both.test]}}
 `;
 let route: RouteStage;
 
@@ -134,6 +137,137 @@ describe('where everything else is opaque, the path of a model API', () => {
   });
 });
 
+describe('where everything else is opaque, no path is that', () => {
+  const BEDROCK = '/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fx';
+  test.each([
+    '/v1/chat/completions/',
+    '/v1/chat/completions//',
+    '/v1//chat/completions',
+    '/v1/chat/Completions',
+    '/V1/CHAT/COMPLETIONS',
+    '/v1/chat/completions;x',
+    '/v1;a=b/chat;/completions;c',
+    '/v1/chat/completions%3bx',
+    '/v1/chat/completions%20',
+    '/v1/chat/completions.',
+    '/v1/chat/completions%20./',
+    '/v1/%20chat/completions',
+    '/v1/chat/completion%73',
+    '/v1/chat%2fcompletions',
+    '/v1/chat%252fcompletions',
+    '/v1/chat%5Ccompletions',
+    '/v1/chat/completion%252573',
+    '/v1/chat/completions%3fx',
+    '/v1/chat/completions%23/x',
+    '/v1/chat/completion%EF%BD%93',
+    '/v1/chat/completions%E2%80%8B',
+    '/v1/chat/complet%C4%B1ons',
+    '/v1/messages/',
+    '/v1/Messages/Count_Tokens',
+    '/v1beta/models/x:GenerateContent',
+    '/v1beta/models/x:streamGenerateContent/',
+    '/v1beta/models/a%2Fb:generateContent',
+    '/v1/projects/p/locations/l/publishers/google/models/x:generateContent',
+    '/api/chat/',
+    '/API/generate',
+    '/generate;x',
+    '/generate_stream/',
+    '/v1/Embeddings',
+    '/v1/responses%20',
+    '/completions/',
+    `${BEDROCK}/Converse`,
+    `${BEDROCK}/invoke/`,
+    '/model/a%2F..%2Fb/converse',
+    '/model/a%252Fb/converse',
+    '/model/a/b/converse',
+  ])('that a server could take for one of a model API: %s', (path) => {
+    expect(asked(path, open)).toBe('refused path_not_admitted unknown');
+    expect(asked(path, { ...open, type: 'text/plain', body: 'x' })).toBe('refused path_not_admitted unknown');
+  });
+  test.each(['/openai/v1/chat/completions', '/api/v1/chat/Completions', '/openai/deployments/x/chat/completions'])(
+    'that ends with one: %s',
+    (path) => {
+      expect(asked(path, open)).toBe('refused path_not_admitted unknown');
+      expect(asked(path, { ...open, method: 'PUT' })).toBe('refused path_not_admitted unknown');
+    },
+  );
+  test.each([
+    ['no percent-encoding', '/v1/files/100%'],
+    ['half a percent-encoding', '/v1/files/%4'],
+    ['no UTF-8', '/v1/files/%ff'],
+    ['an overlong slash', '/v1/chat%c0%afcompletions'],
+    ['a NUL', '/v1/chat/completions%00.txt'],
+    ['a line feed, encoded twice', '/v1/files/%250a'],
+    ['a dot segment, encoded twice', '/v1/x/%252e%252e/files'],
+    ['a dot segment with a parameter', '/v1/x/..;/files'],
+    ['a segment of dots', '/v1/files/...'],
+  ])('that nobody can say the reading of: %s', (_what, path) => {
+    expect(asked(path, open)).toBe('refused path_not_admitted unknown');
+  });
+  test.each(['/mcp', '/MCP/x', '/Mcp;x', '/%4dcp;', '/Mcp%2fx', '/mcp/'])(
+    'that an MCP server could take for its own: %s',
+    (path) => {
+      expect(asked('/Mcp/x', open)).toBe('call mcp');
+      expect(asked(path, open)).toBe('refused path_not_admitted unknown');
+    },
+  );
+  test('that a server could take for its list of models', () => {
+    expect(asked('/v1/Models', { ...open, method: 'GET' })).toBe('refused path_not_admitted unknown');
+    expect(asked('/v1/models/', { ...open, method: 'GET' })).toBe('refused path_not_admitted unknown');
+  });
+  test.each([
+    '/v1/chat/completions/x',
+    '/v1/chatcompletions',
+    '/xchat/completions-of-x',
+    '/v1/audio/transcriptions/',
+    '/v1/Files/a%20b',
+    '/v1/files/100%25',
+    '/v1/files/a%2Fb;v=1',
+    '/v1/files/gr%C3%BCn',
+    '/v1/images/generations',
+    '/v1/messages/batches',
+    '/model/converse',
+    '/models/:generate',
+    '/mcps',
+    '/',
+  ])('but another one is: %s', (path) => {
+    expect(asked(path, open)).toBe('call opaque');
+  });
+  test.each(['/model/', '%20', '.', ';', '%25', '/a:generateContent', '%ef%b7%ba'])(
+    'that holds the event loop, however long: 60 kB of %s',
+    (part) => {
+      const path = `/v1/files/${part.repeat(60_000 / part.length)}x`;
+      asked(path, open);
+      const started = performance.now();
+      expect(asked(path, open)).toMatch(/opaque|refused/);
+      expect(performance.now() - started).toBeLessThan(50);
+    },
+  );
+});
+
+describe('where one entry speaks MCP and a model API', () => {
+  const both = { host: 'both.test' };
+  test('each has its paths', () => {
+    expect(asked(chat, both)).toBe('call openai-chat');
+    expect(asked('/v1/x', both)).toBe('call mcp');
+    expect(asked('/v1/embeddings/', both)).toBe('call mcp');
+  });
+  test.each(['/v1/chat/completions/', '/v1/Chat/completions', '/v1/openai/v1/chat/completions'])(
+    'a call of the API is no MCP message, however its path is written: %s',
+    (path) => {
+      expect(asked(path, both)).toBe('refused path_not_admitted unknown');
+    },
+  );
+});
+
+test('the paths that a format tells of are those that it knows', () => {
+  for (const format of formats)
+    for (const path of format.paths)
+      expect([path, format.endpoint('POST', path.replace(/^\/\*/, '/v1/models/x').replace('*', 'x'))]).not.toContain(
+        undefined,
+      );
+});
+
 describe('what is answered about models', () => {
   const models = () => route.models();
   const answer = (path: string, allowed = models()) => {
@@ -145,7 +279,7 @@ describe('what is answered about models', () => {
   const llama = { id: 'meta/llama', object: 'model', created: 0, owned_by: 'sallyport' };
 
   test('is a list of those that a caller can name: no MCP server, nothing opaque', () => {
-    expect(answer('/v1/models')).toEqual({ object: 'list', data: [llama] });
+    expect(answer('/v1/models')).toEqual({ object: 'list', data: [llama, { ...llama, id: 'both' }] });
     expect(answer('/v1/models', [])).toEqual({ object: 'list', data: [] });
   });
   test('is one of them', () => {

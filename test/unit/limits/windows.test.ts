@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { deliveredTokens } from '../../../src/limits/tokens.ts';
 import { windowEnd } from '../../../src/limits/windows.ts';
 import { day, minute } from './charges.ts';
 
@@ -15,18 +14,5 @@ describe('windows', () => {
     ['a week, on a Monday', 7 * day, '2026-11-23T00:00:00.000Z', '2026-11-30T00:00:00.000Z'],
   ])('of %s end in UTC', (_, windowMs, now, end) => {
     expect(new Date(windowEnd(windowMs, Date.parse(now))).toISOString()).toBe(end);
-  });
-});
-
-describe('what was delivered', () => {
-  test.each([
-    [0, 0],
-    [1, 1],
-    [4, 1],
-    [5, 2],
-    [4000, 1000],
-    [-3, 0],
-  ])('in %s characters is about %s tokens', (characters, tokens) => {
-    expect(deliveredTokens(characters)).toBe(tokens);
   });
 });

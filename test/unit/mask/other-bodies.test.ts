@@ -19,7 +19,7 @@ describe('masking a JSON body', () => {
       .replace(/"logprobs": \{[^}]*\}\s*\]\s*\}/, '"logprobs": null');
     expect(text).toBe(expected);
     expect(findings).toEqual({ email_address: 3, credit_card: 4, ip_address: 1 });
-    expect(usage).toEqual({ inputTokens: 9, outputTokens: 12, characters: 178 });
+    expect(usage).toEqual({ inputTokens: 9, outputTokens: 12, textBytes: 180 });
     expect(chunks.map((chunk) => chunk.terminal)).toEqual([false, true]);
   });
 
@@ -35,7 +35,7 @@ describe('masking a JSON body', () => {
     expect((await deliver(clean, 'json')).text).toBe(clean);
     const out = await deliver(fixture('body.json'), 'json', [], { textMaskers: undefined });
     expect(out.text).toBe(fixture('body.json').toString());
-    expect(out.usage).toEqual({ inputTokens: 9, outputTokens: 12, characters: 178 });
+    expect(out.usage).toEqual({ inputTokens: 9, outputTokens: 12, textBytes: 180 });
     expect((await deliver('', 'json')).text).toBe('');
   });
 

@@ -116,13 +116,25 @@ describe('masking a stream', () => {
     expect((await deliver(fixture('openai-text.sse'), 'sse')).usage).toEqual({
       inputTokens: 19,
       outputTokens: 42,
-      characters: 110,
+      textBytes: 114,
     });
     expect((await deliver(fixture('refusal.sse'), 'sse')).usage).toEqual({
       inputTokens: undefined,
       outputTokens: undefined,
-      characters: 33,
+      textBytes: 33,
     });
+  });
+
+  it.each([
+    ['English', 'word'],
+    ['French', 'été'],
+    ['Chinese', '漢字'],
+    ['emoji', '🦊'],
+  ])('counts the bytes of %s as it comes, whichever way an event is read', async (_, piece) => {
+    const body = content(piece).repeat(20) + content(piece.repeat(50_000)) + finish + done;
+    const textBytes = Buffer.byteLength(piece) * 50_020;
+    for (const options of [{}, { textMaskers: undefined }])
+      expect((await deliver(body, 'sse', [500, 501, 900], options)).usage).toMatchObject({ textBytes });
   });
 
   it('marks the chunk with [DONE] as terminal, and no other', async () => {

@@ -69,6 +69,7 @@ async function run(set: PolicySet, sessions: readonly RecordedSession[], sinceMs
   return backtest.report();
 }
 const rules = (...lines: string[]) => setOf({ 'p.yaml': policy(lines.join('\n')) });
+const no = (when: string) => `- {name: no, then: deny, when: '${when}'}`;
 
 describe('a backtest', () => {
   test('of the same rules changes nothing', async () => {
@@ -146,7 +147,9 @@ describe('a backtest', () => {
       `${allowAll}\n- {name: maybe, then: requireApproval, approvers: [a], when: '"x" in caller.claims'}`,
     ],
   ])('does not know the session where an unknown %s rule matters', async (_, lines) => {
-    expect(await run(rules(lines), [session()])).toMatchObject({ unknown: 1, unchanged: 0 });
+    const report = await run(rules(lines), [session()]);
+    expect(report).toMatchObject({ unknown: 1, unchanged: 0, verdicts: [{ from: 'allow', to: 'unknown' }] });
+    expect(report.examples).toMatchObject([{ by: 'test/maybe' }]);
   });
 
   test('leaves rules on trial out of the verdict, and counts them', async () => {
@@ -204,5 +207,66 @@ describe('a backtest', () => {
     );
     expect(report.verdicts).toEqual([{ from: 'allow', to: 'deny', sessions: 9 }]);
     expect(report.examples).toHaveLength(3);
+  });
+
+  const shield = { shield: { flagged: true, categories: ['hate'], code: '' } };
+  test.each([
+    ['a guard that was asked says what it said', 'guard("shield").flagged', shield, 'changed'],
+    ['what it said it for', '"violence" in guard("shield").categories', shield, 'unchanged'],
+    ['its scores are not kept', 'guard("shield").scores["hate"] > 0.5', shield, 'unknown'],
+    ['one that nobody asked', 'guard("shield").flagged', {}, 'unknown'],
+    ['one of a version that asked none', '!guard("shield").flagged', undefined, 'unknown'],
+    ['one that is asked behind what decides', 'request.tokens > 1 || guard("shield").flagged', {}, 'changed'],
+    [
+      'one that failed fails again, and a rule that denies then denies',
+      'guard("shield").flagged',
+      { shield: { flagged: false, categories: [], code: 'guard_timeout' } },
+      'changed',
+    ],
+  ] as const)('asks no guard: %s', async (_, when, guards, outcome) => {
+    const set = setOf({ 'p.yaml': policy(`${allowAll}\n${no(when)}`) }, undefined, ['shield']);
+    const counts = { changed: 0, unchanged: 0, unknown: 0, [outcome]: 1 };
+    const one = session(guards === undefined ? {} : { request: { guards } });
+    expect(await run(set, [one])).toMatchObject(counts);
+  });
+
+  const second = 'request.text.contains("zzz") && request.maxTokens > 100000';
+  test.each([
+    ['behind which another error comes', second],
+    ['before which one came', 'request.maxTokens > 100000 && request.text.contains("zzz")'],
+    ['in a list of which', '["zzz"].exists(x, request.text.contains(x) && request.maxTokens > 1)'],
+    ['in a variable', 'variables.x'],
+    ['in a variable that another rule has read', 'variables.y'],
+  ])('does not know a rule that reads what was not kept, %s', async (_, when) => {
+    const variables = `  variables: [{name: x, expression: '${second}'}, {name: y, expression: variables.x}]\n`;
+    const set = setOf({
+      'p.yaml': policy(`${allowAll}\n- {name: first, then: allow, when: variables.y}\n${no(when)}`, variables),
+    });
+    const report = await run(set, [session({ text: undefined })]);
+    expect(report).toMatchObject({ changed: 0, unchanged: 0, unknown: 1 });
+    expect(report.rules.find(({ rule }) => rule === 'test/no')).toMatchObject({ unknown: 1 });
+  });
+
+  test.each([
+    ['fails for another reason', 'request.maxTokens > 100000'],
+    ['came to something without it', `request.tokens > 1 || (${second})`],
+    ['came to something with it, that it cannot change', `(${second}) || request.tokens > 1`],
+  ])('knows a rule that %s', async (_, when) => {
+    const maybe = '- {name: maybe, then: allow, when: "request.text.contains(\'x\')"}';
+    const report = await run(rules(allowAll, maybe, no(when)), [session({ text: undefined })]);
+    expect(report).toMatchObject({ changed: 1, unknown: 0, verdicts: [{ from: 'allow', to: 'deny', sessions: 1 }] });
+    expect(report.rules.find(({ rule }) => rule === 'test/maybe')).toMatchObject({ unknown: 1 });
+  });
+
+  test('names as the one that decides a rule that is known', async () => {
+    const maybe = '- {name: maybe, then: deny, when: \'"x" in caller.claims\'}';
+    const denied = await run(rules(allowAll, maybe, no('true')), [session()]);
+    expect(denied.examples).toMatchObject([{ to: 'deny', by: 'test/no' }]);
+    const asked = (name: string, when: string) =>
+      `- {name: ${name}, then: requireApproval, approvers: [a], when: '${when}'}`;
+    const held = await run(rules(allowAll, asked('maybe', '"x" in caller.claims'), asked('yes', 'true')), [session()]);
+    expect(held.examples).toMatchObject([{ to: 'requireApproval', by: 'test/yes' }]);
+    const nothing = await run(rules('- {name: nobody, then: allow, when: "false"}'), [session()]);
+    expect(nothing.examples).toMatchObject([{ to: 'deny', by: '' }]);
   });
 });

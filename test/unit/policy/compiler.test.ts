@@ -50,14 +50,18 @@ describe('what is wrong with an expression is said with a hint', () => {
 
 describe('each kind of rule has its own variables', () => {
   test.each<[RuleKind, string, string | undefined]>([
-    ['request', 'request.stream && http.method == "" && caller.kind == "" && model.name == "" && now > now', undefined],
+    [
+      'request',
+      'request.stream && http.method == "" && caller.kind == "peer" && model.name == "" && now > now',
+      undefined,
+    ],
     ['request', 'response.status == 200', "'response' is there only in rules with on: response"],
     ['request', 'has(toolCall.name)', "'toolCall' is there only in rules with on: response"],
     ['request', 'change.kind == ""', "'change' is there only in rules with on: lifecycle"],
     ['response', 'response.status == 200 && has(toolCall.name) && request.stream && http.path == ""', undefined],
     ['response', 'change.kind == ""', "'change' is there only in rules with on: lifecycle"],
     ['response', 'guard("moderation").flagged', undefined],
-    ['lifecycle', 'change.kind == "" && caller.kind == "" && model.name == "" && now > now', undefined],
+    ['lifecycle', 'change.kind == "retire" && caller.kind == "peer" && model.name == "" && now > now', undefined],
     ['lifecycle', 'request.stream', "'request' is there only in rules with on: request or response"],
     ['lifecycle', 'http.path == ""', "'http' is there only in rules with on: request or response"],
     ['lifecycle', 'guard("moderation").flagged', "'guard' is there only in rules with on: request or response"],
@@ -132,6 +136,6 @@ describe('what a program reads', () => {
     expect(mayRead(reads('"a" in request.findings'), 'request')).toBe(true);
     expect(mayRead(reads('"a" in request.findings'), 'request.filters')).toBe(false);
     expect(mayRead(reads('[request] == []'), 'request.filters')).toBe(true);
-    expect(mayRead(reads('caller.kind == ""'), 'request')).toBe(false);
+    expect(mayRead(reads('caller.kind == "peer"'), 'request')).toBe(false);
   });
 });

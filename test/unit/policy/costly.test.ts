@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { request } from './fixtures.ts';
+import { input, policy, request, setOf } from './fixtures.ts';
 import { Language } from './functions/evaluate.ts';
 
 /** Deep, wide and costly CEL (attacks.md): it ends as an error, at load or at once. */
@@ -44,6 +44,15 @@ const shuffled = (() => {
     return seed & 0x1_0000 ? 'a' : 'b';
   }).join('');
 })();
+/** Short words, no two neighbours alike. */
+const words = (() => {
+  const letters = ' abcdefghijklmnopqrstuvwxyzABCDEFG0123456789.,;';
+  let seed = 1;
+  return Array.from({ length: 100_000 }, () => {
+    seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fff_ffff;
+    return letters[(seed >> 16) % letters.length];
+  }).join('');
+})();
 /** A text in every mix of upper and lower case. */
 const casesOf = (text: string): string[] =>
   [...text].reduce((all, c) => all.flatMap((s) => [...new Set([s + c, s + c.toUpperCase()])]), ['']);
@@ -81,6 +90,7 @@ describe('an expression that costs too much ends as an error', () => {
     ['normalize(request.text) == ""', 'e\u0301\u0323'.repeat(60_000), 'budget_exceeded'],
     ['glob("*?a?b?c*", request.text)', aaa, 'budget_exceeded'],
     ['request.text.matches("(a|b)*a(a|b){200}y")', `y${shuffled}`, 'budget_exceeded'],
+    ['request.text.matches(".{1,50}\\\\bq.{1,30}\\\\bz\\\\b")', words, 'budget_exceeded'],
     ['size(request.text.findAll("(a*)*b|a")) > 0', aaa, 'budget_exceeded'],
     ['request.text.find("(a|b)*a(a|b){100}y|bb") == ""', shuffled, 'budget_exceeded'],
     ['request.text.split("").all(x, !(x + "b").matches("(" + x + "|b){1,900}c"))', aaa, 'budget_exceeded'],
@@ -129,6 +139,56 @@ test('searches in texts that repeat take linear time', () => {
       timed(() => language.run(expression, about)),
       expression,
     ).toBe(false);
+});
+
+describe('a decision costs ten evaluations at most, however many rules there are', () => {
+  const over = { request: request({ text: aaa }) };
+  /** 12,500 of 20,000 units. */
+  const costly = (name: string, more: string) => `- {name: ${name}, when: 'request.text.matches("b$")', ${more}}\n`;
+  const denials = Array.from({ length: 16 }, (_, i) => costly(`d${i}`, 'then: deny')).join('');
+  const allow = '- {name: allow, then: allow}\n';
+  const decide = (rules: string) => setOf({ 'p.yaml': policy(rules) }).decide(input(over));
+
+  test('rules that are within it are all evaluated', () => {
+    const decided = decide(allow + denials.split('\n').slice(0, 15).join('\n'));
+    expect(decided.verdict).toBe('allow');
+  });
+
+  test.each([
+    ['allow first', allow + denials],
+    ['allow last', denials + allow],
+    ['the costly one that finds nothing left allows', denials + costly('allow-too', 'then: allow') + allow],
+    ['the costly ones allow', allow + denials.replaceAll('deny', 'allow')],
+  ])('more of them deny: %s', (_name, rules) => {
+    const decided = decide(rules);
+    expect(decided).toMatchObject({ verdict: 'deny', message: expect.stringContaining('could not be evaluated') });
+    expect(decided.rules.filter(({ error }) => error?.startsWith('budget_exceeded')).length).toBeGreaterThan(0);
+  });
+
+  test('rules on trial take nothing from those in force', () => {
+    const trial = denials.replaceAll('deny', 'deny, mode: dryRun');
+    expect(decide(trial + costly('one', 'then: deny') + allow).verdict).toBe('allow');
+    expect(decide(denials + allow).verdict).toBe('deny');
+  });
+
+  test('variables are paid by the decision too', () => {
+    const variables = Array.from(
+      { length: 17 },
+      (_, i) => `    - {name: v${i}, expression: 'request.text.matches("${'b'.repeat(i + 1)}$")'}\n`,
+    ).join('');
+    const rules = Array.from({ length: 17 }, (_, i) => `- {name: r${i}, then: deny, when: variables.v${i}}\n`).join('');
+    const set = setOf({ 'p.yaml': policy(allow + rules, `  variables:\n${variables}`) });
+    expect(set.decide(input(over)).verdict).toBe('deny');
+  });
+
+  test('a thousand rules that each run over take no longer than ten', () => {
+    const rules = Array.from(
+      { length: 1000 },
+      (_, i) => `- {name: r${i}, then: deny, when: '${nested(8, String(i))}'}\n`,
+    );
+    const set = setOf({ 'p.yaml': policy(rules.join('')) });
+    expect(timed(() => set.decide(input(over))).verdict).toBe('deny');
+  });
 });
 
 test('what one evaluation cost is not owed by the next', () => {

@@ -87,34 +87,78 @@ describe('A folder of policies', () => {
     expect(await fingerprintOf(dir)).toBe(read.fingerprint);
   });
 
-  test('with a file that cannot be read is refused', async () => {
-    // Whoever runs the tests: of a process's memory the first page is nobody's, root's neither.
-    await symlink('/proc/self/mem', at('a.yaml'));
-    expect(await readPolicyFiles(dir)).toMatchObject({
-      ok: false,
-      problem: { file: 'a.yaml', message: 'cannot be read (EIO)' },
-    });
+  test.each(['Y.YAML', 'a/b.Yml', 'y.json', 'models.YAML', 'deny.JSON'])(
+    'with %s is refused: it would be no policy, without a word',
+    async (path) => {
+      await write('a.yaml', 'x');
+      await write(path, 'x');
+      const read = await readPolicyFiles(dir);
+      const message = `ends in ${/\.\w+$/.exec(path)?.[0]}: policies end in .yaml or .yml. Rename it, or keep it elsewhere`;
+      expect(read).toMatchObject({ ok: false, problem: { file: path, message } });
+      expect(await fingerprintOf(dir)).toBe(read.fingerprint);
+    },
+  );
+
+  test('may hold files that are no policies', async () => {
+    for (const path of ['README.md', 'OWNERS', 'LICENSE', '.gitignore', '.x.json', '.ci/a.json', 'deny.yaml.bak'])
+      await write(path, 'x');
+    await write('a.yaml', 'x');
+    expect(await readPolicyFiles(dir)).toMatchObject({ ok: true, files: [{ path: 'a.yaml' }] });
   });
 
-  test('may have links out of it, which are followed and named', async () => {
-    const elsewhere = await mkdtemp(join(tmpdir(), 'elsewhere-'));
-    try {
-      await writeFile(join(elsewhere, 'shared.yaml'), 'shared');
+  describe('with links', () => {
+    let elsewhere: string;
+    beforeEach(async () => {
+      elsewhere = await mkdtemp(join(tmpdir(), 'elsewhere-'));
+      await writeFile(join(elsewhere, 'secret.yaml'), 'root:*:19000');
+    });
+    afterEach(() => rm(elsewhere, { recursive: true }));
+
+    test.each<[string, string, () => Promise<unknown>]>([
+      ['a file', 'team-a/q.yaml', () => symlink(join(elsewhere, 'secret.yaml'), at('team-a/q.yaml'))],
+      ['a file of the system', 'team-a/q.yaml', () => symlink('/proc/self/mem', at('team-a/q.yaml'))],
+      ['a folder', 'team-a/more', () => symlink(elsewhere, at('team-a/more'))],
+      ['the folder above', 'team-a/up', () => symlink('../..', at('team-a/up'))],
+      [
+        'a file, over another link',
+        'q.yaml',
+        async () => {
+          await symlink(elsewhere, at('..data'));
+          await symlink('..data/secret.yaml', at('q.yaml'));
+        },
+      ],
+    ])('out of it to %s is refused, and nothing of it is told', async (_what, file, prepare) => {
+      await write('team-a/own.yaml', 'own');
+      await prepare();
+      const read = await readPolicyFiles(dir);
+      const message = 'is a link that leads out of the policies folder: it is not read. Put the file itself there';
+      expect(read).toMatchObject({ ok: false, problem: { file, message } });
+      expect(JSON.stringify(read)).not.toContain('root');
+      expect(await fingerprintOf(dir)).toBe(read.fingerprint);
+    });
+
+    test('inside of it follows them, and may itself be a link', async () => {
       await write('own.yaml', 'own');
-      await symlink(join(elsewhere, 'shared.yaml'), at('shared.yaml'));
+      await write('.shared/more.yaml', 'more');
       await symlink('own.yaml', at('same.yaml'));
-      expect(await readPolicyFiles(dir)).toMatchObject({
-        ok: true,
-        files: [
-          { path: 'own.yaml', text: 'own' },
-          { path: 'same.yaml', text: 'own' },
-          { path: 'shared.yaml', text: 'shared' },
-        ],
-        outside: ['shared.yaml'],
-      });
-    } finally {
-      await rm(elsewhere, { recursive: true });
-    }
+      await symlink('.shared', at('team-a'));
+      await symlink(dir, join(elsewhere, 'policies'));
+      for (const folder of [dir, join(elsewhere, 'policies')])
+        expect(await readPolicyFiles(folder)).toMatchObject({
+          ok: true,
+          files: [
+            { path: 'own.yaml', text: 'own' },
+            { path: 'same.yaml', text: 'own' },
+            { path: 'team-a/more.yaml', text: 'more' },
+          ],
+        });
+    });
+
+    test('out of it to what is no policy may stay: it is not read', async () => {
+      await write('own.yaml', 'own');
+      await symlink(join(elsewhere, 'secret.yaml'), at('README.md'));
+      expect(await readPolicyFiles(dir)).toMatchObject({ ok: true, files: [{ path: 'own.yaml' }] });
+    });
   });
 
   test('as Kubernetes mounts a ConfigMap changes in one step when its link is swapped', async () => {
@@ -122,7 +166,7 @@ describe('A folder of policies', () => {
     await symlink('..2026_01', at('..data'));
     await symlink('..data/a.yaml', at('a.yaml'));
     const before = await readPolicyFiles(dir);
-    expect(before).toMatchObject({ ok: true, files: [{ path: 'a.yaml', text: 'old' }], outside: [] });
+    expect(before).toMatchObject({ ok: true, files: [{ path: 'a.yaml', text: 'old' }] });
     const looked = await fingerprintOf(dir);
     await write('..2026_02/a.yaml', 'new');
     expect(await fingerprintOf(dir)).toBe(looked);

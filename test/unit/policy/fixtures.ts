@@ -107,13 +107,21 @@ export const resolveDetectors: DetectorResolver = (names) => {
   return { ok: true, ids: names.flatMap((name) => categories[name] ?? [name]) };
 };
 
-export function compile(files: Record<string, string>, evaluationBudget = 20_000): CompiledPolicies {
+export function compile(
+  files: Record<string, string>,
+  evaluationBudget = 20_000,
+  guards: readonly string[] = [],
+): CompiledPolicies {
   const list = Object.entries(files).map(([path, text]) => ({ path, text }));
-  return compilePolicies(list, { resolveDetectors, models: [demo, llama, voice], evaluationBudget });
+  return compilePolicies(list, { resolveDetectors, models: [demo, llama, voice], evaluationBudget, guards });
 }
 
-export function setOf(files: Record<string, string>, evaluationBudget?: number): PolicySet {
-  const loaded = compile(files, evaluationBudget);
+export function setOf(
+  files: Record<string, string>,
+  evaluationBudget?: number,
+  guards: readonly string[] = [],
+): PolicySet {
+  const loaded = compile(files, evaluationBudget, guards);
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
   return loaded.set;
 }

@@ -26,7 +26,7 @@ describe('a complaint about an expression', () => {
       "no 'string.matches(int)'; there are: string.matches(string): bool, matches(string, string): bool",
     ],
     ['variables.x', "unknown variable 'variables.x'"],
-    ['request.tokens', 'p.yaml:6:36: when must be a bool, this is a int'],
+    ['request.tokens', 'p.yaml:6:36: when must be a bool, this is an int'],
     ['caller.claims.admin', 'when must be a bool, this is a dyn'],
     ['request.tokens + ', 'p.yaml:6:54: unexpected token: EOF'],
     ['true ||', 'unexpected token: EOF'],
@@ -197,7 +197,7 @@ describe('a complaint about a file', () => {
       'then: deny, message: a, messageExpression: \'"b"\'',
       ['p.yaml:6:60: spec.rules.0.messageExpression: message and messageExpression exclude each other'],
     ],
-    ['then: deny, messageExpression: "1"', ['p.yaml:6:48: messageExpression must be a string, this is a int']],
+    ['then: deny, messageExpression: "1"', ['p.yaml:6:48: messageExpression must be a string, this is an int']],
     ['then: allow, then: deny', ['p.yaml:6:30: map keys must be unique']],
   ])('whose rule says %s', (text, expected) => {
     const problems = rule(text);

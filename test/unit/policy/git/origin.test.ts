@@ -3,13 +3,16 @@ import fs from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
 import git from 'isomorphic-git';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type GitOptions, gitOrigin } from '../../../../src/policy/git/origin.ts';
 import type { Origin, OriginRead, Snapshot } from '../../../../src/policy/source.ts';
+import { makePack } from '../../../support/git-pack.ts';
 import {
   createRepository,
   type GitServer,
+  packet,
   serveRepository,
   type TestRepository,
 } from '../../../support/git-repository.ts';
@@ -151,6 +154,7 @@ describe.each(['a local repository', 'a repository over HTTP'])('Policies from %
       'has 1048577 bytes; a policy file may have 1048576',
     ],
     ['folders that are nested too deep', { 'a/b/c/d/e.yaml': 'x' }, 'folders are nested deeper than 4'],
+    ['a name that is nearly one of a policy', { 'a.yaml': 'x', 'team/Y.YAML': 'x' }, 'ends in .YAML'],
   ])('with %s are refused', async (_what, files, why) => {
     await repository.commit(files);
     expect(problemOf(await open().read())).toContain(why);
@@ -188,7 +192,7 @@ describe('Policies that must be signed', () => {
     signers = join(state, 'allowed_signers');
     await writeFile(signers, `jane@example.com ssh-ed25519 ${blobOf(publicKey).toString('base64')}\n`);
   });
-  const open = () => originOf({ requireSigned: true, allowedSigners: signers });
+  const open = (more: Partial<GitOptions> = {}) => originOf({ requireSigned: true, allowedSigners: signers, ...more });
 
   test('are taken with who signed them, and not where they are not signed, nor after that until they are', async () => {
     const first = await repository.commit({ 'a.yaml': 'one' }, { sign: signed });
@@ -204,6 +208,33 @@ describe('Policies that must be signed', () => {
     const sign = (payload: string) => signed(payload.replace('Jane', 'John'));
     await repository.commit({ 'a.yaml': 'one' }, { sign });
     expect(problemOf(await open().read())).toContain('its SSH signature does not fit');
+  });
+
+  test('are not those of a signed tag that somebody put behind another name', async () => {
+    const { dir } = repository;
+    const tagger = { name: 'Jane', email: 'jane@example.com', timestamp: 1_790_000_000, timezoneOffset: 0 };
+    const onSign = ({ payload }: { payload: string }) => ({ signature: signed(payload) });
+    const tag = async (name: string, files: Record<string, string>) => {
+      const object = await repository.commit(files);
+      await git.annotatedTag({ fs, dir, ref: name, object, message: name, tagger, signingKey: 'x', onSign });
+      return git.resolveRef({ fs, dir, ref: `refs/tags/${name}` });
+    };
+    await tag('prod', { 'a.yaml': 'good' });
+    const origin = open({ ref: 'refs/tags/prod' });
+    expect(await taken(origin)).toMatchObject({ by: 'signed by jane@example.com', files: [{ text: 'good' }] });
+    const experimental = await tag('experimental', { 'a.yaml': 'not yet' });
+    const wrapped = await git.writeTag({
+      ...{ fs, dir },
+      tag: { object: experimental, type: 'tag', tag: 'prod', tagger, message: 'no signature' },
+    });
+    for (const [ref, value] of [
+      ['refs/tags/prod', wrapped],
+      ['refs/tags/prod', experimental],
+      ['refs/environments/prod', experimental],
+    ] as const) {
+      await git.writeRef({ fs, dir, ref, value, force: true });
+      expect(problemOf(await open({ ref }).read())).toMatch(/a tag of a tag|under another name|names a tag/);
+    }
   });
 
   test('are looked at again when those who may sign change', async () => {
@@ -234,6 +265,7 @@ describe('Policies that must be signed', () => {
 });
 
 describe('A repository over HTTP', () => {
+  const zeros = deflateSync(Buffer.alloc(8_000_000), { level: 9 });
   let server: GitServer;
   beforeEach(async () => {
     await repository.commit({ 'a.yaml': 'one' });
@@ -303,6 +335,22 @@ describe('A repository over HTTP', () => {
     expect(problemOf(await reading)).toBe('the gateway stops');
   });
 
+  test('that sends a little which unpacks to very much is refused', async () => {
+    const bomb = makePack(
+      Array.from({ length: 200 }, () => ({ kind: 'blob', bytes: Buffer.alloc(0), declared: 8_000_000, packed: zeros })),
+    );
+    expect(bomb.length).toBeLessThan(2_000_000);
+    server.broken = (request, response) => {
+      if (request.method === 'GET') return server.answer(request, response);
+      response.writeHead(200, { 'content-type': 'application/x-git-upload-pack-result' });
+      const bands = Array.from({ length: Math.ceil(bomb.length / 60_000) }, (_, n) =>
+        Buffer.concat([Buffer.of(1), bomb.subarray(n * 60_000, (n + 1) * 60_000)]),
+      );
+      return response.end(Buffer.concat([packet('NAK\n'), ...bands.map(packet), Buffer.from('0000')]));
+    };
+    expect(problemOf(await open().read())).toContain('more than 40000000 bytes unpacked');
+  });
+
   test('that is larger than it may be is refused', async () => {
     await repository.commit({
       'big.bin': Array.from({ length: 20_000 }, (_, n) => createHash('sha256').update(`${n}`).digest('hex')).join(''),
@@ -337,6 +385,37 @@ describe('A local repository', () => {
       join(dir, '.git/objects', oid.slice(0, 2), oid.slice(2)),
     );
     expect(problemOf(await originOf().read())).toContain(`object ${oid}`);
+  });
+
+  test.each(['a loose object', 'an object in a pack'])(
+    'with %s that is longer than one may be is refused',
+    async (kind) => {
+      const { dir } = repository;
+      await repository.commit({ 'a.yaml': 'x'.repeat(8_388_700) });
+      if (kind === 'an object in a pack') {
+        const { oid } = await git.readBlob({
+          fs,
+          dir,
+          oid: await git.resolveRef({ fs, dir, ref: 'main' }),
+          filepath: 'a.yaml',
+        });
+        const { filename } = await git.packObjects({ fs, dir, oids: [oid], write: true });
+        await git.indexPack({ fs, dir, filepath: `.git/objects/pack/${filename}` });
+        await rm(join(dir, '.git/objects', oid.slice(0, 2), oid.slice(2)));
+      }
+      expect(problemOf(await originOf().read())).toMatch(/more than 8388608 bytes|longer than 8388608 bytes/);
+    },
+  );
+
+  test('of which more is read than may be is refused', async () => {
+    const { dir } = repository;
+    const oid = await git.writeBlob({ fs, dir, blob: Buffer.from('x') });
+    const file = { mode: '100644', path: 'n'.repeat(100_000), oid, type: 'blob' } as const;
+    let tree = await git.writeTree({ fs, dir, tree: [file] });
+    for (let n = 0; n < 2; n += 1)
+      tree = await git.writeTree({ fs, dir, tree: [{ mode: '040000', path: 'd', oid: tree, type: 'tree' }, file] });
+    await git.commit({ fs, dir, message: 'long names', author: { name: 'Jane', email: 'jane@example.com' }, tree });
+    expect(problemOf(await originOf({ maxBytes: 65_536 }).read())).toContain('more than 262144 bytes');
   });
 
   test.each<[string, () => Promise<unknown>, string]>([

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { GitObject, ObjectType } from '../../../../src/policy/git/objects.ts';
-import { verifyChain } from '../../../../src/policy/git/signature.ts';
+import { type TagThatCounts, verifyChain } from '../../../../src/policy/git/signature.ts';
 import { readSigners } from '../../../../src/policy/git/signers.ts';
 
 /** Objects that git itself signed, and the public keys. */
@@ -18,9 +18,9 @@ const everybody = `# who may sign\n\n${['ed', 'ec256', 'ec384', 'ec521', 'rsa'].
 ${made.openpgp['jane']}
 ${made.openpgp['rita']}`;
 const nowMs = Date.UTC(2027, 0, 1);
-const verified = (name: string, signers = everybody) => verifyChain([objectOf(name)], undefined, { signers, nowMs });
+const verified = (name: string, signers = everybody) => verifyChain([objectOf(name)], 'any', { signers, nowMs });
 const verifiedAgain = (name: string, signers: string) =>
-  verifyChain([objectOf(name)], undefined, { signers, nowMs: undefined });
+  verifyChain([objectOf(name)], 'any', { signers, nowMs: undefined });
 
 describe('A signature that git made', () => {
   test.each([
@@ -79,9 +79,7 @@ describe('A signature that git made', () => {
       for (const at of places) {
         const changed = Buffer.from(bytes);
         changed[at] = changed[at]! ^ 1;
-        await expect(
-          verifyChain([objectOf(name, changed)], undefined, { signers: everybody, nowMs }),
-        ).rejects.toThrow();
+        await expect(verifyChain([objectOf(name, changed)], 'any', { signers: everybody, nowMs })).rejects.toThrow();
       }
     },
   );
@@ -105,16 +103,43 @@ describe('A signature that git made', () => {
     ],
   ])('%s is refused', async (_how, name, change, why) => {
     const changed = Buffer.from(change(bytesOf(name).toString('latin1')), 'latin1');
-    await expect(verifyChain([objectOf(name, changed)], undefined, { signers: everybody, nowMs })).rejects.toThrow(why);
+    await expect(verifyChain([objectOf(name, changed)], 'any', { signers: everybody, nowMs })).rejects.toThrow(why);
   });
 
-  test('of a tag vouches for its own name only, and through it for the commit', async () => {
-    const chain = [objectOf('v1'), objectOf('unsigned')];
-    expect(await verifyChain(chain, 'v1', { signers: everybody, nowMs })).toBe('jane@example.com');
-    await expect(verifyChain(chain, 'v9', { signers: everybody, nowMs })).rejects.toThrow('under another name');
-    expect(await verifyChain([objectOf('v0'), objectOf('ed')], 'v0', { signers: everybody, nowMs })).toBe(
-      'jane@example.com',
-    );
+  const named = (name: string) => ({ named: name });
+  /** `prod`, as somebody without a key makes it, around a tag or a commit. */
+  const wrapper: GitObject = {
+    type: 'tag',
+    bytes: Buffer.from(
+      `object ${'1'.repeat(40)}\ntype tag\ntag prod\ntagger M <m@example.com> 1790000000 +0000\n\nx\n`,
+    ),
+  };
+  const signedTag = objectOf('v1');
+  const commit = objectOf('unsigned');
+  const signedCommit = objectOf('ed');
+
+  test.each<[string, readonly GitObject[], TagThatCounts]>([
+    ['a tag under its own name', [signedTag, commit], named('v1')],
+    ['a tag under its own name, around another tag', [signedTag, wrapper, commit], named('v1')],
+    ['a tag whose id is what the ref is', [signedTag, commit], 'any'],
+    ['a commit that a branch names', [signedCommit], 'none'],
+    ['a commit that an unsigned tag names', [wrapper, signedCommit], named('prod')],
+    ['a commit that a tag signed under another name names', [signedTag, signedCommit], named('v9')],
+  ])('counts when it is of %s', async (_what, chain, tag) => {
+    expect(await verifyChain(chain, tag, { signers: everybody, nowMs })).toBe('jane@example.com');
+  });
+
+  test.each<[string, readonly GitObject[], TagThatCounts, string]>([
+    ['a tag under another name', [signedTag, commit], named('v9'), 'under another name'],
+    ['a tag that an unsigned tag wraps', [wrapper, signedTag, commit], named('prod'), 'a tag of a tag counts only'],
+    ['a tag that an unsigned tag of its name wraps', [wrapper, signedTag, commit], named('v1'), 'a tag of a tag'],
+    ['a tag that is wrapped, the ref being an id', [wrapper, signedTag, commit], 'any', 'a tag of a tag'],
+    ['a commit that two unsigned tags wrap', [wrapper, wrapper, signedCommit], named('prod'), 'a tag of a tag'],
+    ['a tag that a ref names that is none', [signedTag, commit], 'none', 'only where policies.git.ref names a tag'],
+    ['nothing', [wrapper, commit], named('prod'), 'it is not signed'],
+    ['nothing, as there is nothing', [], 'any', 'it is not signed'],
+  ])('does not count when it is of %s', async (_what, chain, tag, why) => {
+    await expect(verifyChain(chain, tag, { signers: everybody, nowMs })).rejects.toThrow(why);
   });
 });
 
