@@ -6,6 +6,10 @@ import { readJunit } from './xml.ts';
 
 const home = projectPerTest();
 
+/** Adds a section to sallyport.yaml. */
+const configure = (section: string): void =>
+  write('sallyport.yaml', `${readFileSync(join(home.folder, 'sallyport.yaml'), 'utf8')}\n${section}\n`);
+
 describe('policy check', () => {
   it('says that all is well, and how many rules there are', async () => {
     write('policies/chat.yaml', policy(engineers));
@@ -24,7 +28,7 @@ describe('policy check', () => {
   });
 
   it('refuses a rule on a finding that record.detect leaves out', async () => {
-    writeFileSync(home.file, `${readFileSync(home.file, 'utf8')}\nrecord: {detect: [email_address]}\n`);
+    configure('record: {detect: [email_address]}');
     write('policies/chat.yaml', policy(`${engineers}\n${noCards}`));
     const { code, stdout } = await policies(['check']);
     expect(code).toBe(1);
@@ -32,7 +36,7 @@ describe('policy check', () => {
   });
 
   it('says which name in record.detect is no detector', async () => {
-    writeFileSync(home.file, `${readFileSync(home.file, 'utf8')}\nrecord: {detect: [emial]}\n`);
+    configure('record: {detect: [emial]}');
     write('policies/chat.yaml', policy(engineers));
     const { code, stderr } = await policies(['check']);
     expect(code).toBe(2);
