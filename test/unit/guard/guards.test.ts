@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { guardsSection } from '../../../src/guard/config.ts';
-import type { Verdict } from '../../../src/guard/guard.ts';
+import type { Checked, Verdict } from '../../../src/guard/guard.ts';
 import { createGuards, type GuardOutcome } from '../../../src/guard/guards.ts';
 
 interface Seen {
@@ -69,6 +69,7 @@ function guardOf(config: object, more: { readonly env?: Record<string, string>; 
   return {
     told,
     guards,
+    checkAll: (checked: Checked) => guard.check(checked),
     check: (text: string, signal?: AbortSignal) => guard.check({ text, messages: [{ role: 'user', text }] }, signal),
   };
 }
@@ -258,6 +259,30 @@ describe('a webhook', () => {
     const server = await classifier(answer);
     const { check } = guardOf({ url: server.url, timeout: '100ms' });
     expect(await check('x')).toEqual({ ok: false, code: 'guard_timeout' });
+  });
+});
+
+describe('a request of images alone', () => {
+  const guard = (server: { readonly url: string }, config: object = {}) => guardOf({ url: server.url, ...config });
+
+  it.each<[string, object, Verdict]>([
+    ['fails', {}, { ok: false, code: 'guard_no_text' }],
+    ['is let pass where failures are', { onFailure: 'allow' }, clean],
+  ])('%s, and is not sent as an empty text', async (_, config, verdict) => {
+    const server = await classifier(json({ flagged: false }));
+    const { told, checkAll } = guard(server, config);
+    expect(await checkAll({ text: ' \n', messages: [], unread: true })).toEqual(verdict);
+    expect(server.seen).toEqual([]);
+    expect(told).toEqual([['guard_no_text', 'not_asked']]);
+  });
+
+  it.each<[string, Checked]>([
+    ['has a text beside them', { text: 'x', messages: [], unread: true }],
+    ['is empty, but has nothing that was not read', { text: '', messages: [], unread: false }],
+  ])('is sent where it %s', async (_, checked) => {
+    const server = await classifier(json({ flagged: false }));
+    expect(await guard(server).checkAll(checked)).toEqual(clean);
+    expect(server.seen).toHaveLength(1);
   });
 });
 
