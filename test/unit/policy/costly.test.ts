@@ -44,15 +44,6 @@ const shuffled = (() => {
     return seed & 0x1_0000 ? 'a' : 'b';
   }).join('');
 })();
-/** Short words, no two neighbours alike. */
-const words = (() => {
-  const letters = ' abcdefghijklmnopqrstuvwxyzABCDEFG0123456789.,;';
-  let seed = 1;
-  return Array.from({ length: 100_000 }, () => {
-    seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fff_ffff;
-    return letters[(seed >> 16) % letters.length];
-  }).join('');
-})();
 /** A text in every mix of upper and lower case. */
 const casesOf = (text: string): string[] =>
   [...text].reduce((all, c) => all.flatMap((s) => [...new Set([s + c, s + c.toUpperCase()])]), ['']);
