@@ -154,12 +154,16 @@ describe('policy backtest, on what these tests have recorded', () => {
 
   test('the same policies change nothing that is known', async () => {
     const dir = folder('same', POLICY);
-    const report = await eventually(async () => {
-      const { stdout, code } = await backtest(dir);
-      expect(code).toBe(0);
-      const found = JSON.parse(stdout);
-      return found.sessions >= 9 ? found : undefined;
-    }, 'all sessions in the store');
+    const report = await eventually(
+      async () => {
+        const { stdout, code } = await backtest(dir);
+        expect(code).toBe(0);
+        const found = JSON.parse(stdout);
+        return found.sessions >= 9 ? found : undefined;
+      },
+      'all sessions in the store',
+      30_000,
+    );
     expect(report.changed).toBe(0);
     // Two requests had a card number in them: their text is masked on the record, and a rule reads the text.
     expect(report.unknown).toBe(2);

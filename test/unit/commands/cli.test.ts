@@ -62,7 +62,7 @@ describe('the program', () => {
       const help = sallyport(...leaf, '--help');
       expect([leaf, help.status, help.stdout.includes('Examples:')]).toEqual([leaf, 0, true]);
     }
-  }, 60_000);
+  }, 180_000);
 
   it.each([
     ['no command', [], 2],
