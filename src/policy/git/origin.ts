@@ -157,12 +157,13 @@ class GitOrigin implements Origin {
     this.#isOpen = true;
   }
 
-  /** What looks that were cut off have left, and copies of what is not in force any more. */
+  /** What looks that were cut off have left, and copies of what is not in force any more. What cannot be removed stays: a good set counts. */
   async #tidy(): Promise<void> {
     const { dir } = this.#options;
-    for (const name of await readdir(dir))
+    const names = await readdir(dir).catch(() => []);
+    for (const name of names)
       if (!['kept.json', this.#kept?.copy, this.#last?.copy].includes(name))
-        await rm(join(dir, name), { recursive: true, force: true });
+        await rm(join(dir, name), { recursive: true, force: true }).catch(() => undefined);
   }
 
   async #signers(): Promise<string | undefined> {
