@@ -16,6 +16,7 @@ import {
 import { refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
 import { namesOfTool } from './tool-names.ts';
+import { type KnownFacts, withTexts } from './with-texts.ts';
 import { Words } from './words.ts';
 
 const bodyNames = namesAt(requestText);
@@ -84,36 +85,26 @@ export function* chatFacts(body: JsonValue, bytes: number): Work<Reading<Request
   const tools = yield* toolFacts(check, body);
   const parameters = yield* scalarParameters(check, body, noParameters, parameterObjects);
   if (check.problem !== undefined) return refusal(check.problem);
-  yield* words.collect(body, requestText, 'messages');
-  if (bytes > longText) yield;
-  const text = words.text();
-  const tokens = yield* words.tokens();
-  return {
-    ok: true,
-    value: {
-      format: 'openai-chat',
-      operation: 'chat',
-      model,
-      stream,
-      choices,
-      system: messages
-        .filter(({ role }) => role === 'system' || role === 'developer')
-        .map((message) => message.text)
-        .join('\n'),
-      messages,
-      text,
-      tools,
-      toolCall: undefined,
-      images: counts.image,
-      audio: counts.audio,
-      files: counts.file,
-      unread: counts.unread || words.unread,
-      maxTokens,
-      parameters,
-      tokens,
-      bytes,
-    },
+  const known: KnownFacts = {
+    format: 'openai-chat',
+    operation: 'chat',
+    model,
+    stream,
+    choices,
+    system: messages
+      .filter(({ role }) => role === 'system' || role === 'developer')
+      .map((message) => message.text)
+      .join('\n'),
+    messages,
+    tools,
+    images: counts.image,
+    audio: counts.audio,
+    files: counts.file,
+    unread: counts.unread,
+    maxTokens,
+    parameters,
   };
+  return yield* withTexts(known, { words, body, rule: requestText, except: 'messages', bytes });
 }
 
 /** Parts by their kinds, and whether one of them is not in the request but only named there. */

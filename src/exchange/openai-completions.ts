@@ -9,19 +9,19 @@ import { isJsonObject, type JsonValue } from './json.ts';
 import { choiceCarrier, isDone, openaiError, openaiModelList } from './openai-api.ts';
 import { constraints, envelope, sampling } from './openai-chat-text.ts';
 import {
-  longText,
+  asMessages,
   mostTokens,
   namesAt,
   notAnObject,
   refusal,
   refuseUnreadable,
   scalarParameters,
-  sliceItems,
   textOrTexts,
 } from './openai-request.ts';
 import { refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
 import { type Treatment, textRules } from './text-rules.ts';
+import { type KnownFacts, withTexts } from './with-texts.ts';
 import { Words } from './words.ts';
 
 const paths: readonly string[] = ['/v1/completions', '/completions'];
@@ -96,38 +96,23 @@ function* completionFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
   const parameters = yield* scalarParameters(check, body, noParameters, parameterObjects);
   if (check.problem !== undefined) return refusal(check.problem);
   const all = new Words();
-  const messages: { role: string; text: string }[] = [];
-  for (const [i, text] of prompts.entries()) {
-    messages.push({ role: 'user', text });
-    all.add(text);
-    if (i % sliceItems === sliceItems - 1) yield;
-  }
-  yield* all.collect(body, requestText, 'prompt');
-  if (bytes > longText) yield;
-  const text = all.text();
-  const tokens = yield* all.tokens();
-  return {
-    ok: true,
-    value: {
-      format: 'openai-completions',
-      operation: 'text_completion',
-      model,
-      stream,
-      // Each prompt gets its own choices.
-      choices: choices * prompts.length,
-      system: '',
-      messages,
-      text,
-      tools: [],
-      toolCall: undefined,
-      images: 0,
-      audio: 0,
-      files: 0,
-      unread: all.unread,
-      maxTokens,
-      parameters,
-      tokens,
-      bytes,
-    },
+  const messages = yield* asMessages(prompts, all);
+  const known: KnownFacts = {
+    format: 'openai-completions',
+    operation: 'text_completion',
+    model,
+    stream,
+    // Each prompt gets its own choices.
+    choices: choices * prompts.length,
+    system: '',
+    messages,
+    tools: [],
+    images: 0,
+    audio: 0,
+    files: 0,
+    unread: false,
+    maxTokens,
+    parameters,
   };
+  return yield* withTexts(known, { words: all, body, rule: requestText, except: 'prompt', bytes });
 }

@@ -8,18 +8,18 @@ import type { Endpoint, Format } from './format.ts';
 import { isJsonObject, type JsonValue } from './json.ts';
 import { carried, isDone, openaiError, openaiModelList } from './openai-api.ts';
 import {
-  longText,
+  asMessages,
   namesAt,
   notAnObject,
   refusal,
   refuseUnreadable,
   scalarParameters,
-  sliceItems,
   textOrTexts,
 } from './openai-request.ts';
 import { refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
 import { type Treatment, textRules } from './text-rules.ts';
+import { type KnownFacts, withTexts } from './with-texts.ts';
 import { Words } from './words.ts';
 
 const paths: readonly string[] = ['/v1/embeddings', '/embeddings'];
@@ -95,37 +95,22 @@ function* embeddingFacts(body: JsonValue, bytes: number): Work<Reading<RequestFa
   const parameters = yield* scalarParameters(check, body, noParameters, []);
   if (check.problem !== undefined) return refusal(check.problem);
   const all = new Words();
-  const messages: { role: string; text: string }[] = [];
-  for (const [i, text] of inputs.entries()) {
-    messages.push({ role: 'user', text });
-    all.add(text);
-    if (i % sliceItems === sliceItems - 1) yield;
-  }
-  yield* all.collect(body, requestText, 'input');
-  if (bytes > longText) yield;
-  const text = all.text();
-  const tokens = yield* all.tokens();
-  return {
-    ok: true,
-    value: {
-      format: 'openai-embeddings',
-      operation: 'embeddings',
-      model,
-      stream: false,
-      choices: 1,
-      system: '',
-      messages,
-      text,
-      tools: [],
-      toolCall: undefined,
-      images: 0,
-      audio: 0,
-      files: 0,
-      unread: all.unread,
-      maxTokens: undefined,
-      parameters,
-      tokens,
-      bytes,
-    },
+  const messages = yield* asMessages(inputs, all);
+  const known: KnownFacts = {
+    format: 'openai-embeddings',
+    operation: 'embeddings',
+    model,
+    stream: false,
+    choices: 1,
+    system: '',
+    messages,
+    tools: [],
+    images: 0,
+    audio: 0,
+    files: 0,
+    unread: false,
+    maxTokens: undefined,
+    parameters,
   };
+  return yield* withTexts(known, { words: all, body, rule: requestText, except: 'input', bytes });
 }

@@ -1,9 +1,10 @@
 /** What the requests of OpenAI's family have in common: parameters, texts that cannot be read, prompts in a list. */
 import { type Check, kindOf } from './check.ts';
-import type { ParameterValue, Reading } from './facts.ts';
+import type { ParameterValue, Reading, RequestFacts } from './facts.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import type { Work } from './pace.ts';
 import type { RuleNode } from './text-rules.ts';
+import type { Words } from './words.ts';
 
 /** Messages, parts, tools or parameters looked at in one slice. */
 export const sliceItems = 500;
@@ -124,4 +125,15 @@ export function* textOrTexts(check: Check, body: JsonObject, name: string): Work
     return value as string[];
   }
   return [];
+}
+
+/** Texts as messages of the user; their words go into `words`. */
+export function* asMessages(texts: readonly string[], words: Words): Work<RequestFacts['messages']> {
+  const messages: { role: string; text: string }[] = [];
+  for (const [i, text] of texts.entries()) {
+    messages.push({ role: 'user', text });
+    words.add(text);
+    if (i % sliceItems === sliceItems - 1) yield;
+  }
+  return messages;
 }

@@ -16,6 +16,7 @@ import { type Attached, readItem, readPart, readTools } from './openai-responses
 import { requestText } from './openai-responses-text.ts';
 import { refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
+import { type KnownFacts, withTexts } from './with-texts.ts';
 import { Words } from './words.ts';
 
 const bodyNames = namesAt(requestText);
@@ -60,33 +61,23 @@ export function* responseFacts(body: JsonValue, bytes: number): Work<Reading<Req
   yield* readPrompt(check, body, attached);
   const parameters = yield* scalarParameters(check, body, noParameters, parameterObjects);
   if (check.problem !== undefined) return refusal(check.problem);
-  yield* words.collect(body, requestText, 'input');
-  if (bytes > longText) yield;
-  const text = words.text();
-  const tokens = yield* words.tokens();
-  return {
-    ok: true,
-    value: {
-      format: 'openai-responses',
-      operation: 'chat',
-      model,
-      stream,
-      choices: 1,
-      system: systemOf(instructions, messages),
-      messages,
-      text,
-      tools: attached.tools,
-      toolCall: undefined,
-      images: attached.image,
-      audio: attached.audio,
-      files: attached.file,
-      unread: attached.unread || words.unread,
-      maxTokens,
-      parameters,
-      tokens,
-      bytes,
-    },
+  const known: KnownFacts = {
+    format: 'openai-responses',
+    operation: 'chat',
+    model,
+    stream,
+    choices: 1,
+    system: systemOf(instructions, messages),
+    messages,
+    tools: attached.tools,
+    images: attached.image,
+    audio: attached.audio,
+    files: attached.file,
+    unread: attached.unread,
+    maxTokens,
+    parameters,
   };
+  return yield* withTexts(known, { words, body, rule: requestText, except: 'input', bytes });
 }
 
 /** The text, or the items in their order, as messages; their words go into `words`. */

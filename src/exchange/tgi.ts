@@ -8,10 +8,11 @@ import type { ParameterValue, Reading, RequestFacts } from './facts.ts';
 import type { Endpoint, EventKinds, Format, PathStep } from './format.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import { carried, openaiModelList, withHeader } from './openai-api.ts';
-import { addScalars, longText, namesAt, notAnObject, refusal, sliceItems } from './openai-request.ts';
+import { addScalars, namesAt, notAnObject, refusal, sliceItems } from './openai-request.ts';
 import { refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
 import { type Treatment, textRules } from './text-rules.ts';
+import { type KnownFacts, withTexts } from './with-texts.ts';
 import { Words } from './words.ts';
 
 const endpoints: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
@@ -143,33 +144,23 @@ function* generateFacts(body: JsonValue, bytes: number, endpoint: Endpoint): Wor
   const images = yield* imagesIn(inputs);
   const all = new Words();
   all.add(inputs);
-  yield* all.collect(body, requestText, 'inputs');
-  if (bytes > longText) yield;
-  const text = all.text();
-  const tokens = yield* all.tokens();
-  return {
-    ok: true,
-    value: {
-      format: 'tgi',
-      operation: 'text_completion',
-      model: '',
-      stream: endpoint.stream === true,
-      choices: 1,
-      system: '',
-      messages: [{ role: 'user', text: inputs }],
-      text,
-      tools: [],
-      toolCall: undefined,
-      images,
-      audio: 0,
-      files: 0,
-      unread: images > 0 || all.unread,
-      maxTokens,
-      parameters,
-      tokens,
-      bytes,
-    },
+  const known: KnownFacts = {
+    format: 'tgi',
+    operation: 'text_completion',
+    model: '',
+    stream: endpoint.stream === true,
+    choices: 1,
+    system: '',
+    messages: [{ role: 'user', text: inputs }],
+    tools: [],
+    images,
+    audio: 0,
+    files: 0,
+    unread: images > 0,
+    maxTokens,
+    parameters,
   };
+  return yield* withTexts(known, { words: all, body, rule: requestText, except: 'inputs', bytes });
 }
 
 /** Models that see take their images in the text, as Markdown has them: `![](address)`. */
