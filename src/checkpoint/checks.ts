@@ -113,6 +113,7 @@ export function decisionInput(
   { findings, filters, guards }: Checks,
 ): DecisionInput {
   const { method, host, path, clientAddress, headers } = passage.request;
+  let byName: ReadonlyMap<string, string> | undefined;
   return {
     caller,
     request,
@@ -127,7 +128,8 @@ export function decisionInput(
       clientAddress,
       // Few rules read them.
       get headers() {
-        return headersForRules(headers);
+        byName ??= headersForRules(headers);
+        return byName;
       },
     },
     nowMs: passage.startedMs,

@@ -1,7 +1,7 @@
 /** What an Anthropic Messages request says. */
 
 import { requestText } from './anthropic-text.ts';
-import { kindOf } from './check.ts';
+import { kindOf, names } from './check.ts';
 import { type Decoded, decodedFile, isTextType, refuseDisguised, refuseUndecodable } from './encoded-text.ts';
 import type { Reading, RequestFacts } from './facts.ts';
 import { checkRole, FactsDraft } from './facts-draft.ts';
@@ -11,8 +11,6 @@ import { refuseNamed, refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
 import { isMedia } from './text-rules.ts';
 import { namesOfTool } from './tool-names.ts';
-
-const names = (text: string): ReadonlySet<string> => new Set(text.split(' '));
 
 const bodyNames = names(
   'model messages system max_tokens stop_sequences stream temperature top_p top_k tools tool_choice metadata thinking ' +

@@ -1,6 +1,7 @@
 /** What a Bedrock Converse request says. */
 
 import { requestText } from './bedrock-text.ts';
+import { names } from './check.ts';
 import { refuseUndecodable } from './encoded-text.ts';
 import type { Reading, RequestFacts } from './facts.ts';
 import { checkRole, FactsDraft } from './facts-draft.ts';
@@ -9,8 +10,6 @@ import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import { refuseAnyModel } from './other-models.ts';
 import type { Work } from './pace.ts';
 import { namesOfTool } from './tool-names.ts';
-
-const names = (text: string): ReadonlySet<string> => new Set(text.split(' '));
 
 const bodyNames = names(
   'messages system inferenceConfig toolConfig guardrailConfig additionalModelRequestFields ' +

@@ -101,6 +101,9 @@ export class Check {
 const MOST_NAMES = 1024;
 /** Nothing to fold but the case: most names, and there may be thousands. */
 const PRINTABLE = /^[ -~]*$/;
+/** Names that a reader knows, written in one line. */
+export const names = (text: string): ReadonlySet<string> => new Set(text.split(' '));
+
 /** Control and format characters: zero width spaces and joiners, marks of direction, … */
 const UNSEEN = /[\p{Cc}\p{Cf}]/gu;
 

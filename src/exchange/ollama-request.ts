@@ -1,12 +1,11 @@
 /** What Ollama's requests say. */
+import { names } from './check.ts';
 import type { Reading, RequestFacts } from './facts.ts';
 import { checkRole, FactsDraft } from './facts-draft.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import { chatRequestText, generateRequestText } from './ollama-text.ts';
 import { refuseOtherModels } from './other-models.ts';
 import type { Work } from './pace.ts';
-
-const names = (text: string): ReadonlySet<string> => new Set(text.split(' '));
 
 const shared = 'model stream format options keep_alive think truncate shift logprobs top_logprobs';
 const chatNames = names(`${shared} messages tools`);
