@@ -7,20 +7,27 @@ export type Category = 'pii' | 'finance' | 'health' | 'secrets' | 'network';
  */
 type Swallow = { readonly until: string } | { readonly body: string; readonly joint?: string };
 
-/** One kind of sensitive text. One file a family; one row in the registry; one corpus in test/fixtures/detectors. */
-export interface Detector {
-  /** Presidio's entity name in lower case, or gitleaks' rule id with underscores. */
-  readonly id: string;
-  readonly categories: readonly Category[];
+/**
+ * Words that must stand before a match, at most `within` UTF-16 units (default 64, at most 120) between their end and it.
+ * Compared without case, accents and look-alike letters; a word begins and ends where letters do (`taxId` is `tax id`), and
+ * a plural `s` may follow. A space in a word is any of ` `, line break, `_`, `-`, `.`, `/`, or nothing: `tax id` is also
+ * `tax_id` and `taxid`. A word ending in `*` may go on: `steuer*`. Words in other than Latin letters are looked for anywhere.
+ * Only backwards: what follows a match must never be waited for.
+ */
+export interface Context {
+  readonly words: readonly string[];
+  readonly within?: number;
+}
+
+/** One way in which a kind of text is written. */
+export interface Pattern {
   /**
    * RegExp source (`u` flag) over folded text (see fold.ts: ASCII only; anything else is one opaque character). No
    * lookaround, no backreference, no lazy or unbounded quantifier; `\b` and `\B` only at the ends of a top-level
-   * alternative. The longest match that `validate` confirms wins; with `swallow`, the shortest.
+   * alternative. The longest match that `validate` and `context` confirm wins; with `swallow`, the shortest.
    */
   readonly pattern: string;
   readonly ignoreCase?: boolean;
-  /** Shapes that only look like this (an OID beside an IP address): matched by the same rules, and let through whole. */
-  readonly decoys?: readonly string[];
   /** Confirms a candidate (Luhn, mod-97, …), given in folded characters. */
   readonly validate?: (candidate: string) => boolean;
   /**
@@ -28,6 +35,25 @@ export interface Detector {
    * the same text for all candidates that begin at one place, so what is worked out for it is worth keeping.
    */
   readonly refuses?: (folded: string, length: number) => boolean;
+  /** A match only after one of these words. Of two detectors for the same characters, the one whose word is nearer wins. */
+  readonly context?: Context;
+  /** No match where one of these words stands before it (`order`, `isbn`), nearer than any word of `context`. */
+  readonly unless?: Context;
+  /** Next to nothing but its context speaks for it (bare digits): any other detector of the same characters wins. */
+  readonly weak?: boolean;
+}
+
+/** One kind of sensitive text. One file a family; one row in the registry; one corpus in test/fixtures/detectors. */
+export interface Detector extends Pattern {
+  /** Presidio's entity name in lower case, or gitleaks' rule id with underscores. */
+  readonly id: string;
+  readonly categories: readonly Category[];
+  /** Where it is given out: ISO 3166-1 alpha-2 in lower case (`us`, `gb`). None: anywhere. */
+  readonly regions?: readonly string[];
+  /** Other ways in which it is written, with validator and context of their own. Not with `swallow`. */
+  readonly also?: readonly Pattern[];
+  /** Shapes that only look like this (an OID beside an IP address): matched by the same rules, and let through whole. */
+  readonly decoys?: readonly string[];
   /** Makes this a conclusive opener: masks at once when the pattern has matched, and swallows what follows. */
   readonly swallow?: Swallow;
   readonly doc: string;
