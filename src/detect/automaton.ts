@@ -1,4 +1,5 @@
-import type { Detector } from './detector.ts';
+import { type ContextRule, ContextWords } from './context.ts';
+import type { Detector, Pattern } from './detector.ts';
 import { Dfa } from './dfa.ts';
 import { OTHER, SKIP, SYMBOLS, symbolOf } from './fold.ts';
 import { Nfa } from './nfa.ts';
@@ -19,6 +20,11 @@ interface Rule {
   readonly validate: ((candidate: string) => boolean) | undefined;
   readonly refuses: ((folded: string, length: number) => boolean) | undefined;
   readonly swallow: CompiledSwallow | undefined;
+  readonly context: ContextRule | undefined;
+  readonly unless: ContextRule | undefined;
+  readonly weak: boolean;
+  /** A match needs no confirmation. */
+  readonly certain: boolean;
 }
 
 export type CompiledSwallow =
@@ -36,6 +42,8 @@ export interface Automaton {
   /** Per class: 1 where its symbols are word characters. */
   readonly word: Uint8Array;
   readonly dfa: Dfa;
+  /** The words that rules ask for; undefined: none does. */
+  readonly context: ContextWords | undefined;
   /** Longest match in folded characters, what a swallow adds left out. */
   readonly maxLength: number;
 }
@@ -55,30 +63,50 @@ export function compileAutomaton(detectors: readonly Detector[], options: Automa
   const shapes: { readonly shape: Shape; readonly state: number }[] = [];
   const rules: ((classes: Uint8Array) => Rule)[] = [];
 
-  const addRule = (pattern: string, detector: Detector, rule: (classes: Uint8Array) => Rule) => {
-    const index = rules.push(rule) - 1;
-    for (const shape of parsePattern(pattern, detector.ignoreCase ?? false)) {
-      if (detector.swallow !== undefined && shape.right !== 'none')
+  const context = new ContextWords();
+  const addRule = (
+    pattern: Pattern,
+    detector: Detector,
+    index: number,
+    swallow?: (classes: Uint8Array) => CompiledSwallow,
+  ) => {
+    const words = pattern.context && context.add(pattern.context);
+    const unless = pattern.unless && context.add(pattern.unless);
+    const { validate, refuses, weak = false } = pattern;
+    const certain = validate === undefined && words === undefined && unless === undefined;
+    const rule =
+      rules.push((classes) => ({
+        detector: index,
+        validate,
+        refuses,
+        swallow: swallow?.(classes),
+        context: words,
+        unless,
+        weak,
+        certain,
+      })) - 1;
+    for (const shape of parsePattern(pattern.pattern, pattern.ignoreCase ?? false)) {
+      if (swallow !== undefined && shape.right !== 'none')
         throw new TypeError(
           `${detector.id}: an opener cannot end in a word boundary, which is known one character late`,
         );
-      shapes.push({ shape, state: nfa.add(shape.node, { rule: index, right: shape.right }) });
+      shapes.push({ shape, state: nfa.add(shape.node, { rule, right: shape.right }) });
     }
   };
   detectors.forEach((detector, index) => {
-    if (detector.swallow !== undefined && detector.validate !== undefined)
-      throw new TypeError(`${detector.id}: an opener is conclusive and cannot have a validator`);
-    const swallow = detector.swallow && compileSwallow(detector, nfa, sets);
-    addRule(detector.pattern, detector, (classes) => ({
-      detector: index,
-      validate: detector.validate,
-      refuses: detector.refuses,
-      swallow: swallow?.(classes),
-    }));
+    if (detector.swallow === undefined) {
+      for (const pattern of [detector, ...(detector.also ?? [])]) addRule(pattern, detector, index);
+      return;
+    }
+    if (detector.validate ?? detector.context ?? detector.unless ?? detector.also)
+      throw new TypeError(
+        `${detector.id}: an opener is conclusive: it can have neither a validator, nor a context, nor other patterns`,
+      );
+    addRule(detector, detector, index, compileSwallow(detector, nfa, sets));
   });
   for (const detector of detectors)
-    for (const decoy of detector.decoys ?? [])
-      addRule(decoy, detector, () => ({ detector: -1, validate: undefined, refuses: undefined, swallow: undefined }));
+    for (const pattern of detector.decoys ?? [])
+      addRule({ pattern, ignoreCase: detector.ignoreCase ?? false }, detector, -1);
 
   for (const reads of nfa.reads) if (reads !== undefined) sets.push(reads);
   const { classes, count } = partition(sets);
@@ -92,6 +120,7 @@ export function compileAutomaton(detectors: readonly Detector[], options: Automa
     classes,
     word,
     dfa: new Dfa({ nfa, starts, openers, word, classReads: classReader(nfa, classes, count), maxStates }),
+    context: context.isEmpty ? undefined : context,
     maxLength: shapes.reduce((longest, { shape }) => Math.max(longest, shape.maxLength), 0),
   };
 }

@@ -1,4 +1,5 @@
 import type { Automaton, CompiledSwallow } from './automaton.ts';
+import { type ContextRule, MAX_CONTEXT } from './context.ts';
 import { ACCEPTS, ACCEPTS_AT_EDGE, DEAD, type Dfa, FINAL, OPENS } from './dfa.ts';
 import { foldedLength, foldUnits, SKIP, symbolOf } from './fold.ts';
 import { pointAt } from './units.ts';
@@ -45,13 +46,17 @@ export class Scanner {
   /** Accepted so far from `#from`: rule, end, class of the last symbol; ends ascend. */
   #candidates: number[] = [];
   #swallow: CompiledSwallow | undefined;
-  // Set by #next.
+  // Set by #wide.
   #width = 0;
+  /** The text before offset 0, or the end of it: what context words are looked for in. */
+  #before: string;
 
-  constructor(automaton: Automaton, sink: ScanSink) {
+  /** `before`: what stands before the text, such as the name of the field that it is the value of. */
+  constructor(automaton: Automaton, sink: ScanSink, before = '') {
     this.#automaton = automaton;
     this.#dfa = automaton.dfa;
     this.#sink = sink;
+    this.#before = automaton.context === undefined ? '' : before;
   }
 
   /** Everything before this offset is decided. */
@@ -83,8 +88,14 @@ export class Scanner {
     }
   }
 
-  /** The first `length` units of the text are gone: offsets of the next `run` count from there. */
-  rebase(length: number): void {
+  /** `gone`, the beginning of the text, is not shown again: offsets of the next `run` count from its end. */
+  rebase(gone: string): void {
+    const { length } = gone;
+    if (length === 0) return;
+    if (this.#automaton.context !== undefined) {
+      this.#before += gone;
+      if (this.#before.length > 4 * MAX_CONTEXT) this.#before = this.#before.slice(-MAX_CONTEXT);
+    }
     this.#from -= length;
     this.#at -= length;
     this.#readEnd -= length;
@@ -202,7 +213,7 @@ export class Scanner {
   #note(rule: number, read: number, readEnd: number): void {
     const candidates = this.#candidates;
     // A candidate that needs no confirmation beats every shorter one.
-    if (candidates.length > 0 && this.#automaton.rules[rule]!.validate === undefined)
+    if (candidates.length > 0 && this.#automaton.rules[rule]!.certain)
       if (candidates[candidates.length - 2]! < readEnd) candidates.length = 0;
     candidates.push(rule, readEnd, read);
   }
@@ -217,7 +228,10 @@ export class Scanner {
     const candidates = this.#candidates;
     let best = -1;
     let bestEnd = 0;
+    let bestDistance = 0;
     let last = 0;
+    /** What stands before `#from`, once a candidate asks for it. */
+    let words: ReadonlyMap<number, number> | undefined;
     // Folded once, from the longest candidate down: the others are its beginnings.
     let folded = '';
     let length = 0;
@@ -225,22 +239,29 @@ export class Scanner {
     for (let i = candidates.length - 3; i >= 0; i -= 3) {
       const rule = candidates[i]!;
       const end = candidates[i + 1]!;
-      if (best >= 0 && (end < bestEnd || rule > best)) {
-        if (end < bestEnd) break;
-        continue;
+      if (best >= 0 && end < bestEnd) break;
+      const { validate, refuses, certain, context, unless } = rules[rule]!;
+      let distance = NO_CONTEXT;
+      if (!certain) {
+        if (validate !== undefined) {
+          if (length === 0) {
+            folded = foldUnits(text, this.#from, end);
+            length = folded.length;
+          } else if (end < foldedTo) length -= foldedLength(text, end, foldedTo);
+          foldedTo = end;
+          if (refuses?.(folded, length)) continue;
+          if (!validate(length === folded.length ? folded : folded.slice(0, length))) continue;
+        }
+        if (context !== undefined || unless !== undefined) {
+          words ??= this.#wordsBefore(text);
+          distance = distanceOf(words, context, unless);
+          if (distance < 0) continue;
+        }
       }
-      const { validate, refuses } = rules[rule]!;
-      if (validate !== undefined) {
-        if (length === 0) {
-          folded = foldUnits(text, this.#from, end);
-          length = folded.length;
-        } else if (end < foldedTo) length -= foldedLength(text, end, foldedTo);
-        foldedTo = end;
-        if (refuses?.(folded, length)) continue;
-        if (!validate(length === folded.length ? folded : folded.slice(0, length))) continue;
-      }
+      if (best >= 0 && !isBetter(rules[rule]!.weak, distance, rule, rules[best]!.weak, bestDistance, best)) continue;
       best = rule;
       bestEnd = end;
+      bestDistance = distance;
       last = candidates[i + 2]!;
     }
     candidates.length = 0;
@@ -257,6 +278,16 @@ export class Scanner {
     this.#state = DEAD;
     this.#from = bestEnd;
     this.#at = bestEnd;
+  }
+
+  #wordsBefore(text: Uint16Array): ReadonlyMap<number, number> {
+    const before = this.#before;
+    const { length } = before;
+    return this.#automaton.context!.before(
+      (offset) => (offset < 0 ? before.charCodeAt(length + offset) : text[offset]!),
+      this.#from,
+      -length,
+    );
   }
 
   /** No match begins at `#from`. */
@@ -333,4 +364,36 @@ export class Scanner {
     if (final) this.#closeAt(this.#from);
     return final && this.#from < end;
   }
+}
+
+/** Of a match that no word stands before: farther than any. */
+const NO_CONTEXT = 1000;
+
+/** How far the nearest word of a rule's context is; negative: the rule does not match here. */
+function distanceOf(
+  words: ReadonlyMap<number, number>,
+  context: ContextRule | undefined,
+  unless: ContextRule | undefined,
+): number {
+  const within = (rule: ContextRule) => {
+    const distance = words.get(rule.group);
+    return distance !== undefined && distance <= rule.within ? distance : undefined;
+  };
+  const near = context === undefined ? NO_CONTEXT : within(context);
+  if (near === undefined) return -1;
+  const against = unless && within(unless);
+  return against !== undefined && against < near ? -1 : near;
+}
+
+/** Of two rules that match the same characters: not weak, then the nearer word, then the order of detectors. */
+function isBetter(
+  weak: boolean,
+  distance: number,
+  rule: number,
+  otherWeak: boolean,
+  otherDistance: number,
+  other: number,
+): boolean {
+  if (weak !== otherWeak) return !weak;
+  return distance !== otherDistance ? distance < otherDistance : rule < other;
 }

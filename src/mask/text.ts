@@ -94,11 +94,14 @@ class ReplacingMasker implements TextMasker, ScanSink {
     this.#clear = 0;
     scanner.run(scratch, length, final);
     const { decided } = scanner;
-    const out = scanner.swallowing ? this.#out : this.#out + this.#slice(this.#clear, decided);
+    const gone = this.#slice(0, decided);
+    // Mostly nothing is found: what is decided goes out as it is.
+    const rest = this.#clear === 0 ? gone : this.#slice(this.#clear, decided);
+    const out = scanner.swallowing ? this.#out : this.#out + rest;
     this.#held = this.#slice(decided, length);
     this.#delta = '';
     this.#out = '';
-    scanner.rebase(decided);
+    scanner.rebase(gone);
     if (this.#found.length > 0) this.#tell();
     return out;
   }
