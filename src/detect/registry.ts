@@ -28,16 +28,24 @@ export class UnknownDetectorError extends Error {
   }
 }
 
+/** Where detectors of one country are given out. */
+const REGION = /^region:([a-z]{2})$/;
+
+/** Whether a name means a detector: its id, one of its categories, `region:de` for its country, or `all`. */
+function means(name: string, { id, categories: its, regions = [] }: Detector): boolean {
+  if (name === 'all' || name === id || its.some((category) => category === name)) return true;
+  const region = REGION.exec(name)?.[1];
+  return region !== undefined && regions.includes(region);
+}
+
 /**
- * The detectors that these names mean: ids, categories, or `all`; each once, in the registry's order (so that equal
+ * The detectors that these names mean: ids, categories, `region:de`, or `all`; each once, in the registry's order (so that equal
  * selections are equal). Throws UnknownDetectorError.
  */
 export function selectDetectors(names: readonly string[]): readonly Detector[] {
   const selected = new Set<Detector>();
   for (const name of names) {
-    const meant = detectors.filter(
-      (detector) => name === 'all' || detector.id === name || detector.categories.some((category) => category === name),
-    );
+    const meant = detectors.filter((detector) => means(name, detector));
     if (meant.length === 0 && !categories.some((category) => category === name)) throw new UnknownDetectorError(name);
     for (const detector of meant) selected.add(detector);
   }

@@ -1,8 +1,8 @@
-import type { Detector, Finding } from '../../src/detect/detector.ts';
+import type { Detector, Finding, Pattern } from '../../src/detect/detector.ts';
 import { OTHER, OTHER_SIGN, SKIP, symbolOf } from '../../src/detect/fold.ts';
+import { type Folded, nearestWord } from './brute-context.ts';
 
-interface Rule {
-  readonly pattern: string;
+interface Rule extends Pattern {
   readonly flags: string;
   /** Undefined for a decoy. */
   readonly detector: Detector | undefined;
@@ -17,18 +17,28 @@ export class BruteForce {
   readonly #rules: readonly Rule[];
   readonly #compiled = new Map<string, RegExp>();
 
+  readonly #farthest: number;
+
   constructor(detectors: readonly Detector[]) {
-    const flags = (detector: Detector) => (detector.ignoreCase ? 'iuys' : 'uys');
+    const flags = ({ ignoreCase }: Pattern) => (ignoreCase ? 'iuys' : 'uys');
+    const patterns = (detector: Detector): readonly Pattern[] => [detector, ...(detector.also ?? [])];
     this.#rules = [
-      ...detectors.map((detector) => ({ pattern: detector.pattern, flags: flags(detector), detector })),
       ...detectors.flatMap((detector) =>
-        (detector.decoys ?? []).map((pattern) => ({ pattern, flags: flags(detector), detector: undefined })),
+        patterns(detector).map((pattern): Rule => ({ ...pattern, flags: flags(pattern), detector })),
+      ),
+      ...detectors.flatMap((detector) =>
+        (detector.decoys ?? []).map((pattern): Rule => ({ pattern, flags: flags(detector), detector: undefined })),
       ),
     ];
+    const contexts = this.#rules
+      .flatMap(({ context, unless }) => [context, unless])
+      .filter((each) => each !== undefined);
+    this.#farthest = Math.max(0, ...contexts.map(({ within = 64 }) => within));
   }
 
   scan(text: string): Finding[] {
-    const { folded, starts, ends } = foldWithOffsets(text);
+    const whole = foldWithOffsets(text);
+    const { folded, starts, ends } = whole;
     const findings: Finding[] = [];
     let at = 0;
     while (at < folded.length) {
@@ -39,7 +49,7 @@ export class BruteForce {
         at = end;
         continue;
       }
-      const match = this.#longest(folded, at);
+      const match = this.#longest(whole, at);
       if (match?.rule.detector !== undefined)
         findings.push({ detector: match.rule.detector.id, start: starts[at]!, end: ends[match.end - 1]! });
       at = match?.end ?? at + 1;
@@ -56,13 +66,33 @@ export class BruteForce {
     return undefined;
   }
 
-  #longest(folded: string, at: number): { readonly rule: Rule; readonly end: number } | undefined {
+  #longest(text: Folded, at: number): { readonly rule: Rule; readonly end: number } | undefined {
+    const { folded } = text;
     const rules = this.#rules.filter((rule) => this.#begins(rule, folded, at));
-    for (let end = folded.length; rules.length > 0 && end > at; end--)
-      for (const rule of rules)
-        if (this.#exactly(rule, folded, at, end) && (rule.detector?.validate?.(folded.slice(at, end)) ?? true))
-          return { rule, end };
+    for (let end = folded.length; rules.length > 0 && end > at; end--) {
+      const confirmed = rules
+        .filter((rule) => this.#exactly(rule, folded, at, end))
+        .filter((rule) => rule.validate?.(folded.slice(at, end)) ?? true)
+        .flatMap((rule) => {
+          const distance = this.#distance(rule, text, at);
+          return distance === undefined ? [] : [{ rule, distance }];
+        });
+      const best = confirmed.toSorted(
+        (a, b) => Number(a.rule.weak ?? false) - Number(b.rule.weak ?? false) || a.distance - b.distance,
+      )[0];
+      if (best !== undefined) return { rule: best.rule, end };
+    }
     return undefined;
+  }
+
+  /** How far the words of a rule are; undefined: they say that it does not match. */
+  #distance({ context, unless }: Rule, text: Folded, at: number): number | undefined {
+    const from = text.starts[at]!;
+    const near = nearestWord(text, from, context, this.#farthest);
+    const against = nearestWord(text, from, unless, this.#farthest);
+    if (context !== undefined && near === undefined) return undefined;
+    const distance = near ?? 1000;
+    return against !== undefined && against < distance ? undefined : distance;
   }
 
   #swallow(
@@ -108,7 +138,7 @@ export class BruteForce {
   }
 }
 
-function foldWithOffsets(text: string): { folded: string; starts: readonly number[]; ends: readonly number[] } {
+function foldWithOffsets(text: string): Folded {
   let folded = '';
   let offset = 0;
   const starts: number[] = [];

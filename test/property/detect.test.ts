@@ -22,6 +22,10 @@ const fullWidth = (text: string) =>
 const interspersed = (text: string, mark: string) => [...text].join(mark);
 
 const example = fc.constantFrom(...examples);
+const contextWords = detectors
+  .flatMap((detector) => [detector, ...(detector.also ?? [])])
+  .flatMap(({ context, unless }) => [...(context?.words ?? []), ...(unless?.words ?? [])])
+  .filter((word) => /^[ -~]+$/.test(word));
 /** Text that is nearly something: examples, parts of them, disguised ones, and what stands between. */
 const fragment = fc.oneof(
   { weight: 4, arbitrary: example },
@@ -61,6 +65,10 @@ const fragment = fc.oneof(
     ),
   },
   { weight: 2, arbitrary: fc.stringMatching(/^[a-f0-9.@: -]{1,12}$/) },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom('', ...contextWords).map((word) => `${word.replace('*', '')}: `),
+  },
   {
     weight: 2,
     arbitrary: fc.constantFrom(
@@ -156,6 +164,10 @@ const shape = fc.tuple(edge, fc.constantFrom('a', 'b', '1', '-'), node, edge).ma
 const openShape = fc.tuple(edge, fc.constantFrom('a', 'b', '1', '-'), node).map((parts) => parts.join(''));
 
 const base = { categories: ['pii'] as const, doc: '', examples: [], source: '' };
+const smallContext = fc.record({
+  words: fc.subarray(['a', 'b', 'a b', 'ab', 'b*', 'a1', 'aa b a'], { minLength: 1, maxLength: 3 }),
+  within: fc.integer({ min: 1, max: 9 }),
+});
 const small: fc.Arbitrary<Omit<Detector, 'id'>> = fc.oneof(
   fc
     .record({
@@ -165,6 +177,13 @@ const small: fc.Arbitrary<Omit<Detector, 'id'>> = fc.oneof(
     .map((some) => ({ ...base, ...some })),
   shape.map((pattern) => ({ ...base, pattern, validate: (candidate: string) => candidate.length % 3 !== 0 })),
   fc.tuple(shape, shape).map(([pattern, decoy]) => ({ ...base, pattern, decoys: [decoy] })),
+  fc.tuple(shape, shape, smallContext, smallContext, fc.boolean()).map(([pattern, other, context, unless, weak]) => ({
+    ...base,
+    pattern,
+    context,
+    weak,
+    also: [{ pattern: other, unless }],
+  })),
   openShape.map((pattern) => ({ ...base, pattern, swallow: { body: '[a1]', joint: '-' } })),
   fc
     .tuple(openShape, fc.constantFrom('b-', 'a1a', '--', '[ab]1'))
@@ -174,8 +193,10 @@ const smallSet = fc
   .array(small, { minLength: 1, maxLength: 4 })
   .map((some): readonly Detector[] => some.map((detector, index) => ({ ...detector, id: `d${index}` })));
 const smallText = fc
-  .array(fc.constantFrom('a', 'b', '1', '-', ' ', 'A', '\u200b', '１', 'ａ', '😀'), { maxLength: 24 })
-  .map((parts) => parts.join(''));
+  .array(fc.constantFrom('a', 'b', '1', '-', ' ', 'A', 'B', 's', '\u200b', '１', 'ａ', '😀'), { maxLength: 24 })
+  .map((parts) => parts.join(''))
+  // Longer than what is looked at before a match.
+  .chain((some) => fc.constantFrom(some, some, `${some}${'-'.repeat(60)}${some}`));
 
 describe('detection with arbitrary patterns', () => {
   it('finds what the definition says, however the text is cut and however few states there is room for', () => {
