@@ -19,6 +19,7 @@ interface Rule {
   readonly detector: number;
   readonly validate: ((candidate: string) => boolean) | undefined;
   readonly refuses: ((folded: string, length: number) => boolean) | undefined;
+  readonly confirms: ((original: string) => boolean) | undefined;
   readonly swallow: CompiledSwallow | undefined;
   readonly context: ContextRule | undefined;
   readonly unless: ContextRule | undefined;
@@ -72,13 +73,14 @@ export function compileAutomaton(detectors: readonly Detector[], options: Automa
   ) => {
     const words = pattern.context && context.add(pattern.context);
     const unless = pattern.unless && context.add(pattern.unless);
-    const { validate, refuses, weak = false } = pattern;
-    const certain = validate === undefined && words === undefined && unless === undefined;
+    const { validate, refuses, confirms, weak = false } = pattern;
+    const certain = validate === undefined && confirms === undefined && words === undefined && unless === undefined;
     const rule =
       rules.push((classes) => ({
         detector: index,
         validate,
         refuses,
+        confirms,
         swallow: swallow?.(classes),
         context: words,
         unless,
@@ -98,7 +100,7 @@ export function compileAutomaton(detectors: readonly Detector[], options: Automa
       for (const pattern of [detector, ...(detector.also ?? [])]) addRule(pattern, detector, index);
       return;
     }
-    if (detector.validate ?? detector.context ?? detector.unless ?? detector.also)
+    if (detector.validate ?? detector.confirms ?? detector.context ?? detector.unless ?? detector.also)
       throw new TypeError(
         `${detector.id}: an opener is conclusive: it can have neither a validator, nor a context, nor other patterns`,
       );

@@ -35,6 +35,8 @@ export interface Pattern {
    * the same text for all candidates that begin at one place, so what is worked out for it is worth keeping.
    */
   readonly refuses?: (folded: string, length: number) => boolean;
+  /** Confirms, at last, a candidate by the text as it is: not folded, with what is invisible in it. */
+  readonly confirms?: (original: string) => boolean;
   /** A match only after one of these words. Of two detectors for the same characters, the one whose word is nearer wins. */
   readonly context?: Context;
   /** No match where one of these words stands before it (`order`, `isbn`), nearer than any word of `context`. */

@@ -2,7 +2,7 @@ import type { Automaton, CompiledSwallow } from './automaton.ts';
 import { type ContextRule, MAX_CONTEXT } from './context.ts';
 import { ACCEPTS, ACCEPTS_AT_EDGE, DEAD, type Dfa, FINAL, OPENS } from './dfa.ts';
 import { foldedLength, foldUnits, SKIP, symbolOf } from './fold.ts';
-import { pointAt } from './units.ts';
+import { pointAt, textOf } from './units.ts';
 
 /**
  * Told of each confirmed match, in order. Offsets are those of the text given to `run`. Called in the middle of `run`:
@@ -240,7 +240,7 @@ export class Scanner {
       const rule = candidates[i]!;
       const end = candidates[i + 1]!;
       if (best >= 0 && end < bestEnd) break;
-      const { validate, refuses, certain, context, unless } = rules[rule]!;
+      const { validate, refuses, confirms, certain, context, unless } = rules[rule]!;
       let distance = NO_CONTEXT;
       if (!certain) {
         if (validate !== undefined) {
@@ -257,6 +257,7 @@ export class Scanner {
           distance = distanceOf(words, context, unless);
           if (distance < 0) continue;
         }
+        if (confirms !== undefined && !confirms(textOf(text, this.#from, end))) continue;
       }
       if (best >= 0 && !isBetter(rules[rule]!.weak, distance, rule, rules[best]!.weak, bestDistance, best)) continue;
       best = rule;

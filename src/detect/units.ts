@@ -5,6 +5,11 @@ export function copyUnits(text: string, from: number, to: number, units: Uint16A
   for (let i = from; i < to; i++) units[i + shift] = text.charCodeAt(i);
 }
 
+/** The text of the units between two offsets, at most some thousands. */
+export function textOf(units: Uint16Array, from: number, to: number): string {
+  return String.fromCharCode(...units.subarray(from, to));
+}
+
 /** Characters copied in one step: some tenth of a millisecond. */
 const SLICE_LENGTH = 65_536;
 

@@ -7,7 +7,7 @@ import { PatternError } from '../detect/pattern.ts';
 import { scanSliced } from '../detect/scan.ts';
 import type { FilterConfig } from './config.ts';
 import type { Filters } from './guard.ts';
-import { problemWithCost } from './pattern-cost.ts';
+import { problemWithCost } from '../detect/pattern-cost.ts';
 import { PhraseList, Phrases } from './phrases.ts';
 import { WordReader } from './words.ts';
 

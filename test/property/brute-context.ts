@@ -2,6 +2,7 @@ import type { Context } from '../../src/detect/detector.ts';
 
 /** The folded text with the offset of each of its characters in the original. */
 export interface Folded {
+  readonly original: string;
   readonly folded: string;
   readonly starts: readonly number[];
   readonly ends: readonly number[];

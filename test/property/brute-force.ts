@@ -73,6 +73,7 @@ export class BruteForce {
       const confirmed = rules
         .filter((rule) => this.#exactly(rule, folded, at, end))
         .filter((rule) => rule.validate?.(folded.slice(at, end)) ?? true)
+        .filter((rule) => rule.confirms?.(text.original.slice(text.starts[at], text.ends[end - 1])) ?? true)
         .flatMap((rule) => {
           const distance = this.#distance(rule, text, at);
           return distance === undefined ? [] : [{ rule, distance }];
@@ -152,7 +153,7 @@ function foldWithOffsets(text: string): Folded {
     }
     offset += char.length;
   }
-  return { folded, starts, ends };
+  return { original: text, folded, starts, ends };
 }
 
 /** The text with each finding replaced by its label. */

@@ -1,10 +1,10 @@
 /**
- * What a filter's pattern may cost. From each character where a match may begin the scanner goes on for as long as one may still
+ * What a pattern that users wrote may cost. From each character where a match may begin the scanner goes on for as long as one may still
  * come, so a character costs `MAX_MATCH` steps at most. A step is some nanoseconds once its state is known, and a thousand
  * times as much when it is not: all states of a pattern must fit in the automaton's cache (`AutomatonOptions.maxStates`).
  */
-import type { Automaton } from '../detect/automaton.ts';
-import { DEAD } from '../detect/dfa.ts';
+import type { Automaton } from './automaton.ts';
+import { DEAD } from './dfa.ts';
 
 /** Longest match of a pattern, in folded characters. */
 const MAX_MATCH = 200;
@@ -13,7 +13,7 @@ const MAX_STATES = 4000;
 /** What makes a pattern cost too much, or undefined. A step is a state: some tens of microseconds. */
 export function* problemWithCost(automaton: Automaton): Generator<undefined, string | undefined, undefined> {
   const { dfa, maxLength, word } = automaton;
-  if (maxLength > MAX_MATCH) return `a match could be ${maxLength} characters long; at most ${MAX_MATCH} in a filter`;
+  if (maxLength > MAX_MATCH) return `a match could be ${maxLength} characters long; at most ${MAX_MATCH} here`;
   const states = new Set<number>();
   const classes = word.length;
   for (const afterWord of [0, 1])
