@@ -39,6 +39,17 @@ ${detectors.map(row).join('\n')}
 - What only its meaning gives away: names, postal addresses, dates of birth, diagnoses.
 - Pictures, sound and files.
 
+## Try them
+
+\`\`\`sh
+sallyport scan < mail.txt                       # line:column, detector, what was found (most of it covered)
+sallyport scan --jsonl < texts.jsonl            # {"id", "text"} a line → {"id", "spans": [{"start", "end", "type"}]} a line
+kubectl logs -f deploy/api | sallyport mask     # masked as it comes
+git diff | sallyport scan --detect secrets --exit-code
+\`\`\`
+
+Both read UTF-8 of any length and need no configuration. Offsets are UTF-16 units, or Unicode code points with \`--code-points\`.
+
 How to add one: [architecture.md](architecture.md#add-a-detector).
 `;
 }
