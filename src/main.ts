@@ -11,9 +11,11 @@ import { explainCommand } from './commands/explain.ts';
 import { inspectTokenCommand } from './commands/inspect-token.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
+import { maskCommand } from './commands/mask.ts';
 import { policyCommand } from './commands/policy.ts';
 import { proxyCommand } from './commands/proxy.ts';
 import { revokeCommand } from './commands/revoke.ts';
+import { scanCommand } from './commands/scan.ts';
 import { schemaCommand } from './commands/schema.ts';
 import { serveCommand } from './commands/serve.ts';
 import { sessionsCommand } from './commands/sessions.ts';
@@ -51,6 +53,8 @@ const commands: readonly AddCommand[] = [
   revokeCommand,
   envoyCommand,
   doctorCommand,
+  scanCommand,
+  maskCommand,
   schemaCommand({ config: configSchema, models: modelsFile, policies: policyDocument, cases: casesFile }),
 ];
 

@@ -49,6 +49,8 @@ describe('the program', () => {
         'sql',
         'envoy',
         'doctor',
+        'scan',
+        'mask',
         'schema',
       ]),
     );

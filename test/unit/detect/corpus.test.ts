@@ -7,9 +7,13 @@ import { scan } from '../../../src/detect/scan.ts';
 const folder = new URL('../../fixtures/detectors/', import.meta.url);
 const read = (name: string): unknown => JSON.parse(readFileSync(new URL(`${name}.json`, folder), 'utf8'));
 
-/** `spans`: the parts of the text that must be found, in order. */
+/** `spans`: the parts of the text that must be found, in order; `others`: what other detectors find in it. */
 interface Corpus {
-  readonly positives: readonly { readonly text: string; readonly spans: readonly string[] }[];
+  readonly positives: readonly {
+    readonly text: string;
+    readonly spans: readonly string[];
+    readonly others?: readonly { readonly type: string; readonly text: string }[];
+  }[];
   readonly negatives: readonly string[];
 }
 
@@ -22,10 +26,12 @@ describe.each(detectors.map(({ id }) => id))('%s', (id) => {
   const corpus = read(id) as Corpus;
   const alone = compileAutomaton(selectDetectors([id]));
 
-  it.each(corpus.positives)('finds $spans in $text', ({ text, spans }) => {
+  it.each(corpus.positives)('finds $spans in $text', ({ text, spans, others = [] }) => {
     const expected = spans.map((span) => [id, span]);
     expect(found(alone, text)).toEqual(expected);
-    expect(found(everything, text)).toEqual(expected);
+    const all = [...expected, ...others.map((other) => [other.type, other.text])];
+    expect(found(everything, text)).toEqual(others.length === 0 ? all : expect.arrayContaining(all));
+    expect(found(everything, text)).toHaveLength(all.length);
   });
 
   it.each(corpus.negatives.map((text) => ({ text })))('finds nothing in $text', ({ text }) => {
