@@ -1,0 +1,93 @@
+/** The response's body and trailers: masked, asked the rules about, recorded, and only then let go. */
+import { UnreadableBody } from '../exchange/unreadable.ts';
+import type { ResponseBody } from '../mask/bodies.ts';
+import type { Released } from '../mask/contract.ts';
+import type { Delivered } from './delivered.ts';
+import { CONTINUE_RESPONSE_BODY, encodeResponseBody, encodeResponseTrailers } from './encode.ts';
+import type { GateStream } from './gate-stream.ts';
+import type { GrpcMessage } from './grpc.ts';
+import { joined } from './stream-reading.ts';
+import { decodeHeaderMap, type ProcessingRequest } from './wire.ts';
+
+const NOTHING = Buffer.alloc(0);
+
+export function responseBody(stream: GateStream, message: ProcessingRequest): Promise<void> | undefined {
+  const { body } = stream;
+  if (body === undefined) throw new Error('a response body before its headers');
+  if (message.endOfStream) return lastChunk(stream, message, body);
+  const released = body.delivery.push(message.body);
+  if (released instanceof Promise) return released.then((later) => release(stream, message, later));
+  return release(stream, message, released);
+}
+
+async function lastChunk(stream: GateStream, message: ProcessingRequest, body: ResponseBody): Promise<void> {
+  const first = await body.delivery.push(message.body);
+  const rest = await body.delivery.end();
+  const bytes = joined(first.bytes, rest.bytes);
+  await release(stream, message, { bytes, terminal: true }, true);
+}
+
+/** Ask the rules, record, then let go: written before every chunk, durable before the terminal one. */
+function release(
+  stream: GateStream,
+  message: ProcessingRequest,
+  released: Released,
+  last = false,
+): Promise<void> | undefined {
+  const { delivered } = stream;
+  if (stream.phase === 'over' || delivered === undefined) return undefined;
+  const kept = delivered.look(released.bytes, last);
+  return kept instanceof Promise
+    ? kept.then((later) => recorded(stream, message, { released, delivered, kept: later }))
+    : recorded(stream, message, { released, delivered, kept });
+}
+
+interface Looked {
+  readonly released: Released;
+  readonly delivered: Delivered;
+  /** What the record keeps of it. */
+  readonly kept: Buffer;
+}
+
+function recorded(
+  stream: GateStream,
+  message: ProcessingRequest,
+  { released, delivered, kept }: Looked,
+): Promise<void> | undefined {
+  if (stream.phase === 'over') return undefined;
+  const stop = stream.rules?.atPiece(delivered, released);
+  if (stop !== undefined && stream.plan !== undefined) return stream.stop(stop, stream.plan);
+  stream.options.observe.chunk(message.body.length, released.bytes.length);
+  const answer = released.bytes.equals(message.body) ? CONTINUE_RESPONSE_BODY : encodeResponseBody(released.bytes);
+  const added = delivered.add(released.bytes, kept);
+  if (added !== undefined) return added.then(() => letGo(stream, answer, released.terminal));
+  return letGo(stream, answer, released.terminal);
+}
+
+function letGo(stream: GateStream, answer: GrpcMessage, terminal: boolean): Promise<void> | undefined {
+  if (terminal || stream.terminal) return stream.afterDurable(answer);
+  stream.options.recorder.written().then(
+    () => stream.write(answer),
+    (error: unknown) => stream.fail('record_unavailable', error),
+  );
+  return undefined;
+}
+
+/** HTTP/2 trailers: none pass, and nothing can be added any more, so text that is still held ends the stream. */
+export async function responseTrailers(stream: GateStream, message: ProcessingRequest): Promise<void> {
+  const { body, delivered, plan } = stream;
+  const rest = body === undefined || stream.terminal ? undefined : await body.delivery.end();
+  if (rest !== undefined && rest.bytes.length > 0) {
+    stream.fail('response_unreadable', new UnreadableBody('the model ended with trailers while text was held back'));
+    return;
+  }
+  if (!stream.terminal && delivered !== undefined) {
+    const released = { bytes: NOTHING, terminal: true };
+    const kept = await delivered.look(NOTHING, true);
+    const stop = stream.rules?.atPiece(delivered, released);
+    if (stop !== undefined && plan !== undefined) return stream.stop(stop, plan);
+    await delivered.add(NOTHING, kept);
+  }
+  const names = decodeHeaderMap(message.headerMap).map(([name]) => name);
+  await stream.afterDurable(encodeResponseTrailers(names));
+}
