@@ -180,6 +180,7 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
     pending: (session) => late.pending(session),
     openBody: (plan, framing) => parts.bodies.response(plan.format, framing, plan.mask),
     maskRequest: (plan, body) => parts.bodies.maskedRequest(plan.format, body, plan.maskRequest),
+    maskText: (text) => parts.bodies.text(text),
     refuse,
     newSession,
     nowMs,

@@ -3,7 +3,7 @@ import { UnreadableBody } from '../exchange/unreadable.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
 import type { Released } from '../mask/contract.ts';
 import type { Delivered } from './delivered.ts';
-import { CONTINUE_RESPONSE_BODY, encodeResponseBody, encodeResponseTrailers } from './encode.ts';
+import { CONTINUE_RESPONSE_BODY, encodeResponseBody, encodeResponseTrailers, HOLD_RESPONSE_BODY } from './encode.ts';
 import type { GateStream } from './gate-stream.ts';
 import type { GrpcMessage } from './grpc.ts';
 import { joined } from './stream-reading.ts';
@@ -14,6 +14,10 @@ const NOTHING = Buffer.alloc(0);
 export function responseBody(stream: GateStream, message: ProcessingRequest): Promise<void> | undefined {
   const { body } = stream;
   if (body === undefined) throw new Error('a response body before its headers');
+  // A body that is whole before its headers are answered is sent in one chunk, and Envoy holds the headers with it.
+  stream.headersGone ||= stream.chunk !== undefined || !message.endOfStream;
+  stream.chunk = message;
+  stream.unsent = NOTHING;
   if (message.endOfStream) return lastChunk(stream, message, body);
   const released = body.delivery.push(message.body);
   if (released instanceof Promise) return released.then((later) => release(stream, message, later));
@@ -22,6 +26,7 @@ export function responseBody(stream: GateStream, message: ProcessingRequest): Pr
 
 async function lastChunk(stream: GateStream, message: ProcessingRequest, body: ResponseBody): Promise<void> {
   const first = await body.delivery.push(message.body);
+  stream.unsent = first.bytes;
   const rest = await body.delivery.end();
   const bytes = joined(first.bytes, rest.bytes);
   await release(stream, message, { bytes, terminal: true }, true);
@@ -56,7 +61,7 @@ function recorded(
 ): Promise<void> | undefined {
   if (stream.phase === 'over') return undefined;
   const stop = stream.rules?.atPiece(delivered, released);
-  if (stop !== undefined && stream.plan !== undefined) return stream.stop(stop, stream.plan);
+  if (stop !== undefined && stream.plan !== undefined) return stream.stop(stop, stream.plan, released.bytes);
   stream.options.observe.chunk(message.body.length, released.bytes.length);
   const answer = released.bytes.equals(message.body) ? CONTINUE_RESPONSE_BODY : encodeResponseBody(released.bytes);
   const added = delivered.add(released.bytes, kept);
@@ -68,18 +73,34 @@ function letGo(stream: GateStream, answer: GrpcMessage, terminal: boolean): Prom
   if (terminal || stream.terminal) return stream.afterDurable(answer);
   stream.options.recorder.written().then(
     () => stream.write(answer),
-    (error: unknown) => stream.fail('record_unavailable', error),
+    (error: unknown) => {
+      stream.fail('record_unavailable', error);
+    },
   );
   return undefined;
+}
+
+/** What the model says after the end of its answer. */
+export function swallow(stream: GateStream, message: ProcessingRequest): undefined {
+  if (message.kind === 'response_body') {
+    stream.options.observe.chunk(message.body.length, 0);
+    return stream.pass(HOLD_RESPONSE_BODY);
+  }
+  if (message.kind !== 'response_trailers') return undefined;
+  return stream.pass(encodeResponseTrailers(decodeHeaderMap(message.headerMap).map(([name]) => name)));
 }
 
 /** HTTP/2 trailers: none pass, and nothing can be added any more, so text that is still held ends the stream. */
 export async function responseTrailers(stream: GateStream, message: ProcessingRequest): Promise<void> {
   const { body, delivered, plan } = stream;
+  stream.chunk = undefined;
+  stream.headersGone = true;
   const rest = body === undefined || stream.terminal ? undefined : await body.delivery.end();
   if (rest !== undefined && rest.bytes.length > 0) {
-    stream.fail('response_unreadable', new UnreadableBody('the model ended with trailers while text was held back'));
-    return;
+    return stream.fail(
+      'response_unreadable',
+      new UnreadableBody('the model ended with trailers while text was held back'),
+    );
   }
   if (!stream.terminal && delivered !== undefined) {
     const released = { bytes: NOTHING, terminal: true };

@@ -1,9 +1,12 @@
 /** One ext_proc stream: what is known of it, and the ways in which it ends. The phases (…-phase.ts) work on it. */
 import type { Plan, RefuseStage, Watched } from '../checkpoint/stages.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
+import { streamRefusal } from '../exchange/refusal.ts';
 import { upgradeOf } from '../exchange/transport.ts';
+import { UnreadableBody } from '../exchange/unreadable.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
 import { Delivered } from './delivered.ts';
+import { encodeResponseBody } from './encode.ts';
 import { type GrpcCall, type GrpcMessage, grpcStatus } from './grpc.ts';
 import type { PlanRefusal } from './plan.ts';
 import type { ProcOptions } from './proc-options.ts';
@@ -12,10 +15,36 @@ import type { ResponseHead } from './response.ts';
 import type { ResponseRules, Stop } from './response-rules.ts';
 import { encodeImmediate } from './services.ts';
 import { type Ending, NOTHING_DELIVERED } from './sessions.ts';
-import { codeOf, headOf, reasonOf } from './stream-reading.ts';
+import { codeOf, headOf, joined, reasonOf } from './stream-reading.ts';
 import type { ProcessingRequest } from './wire.ts';
 
-type Phase = 'start' | 'request' | 'response' | 'local_reply' | 'over';
+type Phase =
+  | 'start'
+  | 'request'
+  | 'response'
+  | 'local_reply'
+  /** The client has got the end of the answer; what the model still says is swallowed. */
+  | 'ended'
+  | 'over';
+
+/**
+ * How long a model may go on after the client has got the end of its answer, milliseconds. SDKs hang up at an error, which
+ * ends the model's stream; of a client that does not, the connection is broken off then.
+ */
+const SWALLOW_MS = 10_000;
+
+const NOTHING = Buffer.alloc(0);
+
+/** Why an answer ends in the middle. */
+interface CutOff {
+  readonly how: 'stopped' | 'response_refused' | 'gate_failed';
+  readonly code: ErrorCode;
+  readonly detail: string;
+  /** Words for the caller, where the error's own are not enough. */
+  readonly message?: string;
+  /** Whether what was read well before leaves; what a rule stopped does not. */
+  readonly salvage: boolean;
+}
 
 /** What is told of a plan that its stream cannot keep. */
 const UNKEPT = {
@@ -37,6 +66,13 @@ export class GateStream {
   delivered: Delivered | undefined;
   /** The terminal event, or the end of the body, has been handed to the record. */
   terminal = false;
+  /** A chunk of the response's body whose answer is due. */
+  chunk: ProcessingRequest | undefined;
+  /** Envoy has sent the response's headers on: an answer of ours cannot take their place any more. */
+  headersGone = false;
+  /** What is masked of the chunk in work and has not been released, should the rest of it fail. */
+  unsent: Buffer = NOTHING;
+  private swallowing: NodeJS.Timeout | undefined;
   readonly call: GrpcCall;
   readonly options: ProcOptions;
 
@@ -102,23 +138,18 @@ export class GateStream {
     );
   }
 
-  /** A rule on the response says that nothing more may leave. What was answered before is written first. */
-  async stop({ by, message }: Stop, plan: Plan): Promise<void> {
+  /** A rule on the response says that nothing more may leave; `withheld` does not. What was answered before is written first. */
+  stop({ by, message }: Stop, plan: Plan, withheld: Buffer = NOTHING): Promise<void> {
     const code = 'response_stopped';
-    const bodyGone = (this.delivered?.bytes ?? 0) > 0;
-    if (!bodyGone) {
-      this.options.observe.ended('stopped', plan.cluster);
-      return this.refuseResponse(code, plan, 'stopped', by, message);
-    }
-    this.conclude('stopped', code, by);
-    await this.options.recorder.durable();
-    if (this.phase === 'over') return;
-    this.phase = 'over';
-    this.call.fail({ code: grpcStatus.aborted, details: code });
+    this.withhold(withheld);
+    if (this.headersGone) return this.cutOff({ how: 'stopped', code, detail: by, message, salvage: false });
+    this.options.observe.ended('stopped', plan.cluster);
+    return this.refuseResponse(code, plan, 'stopped', by, message);
   }
 
   /** Envoy closed the stream. Before the end, that means that the client or the model has gone. */
   left(): void {
+    clearTimeout(this.swallowing);
     if (this.phase === 'over') return;
     const live = this.plan !== undefined && !this.terminal && this.phase !== 'local_reply';
     this.phase = 'over';
@@ -131,25 +162,103 @@ export class GateStream {
   }
 
   /**
-   * Nothing more leaves. While nothing of the body has left, an immediate response says why (Envoy resets the client's
-   * stream instead where the headers have gone already); after that the stream ends non-OK, which resets it.
+   * Nothing more leaves. While the client has seen no header, an immediate response says why; after that an error in the
+   * answer itself does, where it has a place for one and the journal can be written. Else the stream ends non-OK, which
+   * resets the client's.
    */
-  fail(code: ErrorCode, error: unknown): void {
-    if (this.phase === 'over') return;
+  fail(code: ErrorCode, error: unknown): Promise<void> | undefined {
+    if (this.phase === 'over' || this.phase === 'ended') return undefined;
     this.options.observe.failed(this.plan?.session, code, error);
-    const bodyGone = (this.delivered?.bytes ?? 0) > 0;
+    const how = code === 'response_unreadable' ? 'response_refused' : 'gate_failed';
+    const detail = reasonOf(code, error);
+    if (this.headersGone && !this.terminal && code !== 'record_unavailable')
+      return this.cutOff({ how, code, detail, salvage: error instanceof UnreadableBody });
     try {
-      if (!this.terminal)
-        this.conclude(code === 'response_unreadable' ? 'response_refused' : 'gate_failed', code, reasonOf(code, error));
+      if (!this.terminal) this.conclude(how, code, detail);
     } catch {
       // The journal is what failed: recovery ends this session as `unknown`.
     }
-    this.phase = 'over';
-    if (bodyGone) this.call.fail({ code: grpcStatus.aborted, details: code });
+    if (this.headersGone) this.reset(code);
     else {
+      this.phase = 'over';
       const session = this.plan?.session ?? this.options.newSession();
       this.writeImmediate(this.options.refuse({ code, session, format: this.plan?.format }));
     }
+    return undefined;
+  }
+
+  /** Ends the answer where it is, on the record and then for the client. */
+  private async cutOff(why: CutOff): Promise<void> {
+    let { code } = why;
+    try {
+      const ends = await this.closing(why);
+      code = ends.why.code;
+      const pending = this.plan === undefined ? undefined : this.options.pending(this.plan.session);
+      if (pending !== undefined) await pending;
+      // The client may have gone meanwhile, and the session with it.
+      if (this.isOver()) return;
+      this.conclude(ends.why.how, code, ends.why.detail);
+      await this.options.recorder.durable();
+      if (ends.bytes === undefined) return this.reset(code);
+      this.write(encodeResponseBody(ends.bytes));
+      if (!this.isOver()) this.swallow();
+    } catch {
+      // The journal: what is not on the record does not leave.
+      this.reset(code);
+    }
+  }
+
+  /** The last bytes of an answer that is cut off, recorded; undefined: there is no place for them. */
+  private async closing(asked: CutOff): Promise<{ readonly why: CutOff; readonly bytes: Buffer | undefined }> {
+    const { plan, body, delivered, chunk } = this;
+    if (plan === undefined || body === undefined || delivered === undefined || chunk === undefined)
+      return { why: asked, bytes: undefined };
+    const saved = asked.salvage ? joined(this.unsent, await body.delivery.salvage()) : NOTHING;
+    const kept = asked.salvage ? await delivered.lookAtLast(saved) : NOTHING;
+    const stop = saved.length === 0 ? undefined : this.rules?.atPiece(delivered, { bytes: saved, terminal: false });
+    if (stop !== undefined) this.withhold(saved);
+    const why: CutOff =
+      stop === undefined
+        ? asked
+        : { how: 'stopped', code: 'response_stopped', detail: stop.by, message: stop.message, salvage: false };
+    const rest = stop === undefined ? saved : NOTHING;
+    const { code, message } = why;
+    const error = streamRefusal({
+      code,
+      session: plan.session,
+      format: plan.format,
+      ...(message === undefined ? {} : { message }),
+    });
+    const closing = body.delivery.closing(error, delivered.bytes + rest.length > 0);
+    if (closing === undefined) return { why, bytes: undefined };
+    const bytes = joined(rest, closing);
+    const recorded = Buffer.from(this.options.maskText(closing.toString()));
+    this.options.observe.chunk(chunk.body.length, bytes.length);
+    await delivered.add(bytes, stop === undefined ? joined(kept, recorded) : recorded);
+    return { why, bytes };
+  }
+
+  private isOver(): boolean {
+    return this.phase === 'over';
+  }
+
+  private withhold(bytes: Buffer): void {
+    const { reading } = this.head ?? {};
+    this.delivered?.withhold(bytes, reading?.ok ? reading.framing : 'none');
+  }
+
+  /** Each chunk that comes now is answered with nothing, so that the client sees the answer end in order. */
+  private swallow(): void {
+    this.phase = 'ended';
+    if (this.chunk?.endOfStream) return;
+    this.swallowing = setTimeout(() => this.reset('response_stopped'), SWALLOW_MS);
+    this.swallowing.unref();
+  }
+
+  private reset(details: string): void {
+    if (this.phase === 'over') return;
+    this.phase = 'over';
+    this.call.fail({ code: grpcStatus.aborted, details });
   }
 
   /** With what is known here alone: what was masked in the request, and what the rules on the response said. */

@@ -19,6 +19,8 @@ export interface ProcOptions {
   /** Work that belongs to a session's record and is not done yet: its end waits for it. */
   readonly pending: (session: string) => Promise<void> | undefined;
   readonly refuse: RefuseStage;
+  /** Masks a short text for the record. */
+  readonly maskText: (text: string) => string;
   readonly newSession: () => string;
   readonly nowMs: () => number;
   readonly observe: ProcObserver;

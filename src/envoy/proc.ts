@@ -6,7 +6,7 @@
  * A live stream is never ended with gRPC OK: Envoy would let the rest through unprocessed. Whatever goes wrong ends it
  * non-OK, or, while the client has seen no header yet, with an immediate response.
  */
-import { responseBody, responseTrailers } from './body-phase.ts';
+import { responseBody, responseTrailers, swallow } from './body-phase.ts';
 import { CONTINUE_REQUEST_TRAILERS, CONTINUE_RESPONSE_BODY, CONTINUE_RESPONSE_TRAILERS } from './encode.ts';
 import { GateStream } from './gate-stream.ts';
 import type { GrpcCall, GrpcReceiver } from './grpc.ts';
@@ -57,7 +57,7 @@ class ResponseGate implements GrpcReceiver {
       const pending = this.handle(message);
       if (pending !== undefined) this.suspend(pending);
     } catch (error) {
-      this.stream.fail(codeOf(error), error);
+      this.failed(error);
     }
   }
 
@@ -65,17 +65,29 @@ class ResponseGate implements GrpcReceiver {
   private suspend(pending: Promise<void>): void {
     this.busy = true;
     pending.then(
-      () => {
-        this.busy = false;
-        while (!this.busy && this.waiting.length > 0) this.receive(this.waiting.shift()!);
+      () => this.resume(),
+      (error: unknown) => {
+        if (!this.failed(error)) this.resume();
       },
-      (error: unknown) => this.stream.fail(codeOf(error), error),
     );
+  }
+
+  private resume(): void {
+    this.busy = false;
+    while (!this.busy && this.waiting.length > 0) this.receive(this.waiting.shift()!);
+  }
+
+  /** True: the end of the answer is still on its way. */
+  private failed(error: unknown): boolean {
+    const pending = this.stream.fail(codeOf(error), error);
+    if (pending !== undefined) this.suspend(pending);
+    return pending !== undefined;
   }
 
   private handle(message: ProcessingRequest): Promise<void> | undefined {
     const { stream } = this;
     if (stream.phase === 'over') return undefined;
+    if (stream.phase === 'ended') return swallow(stream, message);
     switch (message.kind) {
       case 'response_body':
         return stream.phase === 'local_reply' ? stream.pass(CONTINUE_RESPONSE_BODY) : responseBody(stream, message);

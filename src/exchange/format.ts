@@ -75,6 +75,8 @@ export interface Format {
   carrier(header: string, path: readonly PathStep[], text: string): string;
   /** The body of a refusal, as JSON text. */
   error(error: ErrorText): string;
+  /** An error in the middle of a stream, as the JSON of an event; `error` where it is the same. */
+  streamError?(error: ErrorText): string;
   /** Paths of `GET` that ask for the list of models, answered by the gate. Several APIs may have one path: see `formats.ts`. */
   readonly modelListPaths: readonly string[];
   /** Header by which the API's SDK is known where other APIs have these paths too. */

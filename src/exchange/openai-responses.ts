@@ -26,6 +26,15 @@ export const openaiResponses: Format = {
   // The header has the type, the item's id and the indexes: what a delta needs.
   carrier: carried,
   error: openaiError,
+  // The API reference has the event's fields at its top; OpenAI's servers and SDKs have them in `error`.
+  streamError: ({ code, row, message }) =>
+    JSON.stringify({
+      type: 'error',
+      code,
+      message,
+      param: null,
+      error: { type: row.type, code, message, param: null },
+    }),
   // The gate's list is the same for all of OpenAI's APIs; `openai-chat` has the paths.
   modelListPaths: [],
   modelList: openaiModelList,

@@ -49,6 +49,8 @@ export class EventMasker {
   private readonly findings: Findings | undefined;
   private readonly channels: Channels | undefined;
   private readonly usage: UsageReader;
+  /** Texts of an event are being put into their channels: should that fail, what is held has a hole before it. */
+  private deciding = false;
   /** By name, the last structural string of the outermost object in which nothing was found: most are in every event. */
   private readonly clean = new Map<string, string>();
 
@@ -71,6 +73,7 @@ export class EventMasker {
     if (channels === undefined)
       return { json, carriers: [], terminal, only: mayRepeat ? onlyPiece(reader, undefined) : undefined };
     const pieces: Pieces = new Map();
+    this.deciding = true;
     // Carriers repeat the header, so it is masked before anything is put in a channel.
     for (const candidate of reader.candidates)
       if (isStructural(candidate.treatment)) yield* this.decideStructural(channels, candidate, kind);
@@ -80,6 +83,7 @@ export class EventMasker {
     const carriers = this.endChannels(channels, endedBy(reader, kind, final), pieces);
     const only = mayRepeat && pieces.size === 1 ? onlyPiece(reader, pieces.keys().next().value) : undefined;
     for (const { last, text } of pieces.values()) yield* settleLong(last, text);
+    this.deciding = false;
     if (json.length > longEvent) yield 'long';
     return { json: rewritten(json, reader.candidates), carriers, terminal, only };
   }
@@ -87,6 +91,7 @@ export class EventMasker {
   /** The carriers of everything that is still held: nothing comes after them. */
   end(): string[] {
     const carriers: string[] = [];
+    if (this.deciding) return carriers;
     for (const channel of this.channels?.close([]) ?? []) this.carry(channel, channel.end(), carriers);
     return carriers;
   }

@@ -8,7 +8,7 @@ import { type Cancelled, paced, type Work } from '../exchange/pace.ts';
 import { isMedia, isStructural, type RuleNode } from '../exchange/text-rules.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { decodeUtf8 } from '../exchange/utf8.ts';
-import type { BodyMasker, Released } from './contract.ts';
+import type { BodyMasker, ClosingError, Released } from './contract.ts';
 import { type EncodedParts, maskedDecoded, maskedDecodedPieces, maskedName } from './encoded.ts';
 import { jsonInside, wholeEnd } from './escaped-string.ts';
 import { maxValues, settle } from './event.ts';
@@ -75,6 +75,14 @@ export class JsonMasker implements BodyMasker {
 
   end(): Released | Promise<Released> {
     return paced(this.rewrite(), this.cancelled);
+  }
+
+  salvage(): Buffer {
+    return nothing;
+  }
+
+  closing({ json }: ClosingError, begun: boolean): Buffer | undefined {
+    return begun ? undefined : Buffer.from(json);
   }
 
   private *rewrite(): Work<Released> {

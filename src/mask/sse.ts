@@ -4,7 +4,7 @@ import { paced, type Work } from '../exchange/pace.ts';
 import { SseFraming, type SseLine, sseData, sseEventEnd, sseLines, sseText, withSseData } from '../exchange/sse.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { maskedText } from './channel.ts';
-import type { BodyMasker, Released } from './contract.ts';
+import type { BodyMasker, ClosingError, Released } from './contract.ts';
 import { EventMasker, longEvent, type MaskedEvent } from './event.ts';
 import type { Findings } from './findings.ts';
 import { Shapes } from './shapes.ts';
@@ -65,6 +65,17 @@ export class SseMasker implements BodyMasker {
     this.done = true;
     this.begin(region);
     return paced(this.takeLast(region));
+  }
+
+  salvage(): Buffer {
+    const read = this.out + this.text.slice(this.copied, this.at);
+    this.done = true;
+    return Buffer.from(read + this.carried(this.events.end(), 'data: '));
+  }
+
+  closing({ json }: ClosingError): Buffer {
+    const { eol } = this;
+    return Buffer.from(`${this.eventLine(json)}data: ${json}${eol}${eol}`);
   }
 
   private afterTerminal(chunk: Uint8Array): Released {
