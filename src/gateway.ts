@@ -178,7 +178,7 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
     recorder,
     sessions,
     pending: (session) => late.pending(session),
-    openBody: (plan, framing) => parts.bodies.response(plan.format, framing, plan.mask),
+    openBody: (plan, framing, asks) => parts.bodies.response(plan.format, framing, plan.mask, asks),
     maskRequest: (plan, body) => parts.bodies.maskedRequest(plan.format, body, plan.maskRequest),
     maskText: (text) => parts.bodies.text(text),
     refuse,

@@ -1,4 +1,6 @@
 /** The response's body and trailers: masked, asked the rules about, recorded, and only then let go. */
+import { paced } from '../exchange/pace.ts';
+import type { ToolCall } from '../exchange/tool-calls.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
 import type { Released } from '../mask/contract.ts';
@@ -6,10 +8,18 @@ import type { Delivered } from './delivered.ts';
 import { CONTINUE_RESPONSE_BODY, encodeResponseBody, encodeResponseTrailers, HOLD_RESPONSE_BODY } from './encode.ts';
 import type { GateStream } from './gate-stream.ts';
 import type { GrpcMessage } from './grpc.ts';
+import type { Stop } from './response-rules.ts';
 import { joined } from './stream-reading.ts';
 import { decodeHeaderMap, type ProcessingRequest } from './wire.ts';
 
 const NOTHING = Buffer.alloc(0);
+
+/** Most of an answer that waits for a tool call to be complete. */
+const MAX_HELD_BYTES = 8 * 1024 * 1024;
+const TOO_MUCH_HELD: Stop = {
+  by: 'tool_calls_too_long',
+  message: `A tool call of the answer has not ended after ${MAX_HELD_BYTES} bytes, and rules are asked about it before it leaves.`,
+};
 
 export function responseBody(stream: GateStream, message: ProcessingRequest): Promise<void> | undefined {
   const { body } = stream;
@@ -38,6 +48,44 @@ function release(
   message: ProcessingRequest,
   released: Released,
   last = false,
+): Promise<void> | undefined {
+  const calls = stream.body?.calls;
+  if (calls === undefined) return look(stream, message, released, last);
+  const complete = paced(calls.take());
+  const asked = (about: readonly ToolCall[]) => afterCalls(stream, message, { released, last, about });
+  return complete instanceof Promise ? complete.then(asked) : asked(complete);
+}
+
+interface WithCalls {
+  readonly released: Released;
+  readonly last: boolean;
+  /** The tool calls that are complete with it. */
+  readonly about: readonly ToolCall[];
+}
+
+/** What has a piece of a tool call leaves once the call is complete and no rule stops it, and what comes after it behind it. */
+function afterCalls(
+  stream: GateStream,
+  message: ProcessingRequest,
+  { released, last, about }: WithCalls,
+): Promise<void> | undefined {
+  const { body, delivered, plan, rules } = stream;
+  if (stream.phase === 'over' || delivered === undefined || plan === undefined) return undefined;
+  const length = stream.heldBytes + released.bytes.length;
+  const holds = body?.calls?.holds === true && !last;
+  let stop = holds && length > MAX_HELD_BYTES ? TOO_MUCH_HELD : undefined;
+  for (const call of about) stop ??= rules?.atToolCall(delivered, call, delivered.bytes + length);
+  if (stop !== undefined) return stream.stop(stop, plan, joined(stream.takeHeld(), released.bytes));
+  if (!holds) return look(stream, message, { ...released, bytes: joined(stream.takeHeld(), released.bytes) }, last);
+  stream.hold(released.bytes);
+  return look(stream, message, { bytes: NOTHING, terminal: released.terminal }, last);
+}
+
+function look(
+  stream: GateStream,
+  message: ProcessingRequest,
+  released: Released,
+  last: boolean,
 ): Promise<void> | undefined {
   const { delivered } = stream;
   if (stream.phase === 'over' || delivered === undefined) return undefined;
@@ -96,7 +144,7 @@ export async function responseTrailers(stream: GateStream, message: ProcessingRe
   stream.chunk = undefined;
   stream.headersGone = true;
   const rest = body === undefined || stream.terminal ? undefined : await body.delivery.end();
-  if (rest !== undefined && rest.bytes.length > 0) {
+  if ((rest !== undefined && rest.bytes.length > 0) || stream.takeHeld().length > 0) {
     return stream.fail(
       'response_unreadable',
       new UnreadableBody('the model ended with trailers while text was held back'),

@@ -2,6 +2,7 @@
 import type { Plan, RefuseStage, Watched } from '../checkpoint/stages.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
 import { streamRefusal } from '../exchange/refusal.ts';
+import { TooLongCall } from '../exchange/tool-calls.ts';
 import { upgradeOf } from '../exchange/transport.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
@@ -72,6 +73,9 @@ export class GateStream {
   headersGone = false;
   /** What is masked of the chunk in work and has not been released, should the rest of it fail. */
   unsent: Buffer = NOTHING;
+  /** What waits for a tool call to be complete. */
+  private held: Buffer[] = [];
+  heldBytes = 0;
   private swallowing: NodeJS.Timeout | undefined;
   readonly call: GrpcCall;
   readonly options: ProcOptions;
@@ -168,6 +172,8 @@ export class GateStream {
    */
   fail(code: ErrorCode, error: unknown): Promise<void> | undefined {
     if (this.phase === 'over' || this.phase === 'ended') return undefined;
+    if (error instanceof TooLongCall && this.plan !== undefined)
+      return this.stop({ by: 'tool_calls_too_long', message: error.message }, this.plan, this.takeHeld());
     this.options.observe.failed(this.plan?.session, code, error);
     const how = code === 'response_unreadable' ? 'response_refused' : 'gate_failed';
     const detail = reasonOf(code, error);
@@ -213,7 +219,10 @@ export class GateStream {
     const { plan, body, delivered, chunk } = this;
     if (plan === undefined || body === undefined || delivered === undefined || chunk === undefined)
       return { why: asked, bytes: undefined };
-    const saved = asked.salvage ? joined(this.unsent, await body.delivery.salvage()) : NOTHING;
+    // What has a piece of a tool call that no rule was asked about does not leave.
+    const saves = asked.salvage && body.calls?.holds !== true;
+    if (!saves) this.withhold(this.takeHeld());
+    const saved = saves ? joined(this.unsent, await body.delivery.salvage()) : NOTHING;
     const kept = asked.salvage ? await delivered.lookAtLast(saved) : NOTHING;
     const stop = saved.length === 0 ? undefined : this.rules?.atPiece(delivered, { bytes: saved, terminal: false });
     if (stop !== undefined) this.withhold(saved);
@@ -236,6 +245,21 @@ export class GateStream {
     this.options.observe.chunk(chunk.body.length, bytes.length);
     await delivered.add(bytes, stop === undefined ? joined(kept, recorded) : recorded);
     return { why, bytes };
+  }
+
+  /** What waits for a tool call, and waits no more. */
+  takeHeld(): Buffer {
+    const { held } = this;
+    if (held.length === 0) return NOTHING;
+    this.held = [];
+    this.heldBytes = 0;
+    return Buffer.concat(held);
+  }
+
+  hold(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    this.heldBytes += bytes.length;
+    this.held.push(bytes);
   }
 
   private isOver(): boolean {

@@ -42,7 +42,7 @@ export function responseHeaders(stream: GateStream, message: ProcessingRequest):
     return stream.refuseResponse('response_type_refused', plan);
   const answer = encodeResponseHeaders([...head.set, ...ownHeaders(plan)], head.remove);
   if (message.endOfStream) return stream.afterDurable(answer);
-  stream.body = stream.options.openBody(ruling, head.reading.framing);
+  stream.body = stream.options.openBody(ruling, head.reading.framing, ruled?.asksToolCalls ?? 'none');
   stream.delivered = new Delivered(plan, stream.body, recorder, nowMs);
   return stream.pass(answer);
 }

@@ -5,6 +5,7 @@
  */
 import type { Endpoint, Format } from './format.ts';
 import { carried, isDone, openaiError, openaiModelList } from './openai-api.ts';
+import { responseCalls } from './openai-responses-calls.ts';
 import { responseEvents } from './openai-responses-events.ts';
 import { responseFacts } from './openai-responses-request.ts';
 import { eventText, requestText, responseText } from './openai-responses-text.ts';
@@ -20,6 +21,7 @@ export const openaiResponses: Format = {
   requestText,
   responseText,
   eventText,
+  toolCalls: responseCalls,
   events: responseEvents,
   namedEvents: true,
   isTerminal: isDone,

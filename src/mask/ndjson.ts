@@ -3,6 +3,7 @@ import type { Format } from '../exchange/format.ts';
 import { GrowingBuffer } from '../exchange/growing-buffer.ts';
 import { paced, type Work } from '../exchange/pace.ts';
 import { sseText } from '../exchange/sse.ts';
+import type { ToolCalls } from '../exchange/tool-calls.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import type { BodyMasker, ClosingError, Released } from './contract.ts';
 import { EventMasker } from './event.ts';
@@ -24,8 +25,8 @@ export class NdjsonMasker implements BodyMasker {
   private out = '';
 
   /** `masks` undefined: lines are read strictly and passed as they are. */
-  constructor(format: Format, masks: Findings | undefined, maxLineBytes: number) {
-    this.events = new EventMasker(format, masks, this.usages);
+  constructor(format: Format, masks: Findings | undefined, maxLineBytes: number, calls?: ToolCalls) {
+    this.events = new EventMasker(format, masks, this.usages, calls);
     this.findings = masks?.counts ?? new Map();
     this.maxLineBytes = maxLineBytes;
   }

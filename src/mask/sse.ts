@@ -2,6 +2,7 @@
 import type { Format } from '../exchange/format.ts';
 import { paced, type Work } from '../exchange/pace.ts';
 import { SseFraming, type SseLine, sseData, sseEventEnd, sseLines, sseText, withSseData } from '../exchange/sse.ts';
+import type { ToolCalls } from '../exchange/tool-calls.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { maskedText } from './channel.ts';
 import type { BodyMasker, ClosingError, Released } from './contract.ts';
@@ -37,11 +38,11 @@ export class SseMasker implements BodyMasker {
   private out = '';
 
   /** `masks` undefined: events are read strictly and passed as they are. */
-  constructor(format: Format, masks: Findings | undefined, maxEventBytes: number) {
+  constructor(format: Format, masks: Findings | undefined, maxEventBytes: number, calls?: ToolCalls) {
     this.format = format;
     this.masks = masks;
     this.findings = masks?.counts ?? new Map();
-    this.events = new EventMasker(format, masks, this.usages);
+    this.events = new EventMasker(format, masks, this.usages, calls);
     this.framing = new SseFraming(maxEventBytes);
   }
 

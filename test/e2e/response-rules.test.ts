@@ -1,9 +1,5 @@
 /** `on: response` rules through Envoy: at the headers, at a finding in the middle of a stream, at the end. */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { policyCommand } from '../../src/commands/policy.ts';
-import { run } from '../unit/commands/run.ts';
 import { ask, chat, codeOf, open, streamedChat } from './support/ask.ts';
 import { eventually, type Stack, startStack } from './support/stack.ts';
 import { completion, DONE, delta, type Handler, startHttp2Upstream } from './support/upstream.ts';
@@ -264,24 +260,5 @@ describe('an HTTP/2 model that ends with trailers', () => {
       await s.close();
       model.close();
     }
-  });
-});
-
-describe('an enforced rule that reads tool calls of an answer', () => {
-  const enforced = POLICY.replace('{name: tool-trial, mode: dryRun,', '{name: tool-trial,');
-  const why = 'rules that read toolCall are not enforced by this version; set mode: dryRun';
-
-  test('keeps the gateway from starting', async () => {
-    await expect(startStack({ policies: { 'test.yaml': enforced } })).rejects.toThrow(`test.yaml:15:46: ${why}`);
-  });
-
-  test('is not taken by a reload: the old rules stay in force', async () => {
-    writeFileSync(join(stack.dir, 'policies/test.yaml'), enforced);
-    await stack.gateway.reload();
-    expect(stack.log.join('\n')).toContain(why);
-    stack.model.answer = answers(completion('ok'), 418);
-    expect(codeOf(await ask(stack))).toBe('response_stopped');
-    const { stdout, code } = await run([policyCommand()], ['policy', 'check', '--config', stack.config.file]);
-    expect([code, stdout]).toEqual([0, expect.stringContaining(why)]);
   });
 });
