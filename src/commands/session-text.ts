@@ -34,6 +34,7 @@ export function showSession(session: SessionDetail, { raw }: { readonly raw: boo
     ['Duration', milliseconds(session.durationMs)],
     ['Tokens', tokens(session)],
     ['Response', session.chunks === 0 ? undefined : `${session.bytes} bytes in ${session.chunks} chunks`],
+    ['Withheld', withheld(session)],
     ['Found in request', counts(session.findings)],
     ['Filters', counts(session.filters)],
     ['Masked in request', counts(session.maskedRequest)],
@@ -68,6 +69,13 @@ const milliseconds = (value: number | undefined) => (value === undefined ? undef
 function tokens({ inputTokens, outputTokens }: SessionDetail): string | undefined {
   if (inputTokens === undefined && outputTokens === undefined) return undefined;
   return `${inputTokens ?? 'unknown'} in, ${outputTokens ?? 'unknown'} out`;
+}
+
+function withheld({ withheld: kept }: SessionDetail): string | undefined {
+  if (kept === undefined) return undefined;
+  const found = counts(kept.findings);
+  const events = kept.events === 0 ? '' : ` in ${kept.events} events`;
+  return `${kept.bytes} bytes${events}${found === '' ? '' : `, with ${found}`}`;
 }
 
 function counts(found: Readonly<Record<string, number>>): string {

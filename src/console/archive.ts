@@ -101,6 +101,10 @@ export interface SessionDetail extends SessionSummary {
   }[];
   /** Detector id → matches masked in the request that the model got. */
   readonly maskedRequest: Readonly<Record<string, number>>;
+  /** Of an answer that was cut off: what was read of it and did not leave. */
+  readonly withheld:
+    | { readonly bytes: number; readonly events: number; readonly findings: Readonly<Record<string, number>> }
+    | undefined;
   /** Where each limit stood after the request; dry runs too. */
   readonly limits: readonly {
     readonly policy: string;

@@ -1,5 +1,6 @@
 /** What of one response has been released to Envoy: into the journal before it goes, and summed up for the session's end. */
 import { recordText } from '../checkpoint/content.ts';
+import type { Framing } from '../exchange/media.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
 import type { BodyMasker, Released } from '../mask/contract.ts';
 import type { Recorder } from '../record/events.ts';
@@ -13,6 +14,12 @@ export class Delivered {
   private chunks = 0;
   private seq = 0;
   private firstByteAtMs: number | undefined;
+  /** Of what was found and masked: as it was when the last piece left. */
+  private foundWithIt: ReadonlyMap<string, number> = NO_FINDINGS;
+  private maskedWithIt: ReadonlyMap<string, number> = NO_FINDINGS;
+  private countWithIt = 0;
+  private withheldBytes = 0;
+  private withheldEvents = 0;
   private readonly session: string;
   private readonly startedAtMs: number;
   private readonly body: ResponseBody | undefined;
@@ -67,19 +74,42 @@ export class Delivered {
   add(delivered: Buffer, kept: Buffer): Promise<void> | undefined {
     if (delivered.length > 0) this.firstByteAtMs ??= this.nowMs();
     this.bytes += delivered.length;
+    const count = this.foundCount;
+    // Our own last words, after what was withheld, are no part of the answer.
+    if (count !== this.countWithIt && this.withheldBytes === 0) {
+      this.countWithIt = count;
+      this.foundWithIt = new Map(this.found);
+      this.maskedWithIt = new Map(this.masked);
+    }
     return this.chunk(kept);
   }
 
+  /** As `look`, for the last that leaves of an answer that is cut off: nothing, where it cannot be read. */
+  async lookAtLast(delivered: Buffer): Promise<Buffer> {
+    try {
+      return await this.look(delivered, true);
+    } catch {
+      return this.body?.record === undefined ? delivered : Buffer.alloc(0);
+    }
+  }
+
+  /** A piece that was read, and does not leave. */
+  withhold(bytes: Buffer, framing: Framing): void {
+    this.withheldBytes += bytes.length;
+    this.withheldEvents += eventsIn(bytes, framing);
+  }
+
   ending(how: Ending['how'], code: Ending['code'], status: number): Omit<Ending, 'detail'> {
-    const { masked } = this;
+    const { masked, found } = this;
     const usage = this.body?.delivery.usage;
+    const isWithheld = this.withheldBytes > 0;
     return {
       how,
       code,
       status,
       rules: [],
-      found: Object.fromEntries(this.found),
-      masked: Object.fromEntries(masked),
+      found: Object.fromEntries(found),
+      masked: Object.fromEntries(isWithheld ? this.maskedWithIt : masked),
       maskedRequest: {},
       inputTokens: usage?.inputTokens,
       outputTokens: usage?.outputTokens,
@@ -88,6 +118,13 @@ export class Delivered {
       bytes: this.bytes,
       chunks: this.chunks,
       firstByteMs: this.firstByteAtMs === undefined ? undefined : this.firstByteAtMs - this.startedAtMs,
+      withheld: isWithheld
+        ? {
+            bytes: this.withheldBytes,
+            events: this.withheldEvents,
+            findings: Object.fromEntries(without(found, this.foundWithIt)),
+          }
+        : undefined,
     };
   }
 
@@ -104,6 +141,21 @@ export class Delivered {
   private recorded(next: number): void {
     this.seq = next;
   }
+}
+
+/** Events or lines in a piece; 0 where the framing has none. */
+function eventsIn(bytes: Buffer, framing: Framing): number {
+  if (framing === 'sse') return bytes.toString('latin1').match(/(?:\r\n|\r|\n)(?:\r\n|\r|\n)/g)?.length ?? 0;
+  return framing === 'ndjson' ? (bytes.toString('latin1').match(/\n/g)?.length ?? 0) : 0;
+}
+
+function without(all: ReadonlyMap<string, number>, some: ReadonlyMap<string, number>): Map<string, number> {
+  const rest = new Map<string, number>();
+  for (const [detector, count] of all) {
+    const more = count - (some.get(detector) ?? 0);
+    if (more > 0) rest.set(detector, more);
+  }
+  return rest;
 }
 
 async function lookSlowly(second: BodyMasker, masked: Released | Promise<Released>, last: boolean): Promise<Buffer> {

@@ -1,7 +1,7 @@
 /** What the ext_proc edge is made with. */
 import type { Plan, RefuseStage } from '../checkpoint/stages.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
-import type { MaskedRequest, ResponseBody } from '../mask/bodies.ts';
+import type { AsksToolCalls, MaskedRequest, ResponseBody } from '../mask/bodies.ts';
 import type { Recorder } from '../record/events.ts';
 import type { EdgeRefusal } from './authz.ts';
 import type { PlanKeys, PlanRefusal, UsedPlans } from './plan.ts';
@@ -13,12 +13,14 @@ export interface ProcOptions {
   readonly usedPlans: UsedPlans;
   readonly recorder: Recorder;
   readonly sessions: OpenSessions;
-  readonly openBody: (plan: Plan, framing: Framing) => ResponseBody;
+  readonly openBody: (plan: Plan, framing: Framing, asks: AsksToolCalls) => ResponseBody;
   /** Masks a request's body before the model sees it. */
   readonly maskRequest: (plan: Plan, body: Buffer) => MaskedRequest | Promise<MaskedRequest>;
   /** Work that belongs to a session's record and is not done yet: its end waits for it. */
   readonly pending: (session: string) => Promise<void> | undefined;
   readonly refuse: RefuseStage;
+  /** Masks a short text for the record. */
+  readonly maskText: (text: string) => string;
   readonly newSession: () => string;
   readonly nowMs: () => number;
   readonly observe: ProcObserver;

@@ -1,8 +1,10 @@
 /**
- * The rules on one response (`on: response`): asked at its headers, at each new finding, and at its end, always before
- * what they are asked about leaves.
+ * The rules on one response (`on: response`): asked at its headers, at each new finding, at each complete tool call, and at
+ * its end, always before what they are asked about leaves.
  */
 import type { Watched } from '../checkpoint/stages.ts';
+import type { ToolCall } from '../exchange/tool-calls.ts';
+import type { AsksToolCalls } from '../mask/bodies.ts';
 import type { Released } from '../mask/contract.ts';
 import type { RuleOutcome } from '../record/events.ts';
 import type { Delivered } from './delivered.ts';
@@ -14,7 +16,7 @@ export interface Stop {
   readonly message: string;
 }
 
-type Phase = 'headers' | 'finding' | 'end';
+type Phase = 'headers' | 'finding' | 'toolCall' | 'end';
 
 export class ResponseRules {
   /** Detector ids that the answer is masked with: the plan's, and from the headers on those of the rules. */
@@ -37,6 +39,12 @@ export class ResponseRules {
     return [...this.matched.values()];
   }
 
+  /** Which of the rules are asked about tool calls. */
+  get asksToolCalls(): AsksToolCalls {
+    const { policy, input } = this.watched;
+    return policy.asksToolCalls(input.model);
+  }
+
   /** Before the headers leave. What is to be masked is known then. */
   atHeaders(): Stop | undefined {
     const { stop, mask } = this.ask('headers', undefined, 0);
@@ -56,6 +64,11 @@ export class ResponseRules {
     return released.terminal ? this.atEnd(delivered, bytes) : undefined;
   }
 
+  /** Before the last of a tool call leaves; `bytes`: released with it. */
+  atToolCall(delivered: Delivered, call: ToolCall, bytes: number): Stop | undefined {
+    return this.later('toolCall', delivered, bytes, call);
+  }
+
   /** Before the last of an answer leaves; `delivered` undefined: it has no body. */
   atEnd(delivered: Delivered | undefined, bytes: number): Stop | undefined {
     if (this.ended) return undefined;
@@ -64,22 +77,22 @@ export class ResponseRules {
   }
 
   /** The masker is open: it cannot take on another detector for what is on its way. */
-  private later(phase: Phase, delivered: Delivered | undefined, bytes: number): Stop | undefined {
-    const { stop, mask, rules } = this.ask(phase, delivered, bytes);
+  private later(phase: Phase, delivered: Delivered | undefined, bytes: number, call?: ToolCall): Stop | undefined {
+    const { stop, mask, rules } = this.ask(phase, delivered, bytes, call);
     if (stop !== undefined || mask.every((id) => this.mask.includes(id))) return stop;
     const rule = rules.find(({ effect, mode }) => effect === 'mask' && mode === 'enforce');
     const by = rule === undefined ? '' : `${rule.policy}/${rule.rule}`;
     return { by, message: `Rule ${by} masks this answer, and can do so only from its headers on.` };
   }
 
-  private ask(phase: Phase, delivered: Delivered | undefined, bytes: number) {
+  private ask(phase: Phase, delivered: Delivered | undefined, bytes: number, call?: ToolCall) {
     const { status, mediaType: contentType } = this.head;
     const { policy, input } = this.watched;
     const findings = delivered?.found ?? NOTHING;
     const decided = policy.decideResponse(
       input,
       { status, contentType, findings, outputTokens: delivered?.outputTokens, bytes, phase },
-      undefined,
+      call,
     );
     for (const hit of decided.rules) this.matched.set(`${hit.policy}/${hit.rule}/${hit.error ?? ''}`, hit);
     return decided;

@@ -29,6 +29,7 @@ export const NOTHING_DELIVERED: Ending = {
   bytes: 0,
   chunks: 0,
   firstByteMs: undefined,
+  withheld: undefined,
 };
 
 interface Open {
@@ -109,6 +110,7 @@ export class OpenSessions {
       session: id,
       status: ending.status,
       type: 'end',
+      ...(ending.withheld === undefined ? {} : { withheld: ending.withheld }),
     });
     this.over(plan, ending);
     return true;

@@ -2,6 +2,7 @@
  * Anthropic Messages (`POST /v1/messages`) and its token count, as Anthropic, vLLM, Ollama and LiteLLM speak it. Source:
  * the Anthropic API reference, "Messages", "Streaming messages" and "Errors".
  */
+import { messagesCalls } from './anthropic-calls.ts';
 import { messagesFacts } from './anthropic-request.ts';
 import { eventText, requestText, responseText } from './anthropic-text.ts';
 import type { Endpoint, Format, PathStep } from './format.ts';
@@ -29,6 +30,7 @@ export const anthropicMessages: Format = {
   requestText,
   responseText,
   eventText,
+  toolCalls: messagesCalls,
   // `message_stop` is a marker of the table.
   isTerminal: () => false,
   namedEvents: true,

@@ -8,6 +8,7 @@ import { requestText, responseText } from './bedrock-text.ts';
 import type { Endpoint, Format } from './format.ts';
 import { modelOfSegment } from './model-path.ts';
 import { nested } from './nested.ts';
+import { bedrockCalls } from './other-calls.ts';
 import { vendorType } from './vendor-errors.ts';
 
 const path = /^\/model\/([^/]+)\/([a-z-]+)$/;
@@ -30,6 +31,7 @@ export const bedrockConverse: Format = {
   requestText,
   responseText,
   eventText: responseText,
+  toolCalls: bedrockCalls,
   isTerminal: () => false,
   carrier: (header, at, text) => {
     const body = JSON.stringify(nested(at, text));

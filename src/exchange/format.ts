@@ -3,6 +3,7 @@ import type { FormatId, Operation, Reading, RequestFacts } from './facts.ts';
 import type { JsonValue } from './json.ts';
 import type { Work } from './pace.ts';
 import type { RuleNode } from './text-rules.ts';
+import type { ReadsToolCalls } from './tool-calls.ts';
 
 /** A step of a channel's path: a member's name, or an item of an array. */
 export type PathStep = string | { readonly item: number; readonly indexed: boolean };
@@ -64,6 +65,8 @@ export interface Format {
   readonly eventText: RuleNode;
   /** What each event is, where paths, `end` fields and markers do not say it. */
   readonly events?: EventKinds;
+  /** How its answers call tools; undefined: they do not. */
+  readonly toolCalls?: ReadsToolCalls;
   /** Whether the data of an SSE event that is not JSON says that the stream is over (`[DONE]`), and nothing else. */
   isTerminal(data: string): boolean;
   /** Events of a stream have their `type` in an `event:` line too, and SDKs read it. */
@@ -75,6 +78,8 @@ export interface Format {
   carrier(header: string, path: readonly PathStep[], text: string): string;
   /** The body of a refusal, as JSON text. */
   error(error: ErrorText): string;
+  /** An error in the middle of a stream, as the JSON of an event; `error` where it is the same. */
+  streamError?(error: ErrorText): string;
   /** Paths of `GET` that ask for the list of models, answered by the gate. Several APIs may have one path: see `formats.ts`. */
   readonly modelListPaths: readonly string[];
   /** Header by which the API's SDK is known where other APIs have these paths too. */

@@ -7,6 +7,7 @@ import { contentFacts } from './gemini-request.ts';
 import { eventText, requestText, responseText } from './gemini-text.ts';
 import { modelOfSegment } from './model-path.ts';
 import { nested } from './nested.ts';
+import { geminiCalls } from './other-calls.ts';
 import { vendorType } from './vendor-errors.ts';
 
 const methods: ReadonlyMap<string, Endpoint> = new Map([
@@ -25,6 +26,7 @@ export const gemini: Format = {
   requestText,
   responseText,
   eventText,
+  toolCalls: geminiCalls,
   // The end of the body is the end.
   isTerminal: () => false,
   carrier,

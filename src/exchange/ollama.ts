@@ -6,9 +6,11 @@ import type { Endpoint, Format, PathStep } from './format.ts';
 import { nested } from './nested.ts';
 import { chatFacts, generateFacts } from './ollama-request.ts';
 import { chatRequestText, chatText, generateRequestText, generateText } from './ollama-text.ts';
+import { ollamaCalls } from './other-calls.ts';
 
 /** What the two have in common. */
 const shared = {
+  toolCalls: ollamaCalls,
   // `done` is a marker of the table.
   isTerminal: () => false,
   carrier,

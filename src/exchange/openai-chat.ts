@@ -4,6 +4,7 @@
  */
 import type { Endpoint, Format } from './format.ts';
 import { choiceCarrier, isDone, openaiError, openaiModelList } from './openai-api.ts';
+import { chatCalls } from './openai-chat-calls.ts';
 import { chatFacts } from './openai-chat-request.ts';
 import { eventText, requestText, responseText } from './openai-chat-text.ts';
 
@@ -18,6 +19,7 @@ export const openaiChat: Format = {
   requestText,
   responseText,
   eventText,
+  toolCalls: chatCalls,
   isTerminal: isDone,
   carrier: choiceCarrier,
   error: openaiError,

@@ -1,4 +1,5 @@
 import { type ErrorCode, errorHeaders, errorRow } from './errors.ts';
+import type { ErrorText, Format } from './format.ts';
 import { formatById } from './formats.ts';
 import { openaiChat } from './openai-chat.ts';
 
@@ -9,24 +10,37 @@ export interface Refusal {
   readonly body: string;
 }
 
-/** Renders a row of the error table. Without a message the row's own meaning and fix are sent. */
-export function refusal(about: {
+/** What is refused, and to whom. */
+interface Refused {
   readonly code: ErrorCode;
   readonly message?: string;
   readonly session: string | undefined;
   /** In whose shape (a FormatId); OpenAI's where it is not known. */
   readonly format?: string | undefined;
-}): Refusal {
-  const { code, session = '', format } = about;
+}
+
+/** Renders a row of the error table. Without a message the row's own meaning and fix are sent. */
+export function refusal(about: Refused): Refusal {
+  const { shape, error } = textOf(about);
+  return {
+    status: error.row.status,
+    headers: [...errorHeaders(about.code, about.session ?? ''), ...requestIdHeaders(shape.id, error.session)],
+    body: shape.error(error),
+  };
+}
+
+/** The same where the headers have gone already: the JSON of an event, and words for a body that is no JSON. */
+export function streamRefusal(about: Refused): { readonly json: string; readonly words: string } {
+  const { shape, error } = textOf(about);
+  return { json: (shape.streamError ?? shape.error)(error), words: `[${error.code}] ${error.message}` };
+}
+
+function textOf({ code, message: words, session = '', format }: Refused): { shape: Format; error: ErrorText } {
   const row = errorRow(code);
-  const said = about.message ?? `${row.meaning} ${row.fix}`;
+  const said = words ?? `${row.meaning} ${row.fix}`;
   const message = session === '' ? said : `${said} (session ${session})`;
   const shape = (format === undefined ? undefined : formatById(format)) ?? openaiChat;
-  return {
-    status: row.status,
-    headers: [...errorHeaders(code, session), ...requestIdHeaders(shape.id, session)],
-    body: shape.error({ code, row, message, session }),
-  };
+  return { shape, error: { code, row, message, session } };
 }
 
 /** What an API's own SDK shows as the id of a request, where that is not `x-request-id`: the Anthropic API reference, "Errors". */

@@ -6,11 +6,10 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { folderOrigin } from '../policy/folder.ts';
 import { gitOrigin } from '../policy/git/origin.ts';
-import { type CompiledPolicies, compileInSlices, type LoadOptions } from '../policy/load.ts';
+import { compileInSlices, type LoadOptions } from '../policy/load.ts';
 import { formatProblem } from '../policy/problem.ts';
 import { pushOrigin } from '../policy/push.ts';
 import { type Origin, openPolicySource, type PolicyChange, type PolicySource } from '../policy/source.ts';
-import { unenforced } from '../policy/unenforced.ts';
 import { watchPolicies } from '../policy/watch.ts';
 import type { PolicyEvent, Recorder } from '../record/events.ts';
 import { GatewayRefused } from './refused.ts';
@@ -51,7 +50,7 @@ export async function openPolicies(needs: PolicyNeeds): Promise<OpenedPolicies> 
   let kept: { readonly recorder: Recorder; readonly metrics: Metrics } | undefined;
   const opened = await openPolicySource({
     origin: originOf(needs),
-    compile: async (files, commit) => enforceable(await compileInSlices(files, { ...compile, commit })),
+    compile: (files, commit) => compileInSlices(files, { ...compile, commit }),
     nowMs,
     changing: async (change) => {
       tell(log, change);
@@ -106,12 +105,6 @@ export async function openPolicies(needs: PolicyNeeds): Promise<OpenedPolicies> 
       };
     },
   };
-}
-
-/** Nothing may pass because a rule is not enforced yet: a set with such a rule is refused. */
-function enforceable(compiled: CompiledPolicies): CompiledPolicies {
-  const problems = compiled.ok ? unenforced(compiled.policies).map(({ problem }) => problem) : [];
-  return problems.length === 0 ? compiled : { ok: false, problems };
 }
 
 function originOf({ config, environment }: PolicyNeeds): Origin {

@@ -231,7 +231,7 @@ function detail(found: NonNullable<Awaited<ReturnType<typeof showSession>>>): Se
   const { session: row, events } = found;
   const event = (wanted: string) =>
     events.find(({ type }) => type === wanted)?.event as
-      | (Partial<Pick<SessionDetail, 'rules' | 'limits' | 'guards' | 'maskedRequest'>> & object)
+      | (Partial<Pick<SessionDetail, 'rules' | 'limits' | 'guards' | 'maskedRequest' | 'withheld'>> & object)
       | undefined;
   const decision = event('decision');
   const text = ({ chunks, text: whole }: typeof found.request) => (chunks.length === 0 ? undefined : whole);
@@ -256,6 +256,7 @@ function detail(found: NonNullable<Awaited<ReturnType<typeof showSession>>>): Se
     limits: decision?.limits ?? [],
     responseRules: event('end')?.rules ?? [],
     maskedRequest: event('end')?.maskedRequest ?? {},
+    withheld: event('end')?.withheld,
     guards: event('request')?.guards ?? {},
     message: row.message,
     detail: row.detail,

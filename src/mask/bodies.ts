@@ -8,6 +8,7 @@ import type { Format } from '../exchange/format.ts';
 import { formatById } from '../exchange/formats.ts';
 import type { Framing } from '../exchange/media.ts';
 import { type Cancelled, paced } from '../exchange/pace.ts';
+import { ToolCalls } from '../exchange/tool-calls.ts';
 import { createBodyMasker } from './body.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
 import { createEncodedParts, type EncodedParts, maskedShort } from './encoded.ts';
@@ -20,7 +21,12 @@ export interface ResponseBody {
   readonly delivery: BodyMasker;
   /** Masks what was delivered once more for the record; undefined when the delivery is masked enough for it. */
   readonly record: BodyMasker | undefined;
+  /** Its tool calls, where rules are asked about them and the format has any. */
+  readonly calls: ToolCalls | undefined;
 }
+
+/** Which rules are asked about the tool calls of an answer. */
+export type AsksToolCalls = 'none' | 'trial' | 'enforce';
 
 export interface MaskedRequest {
   readonly masked: Buffer;
@@ -41,7 +47,7 @@ export interface Bodies {
   /** Masks a short text for the record: a path, a user agent, a name that the caller chose. */
   text(text: string): string;
   /** `mask`: detector ids of the plan. Throws UnknownPlanDetector for one that this build does not have. */
-  response(format: string, framing: Framing, mask: readonly string[]): ResponseBody;
+  response(format: string, framing: Framing, mask: readonly string[], asks?: AsksToolCalls): ResponseBody;
 }
 
 /** A plan names a format that this build does not speak: it comes from a newer replica. */
@@ -128,12 +134,16 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
     text(text) {
       return text === '' ? text : shortText(text);
     },
-    response(id, framing, mask) {
+    response(id, framing, mask, asks = 'none') {
       const format = formatOf(id);
+      const { toolCalls } = format;
+      const calls =
+        asks === 'none' || toolCalls === undefined ? undefined : new ToolCalls(toolCalls, asks === 'enforce');
       const delivers = mask.length === 0 ? undefined : detectorSet(mask);
       return {
-        delivery: createBodyMasker({ format, direction: 'response', framing, textMaskers: delivers?.maskers }),
+        delivery: createBodyMasker({ format, direction: 'response', framing, textMaskers: delivers?.maskers, calls }),
         record: recordMasker(format, framing, delivers),
+        calls,
       };
     },
   };

@@ -1,6 +1,7 @@
 import type { Format } from '../exchange/format.ts';
 import type { Framing } from '../exchange/media.ts';
 import type { Cancelled } from '../exchange/pace.ts';
+import type { ToolCalls } from '../exchange/tool-calls.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
 import type { EncodedParts } from './encoded.ts';
@@ -21,6 +22,8 @@ export interface BodyMaskerOptions {
   readonly textMaskers: TextMaskers | undefined;
   /** A JSON body: what is looked for in encoded parts of its strings. Default: they are not decoded. */
   readonly encoded?: EncodedParts | undefined;
+  /** What rules are asked about before it leaves; undefined: they ask about no tool call. */
+  readonly calls?: ToolCalls | undefined;
   /** Longest JSON body, kept in memory until its end; 16 MiB by default. Beyond: UnreadableBody. */
   readonly maxJsonBytes?: number;
   /** Longest event or line of a stream; 1 MiB by default. Beyond: UnreadableBody. */
@@ -46,9 +49,9 @@ export function createBodyMasker(options: BodyMaskerOptions): BodyMasker {
     case 'json':
       return json;
     case 'sse':
-      return new PiecewiseMasker(new SseMasker(format, masks, maxEventBytes));
+      return new PiecewiseMasker(new SseMasker(format, masks, maxEventBytes, options.calls));
     case 'ndjson':
-      return new PiecewiseMasker(new NdjsonMasker(format, masks, maxEventBytes));
+      return new PiecewiseMasker(new NdjsonMasker(format, masks, maxEventBytes, options.calls));
     case 'text':
       return new PiecewiseMasker(new PlainMasker(json, masks));
     case 'none':

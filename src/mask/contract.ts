@@ -20,6 +20,12 @@ export interface Released {
   readonly terminal: boolean;
 }
 
+/** An error that ends a body in the middle: as the API's own JSON, and in words for a body that is none. */
+export interface ClosingError {
+  readonly json: string;
+  readonly words: string;
+}
+
 /** Masks one response (or request) body, whatever its framing. Throws UnreadableBody when it cannot be read strictly. */
 export interface BodyMasker {
   push(chunk: Uint8Array): Released | Promise<Released>;
@@ -28,4 +34,14 @@ export interface BodyMasker {
   /** Detector id → confirmed matches so far. */
   readonly findings: ReadonlyMap<string, number>;
   readonly usage: import('../exchange/facts.ts').Usage;
+  /**
+   * After UnreadableBody: what was read well of the piece that failed, and what was held from before it, masked. Once;
+   * nothing is pushed after it. Empty where a body is all or nothing.
+   */
+  salvage(): Buffer | Promise<Buffer>;
+  /**
+   * The bytes that end what was released so far (`begun`: something was) with an error; nothing that is held is in them.
+   * Undefined: the body has no place for one.
+   */
+  closing(error: ClosingError, begun: boolean): Buffer | undefined;
 }

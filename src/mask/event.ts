@@ -4,6 +4,7 @@ import { lexSlice } from '../exchange/json.ts';
 import { JsonLexer } from '../exchange/json-lexer.ts';
 import type { Work } from '../exchange/pace.ts';
 import { isMedia, isStructural } from '../exchange/text-rules.ts';
+import type { ToolCalls } from '../exchange/tool-calls.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { type Channel, maskedText } from './channel.ts';
 import { Channels } from './channels.ts';
@@ -49,11 +50,15 @@ export class EventMasker {
   private readonly findings: Findings | undefined;
   private readonly channels: Channels | undefined;
   private readonly usage: UsageReader;
+  private readonly calls: ToolCalls | undefined;
+  /** Texts of an event are being put into their channels: should that fail, what is held has a hole before it. */
+  private deciding = false;
   /** By name, the last structural string of the outermost object in which nothing was found: most are in every event. */
   private readonly clean = new Map<string, string>();
 
-  /** `findings` undefined: events are read and not changed. */
-  constructor(format: Format, findings: Findings | undefined, usage: UsageReader) {
+  /** `findings` undefined: events are read and not changed. `calls`: hears of each event. */
+  constructor(format: Format, findings: Findings | undefined, usage: UsageReader, calls: ToolCalls | undefined) {
+    this.calls = calls;
     this.format = format;
     this.findings = findings;
     this.channels = findings && new Channels(findings);
@@ -67,10 +72,13 @@ export class EventMasker {
     const kind = this.format.events?.kind(reader.said) ?? plain;
     const terminal = kind.terminal || reader.terminal;
     const { channels } = this;
-    const mayRepeat = !terminal && kind.ends === undefined;
+    const isCall = this.calls !== undefined && (yield* this.calls.event(json));
+    if (final || terminal || reader.error) this.calls?.endAll();
+    const mayRepeat = !terminal && !isCall && kind.ends === undefined;
     if (channels === undefined)
       return { json, carriers: [], terminal, only: mayRepeat ? onlyPiece(reader, undefined) : undefined };
     const pieces: Pieces = new Map();
+    this.deciding = true;
     // Carriers repeat the header, so it is masked before anything is put in a channel.
     for (const candidate of reader.candidates)
       if (isStructural(candidate.treatment)) yield* this.decideStructural(channels, candidate, kind);
@@ -80,6 +88,7 @@ export class EventMasker {
     const carriers = this.endChannels(channels, endedBy(reader, kind, final), pieces);
     const only = mayRepeat && pieces.size === 1 ? onlyPiece(reader, pieces.keys().next().value) : undefined;
     for (const { last, text } of pieces.values()) yield* settleLong(last, text);
+    this.deciding = false;
     if (json.length > longEvent) yield 'long';
     return { json: rewritten(json, reader.candidates), carriers, terminal, only };
   }
@@ -87,6 +96,8 @@ export class EventMasker {
   /** The carriers of everything that is still held: nothing comes after them. */
   end(): string[] {
     const carriers: string[] = [];
+    this.calls?.endAll();
+    if (this.deciding) return carriers;
     for (const channel of this.channels?.close([]) ?? []) this.carry(channel, channel.end(), carriers);
     return carriers;
   }

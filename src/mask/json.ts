@@ -6,9 +6,10 @@ import { lexSlice } from '../exchange/json.ts';
 import { JsonLexer } from '../exchange/json-lexer.ts';
 import { type Cancelled, paced, type Work } from '../exchange/pace.ts';
 import { isMedia, isStructural, type RuleNode } from '../exchange/text-rules.ts';
+import type { ToolCalls } from '../exchange/tool-calls.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { decodeUtf8 } from '../exchange/utf8.ts';
-import type { BodyMasker, Released } from './contract.ts';
+import type { BodyMasker, ClosingError, Released } from './contract.ts';
 import { type EncodedParts, maskedDecoded, maskedDecodedPieces, maskedName } from './encoded.ts';
 import { jsonInside, wholeEnd } from './escaped-string.ts';
 import { maxValues, settle } from './event.ts';
@@ -32,6 +33,7 @@ const longestClean = 64;
 interface JsonMaskerOptions {
   readonly cancelled?: Cancelled;
   readonly encoded?: EncodedParts | undefined;
+  readonly calls?: ToolCalls | undefined;
 }
 
 export class JsonMasker implements BodyMasker {
@@ -41,6 +43,7 @@ export class JsonMasker implements BodyMasker {
   private readonly maxBytes: number;
   private readonly cancelled: Cancelled | undefined;
   private readonly encoded: EncodedParts | undefined;
+  private readonly calls: ToolCalls | undefined;
   private readonly usages = new UsageReader();
   /** The first chunk; the body, where it comes in one. */
   private first: Buffer = nothing;
@@ -54,6 +57,7 @@ export class JsonMasker implements BodyMasker {
     this.maxBytes = maxBytes;
     this.cancelled = options.cancelled;
     this.encoded = options.encoded;
+    this.calls = options.calls;
   }
 
   get usage() {
@@ -75,6 +79,14 @@ export class JsonMasker implements BodyMasker {
 
   end(): Released | Promise<Released> {
     return paced(this.rewrite(), this.cancelled);
+  }
+
+  salvage(): Buffer {
+    return nothing;
+  }
+
+  closing({ json }: ClosingError, begun: boolean): Buffer | undefined {
+    return begun ? undefined : Buffer.from(json);
   }
 
   private *rewrite(): Work<Released> {
@@ -103,6 +115,7 @@ export class JsonMasker implements BodyMasker {
       yield;
     }
     yield* this.usages.see(reader);
+    if (this.calls !== undefined) yield* this.calls.body(text);
     return { bytes: output.changed ? yield* output.finish() : body, terminal: true };
   }
 }

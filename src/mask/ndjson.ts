@@ -3,8 +3,9 @@ import type { Format } from '../exchange/format.ts';
 import { GrowingBuffer } from '../exchange/growing-buffer.ts';
 import { paced, type Work } from '../exchange/pace.ts';
 import { sseText } from '../exchange/sse.ts';
+import type { ToolCalls } from '../exchange/tool-calls.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
-import type { BodyMasker, Released } from './contract.ts';
+import type { BodyMasker, ClosingError, Released } from './contract.ts';
 import { EventMasker } from './event.ts';
 import type { Findings } from './findings.ts';
 import { UsageReader } from './usage.ts';
@@ -20,10 +21,12 @@ export class NdjsonMasker implements BodyMasker {
   private readonly pending = new GrowingBuffer();
   /** The terminal line is out: whatever follows is dropped. */
   private done = false;
+  /** What became of the lines in work. */
+  private out = '';
 
   /** `masks` undefined: lines are read strictly and passed as they are. */
-  constructor(format: Format, masks: Findings | undefined, maxLineBytes: number) {
-    this.events = new EventMasker(format, masks, this.usages);
+  constructor(format: Format, masks: Findings | undefined, maxLineBytes: number, calls?: ToolCalls) {
+    this.events = new EventMasker(format, masks, this.usages, calls);
     this.findings = masks?.counts ?? new Map();
     this.maxLineBytes = maxLineBytes;
   }
@@ -48,28 +51,43 @@ export class NdjsonMasker implements BodyMasker {
     return paced(this.take(this.pending.take(this.pending.length), true));
   }
 
+  salvage(): Buffer {
+    this.done = true;
+    return Buffer.from(this.out + this.held());
+  }
+
+  closing({ json }: ClosingError): Buffer {
+    return Buffer.from(`${json}\n`);
+  }
+
   private *take(region: Buffer, final: boolean): Work<Released> {
     const text = sseText(region);
-    let out = '';
+    this.out = '';
     for (let at = 0; at < text.length && !this.done; ) {
       const end = text.indexOf('\n', at) + 1 || text.length;
       const line = text.slice(at, end);
       at = end;
       if (Buffer.byteLength(line) > this.maxLineBytes) this.tooLong();
-      if (line.trim() === '') out += line;
+      if (line.trim() === '') this.out += line;
       else {
         const masked = yield* this.events.mask(line, final && at === text.length);
-        out += masked.carriers.map((json) => `${json}\n`).join('') + masked.json;
+        this.out += masked.carriers.map((json) => `${json}\n`).join('') + masked.json;
         this.done = masked.terminal;
       }
       yield;
     }
-    if (final)
-      out += this.events
-        .end()
-        .map((json) => `${json}\n`)
-        .join('');
+    if (final) this.out += this.held();
+    const { out } = this;
+    this.out = '';
     return { bytes: out === text ? region : Buffer.from(out), terminal: final || this.done };
+  }
+
+  /** What all channels still held, in lines of its own. */
+  private held(): string {
+    return this.events
+      .end()
+      .map((json) => `${json}\n`)
+      .join('');
   }
 
   private tooLong(): never {

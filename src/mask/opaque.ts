@@ -25,6 +25,14 @@ export class OpaqueBody implements BodyMasker {
   end(): Released {
     return { bytes: nothing, terminal: true };
   }
+
+  salvage(): Buffer {
+    return nothing;
+  }
+
+  closing(): undefined {
+    return undefined;
+  }
 }
 
 /** Takes a body in, and gives at its end what the record keeps: `{"opaque":{"bytes":…,"sha256":"…"}}`. */
@@ -41,6 +49,14 @@ export class OpaqueDigest implements BodyMasker {
 
   end(): Released {
     return { bytes: Buffer.from(`{${digestMember(this.bytes, this.hash)}}}`), terminal: true };
+  }
+
+  salvage(): Buffer {
+    return nothing;
+  }
+
+  closing(): undefined {
+    return undefined;
   }
 
   private *take(chunk: Uint8Array): Work<Released> {
@@ -61,6 +77,14 @@ export class NoBody implements BodyMasker {
 
   end(): Released {
     return { bytes: nothing, terminal: true };
+  }
+
+  salvage(): Buffer {
+    return nothing;
+  }
+
+  closing(): undefined {
+    return undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 import { paced, type Work } from '../exchange/pace.ts';
-import type { BodyMasker, Released } from './contract.ts';
+import type { BodyMasker, ClosingError, Released } from './contract.ts';
 import { joined } from './joined.ts';
 
 /** Bytes of a stream that are masked together: some 2 ms at most of what is not paced. */
@@ -11,6 +11,8 @@ const PIECE_BYTES = 128 * 1024;
  */
 export class PiecewiseMasker implements BodyMasker {
   private readonly inner: BodyMasker;
+  /** What became of the pieces of a long chunk so far. */
+  private parts: Buffer[] = [];
 
   constructor(inner: BodyMasker) {
     this.inner = inner;
@@ -32,14 +34,23 @@ export class PiecewiseMasker implements BodyMasker {
     return this.inner.end();
   }
 
+  async salvage(): Promise<Buffer> {
+    return paced(joined([...this.parts, await this.inner.salvage()]));
+  }
+
+  closing(error: ClosingError, begun: boolean): Buffer | undefined {
+    return this.inner.closing(error, begun);
+  }
+
   private async pushLong(chunk: Uint8Array): Promise<Released> {
-    const parts: Buffer[] = [];
+    const { parts } = this;
     let terminal = false;
     for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
       const released = await paced(pushed(this.inner, chunk.subarray(at, at + PIECE_BYTES)));
       parts.push(released.bytes);
       terminal ||= released.terminal;
     }
+    this.parts = [];
     return { bytes: await paced(joined(parts)), terminal };
   }
 }

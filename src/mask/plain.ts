@@ -13,7 +13,7 @@ import { textLineEnd } from '../exchange/sse.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { Utf8Pieces } from '../exchange/utf8.ts';
 import { Channel, maskedText } from './channel.ts';
-import type { BodyMasker, Released } from './contract.ts';
+import type { BodyMasker, ClosingError, Released } from './contract.ts';
 import { maxValues } from './event.ts';
 import type { Findings } from './findings.ts';
 import type { JsonMasker } from './json.ts';
@@ -77,6 +77,16 @@ export class PlainMasker implements BodyMasker {
     if (!this.pieces.end()) throw new UnreadableBody('the text ends inside a character');
     if (this.kind === 'json-or-text') return this.endWhole();
     return { bytes: Buffer.from(this.leading + (this.channel?.end() ?? '')), terminal: true };
+  }
+
+  salvage(): Buffer {
+    return Buffer.from(this.kind === 'text' ? (this.channel?.end() ?? '') : '');
+  }
+
+  /** A line of its own. Pages are text too: nothing in it is markup. */
+  closing({ json, words }: ClosingError, begun: boolean): Buffer {
+    if (this.kind === 'json' || this.kind === 'json-or-text') return Buffer.from(json);
+    return Buffer.from(`${begun ? '\n' : ''}${words.replaceAll(/[<>&\r\n]/g, ' ')}\n`);
   }
 
   private async endWhole(): Promise<Released> {

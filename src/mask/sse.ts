@@ -2,9 +2,10 @@
 import type { Format } from '../exchange/format.ts';
 import { paced, type Work } from '../exchange/pace.ts';
 import { SseFraming, type SseLine, sseData, sseEventEnd, sseLines, sseText, withSseData } from '../exchange/sse.ts';
+import type { ToolCalls } from '../exchange/tool-calls.ts';
 import { UnreadableBody } from '../exchange/unreadable.ts';
 import { maskedText } from './channel.ts';
-import type { BodyMasker, Released } from './contract.ts';
+import type { BodyMasker, ClosingError, Released } from './contract.ts';
 import { EventMasker, longEvent, type MaskedEvent } from './event.ts';
 import type { Findings } from './findings.ts';
 import { Shapes } from './shapes.ts';
@@ -37,11 +38,11 @@ export class SseMasker implements BodyMasker {
   private out = '';
 
   /** `masks` undefined: events are read strictly and passed as they are. */
-  constructor(format: Format, masks: Findings | undefined, maxEventBytes: number) {
+  constructor(format: Format, masks: Findings | undefined, maxEventBytes: number, calls?: ToolCalls) {
     this.format = format;
     this.masks = masks;
     this.findings = masks?.counts ?? new Map();
-    this.events = new EventMasker(format, masks, this.usages);
+    this.events = new EventMasker(format, masks, this.usages, calls);
     this.framing = new SseFraming(maxEventBytes);
   }
 
@@ -65,6 +66,17 @@ export class SseMasker implements BodyMasker {
     this.done = true;
     this.begin(region);
     return paced(this.takeLast(region));
+  }
+
+  salvage(): Buffer {
+    const read = this.out + this.text.slice(this.copied, this.at);
+    this.done = true;
+    return Buffer.from(read + this.carried(this.events.end(), 'data: '));
+  }
+
+  closing({ json }: ClosingError): Buffer {
+    const { eol } = this;
+    return Buffer.from(`${this.eventLine(json)}data: ${json}${eol}${eol}`);
   }
 
   private afterTerminal(chunk: Uint8Array): Released {

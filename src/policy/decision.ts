@@ -205,6 +205,8 @@ export interface PolicySet {
   watchesResponses(model: Model): boolean;
   /** Whether any of them is enforced: without having been asked, no answer may pass. */
   enforcesOnResponses(model: Model): boolean;
+  /** Whether any of them reads the tool calls of an answer: one that is enforced, or on trial only. */
+  asksToolCalls(model: Model): 'none' | 'trial' | 'enforce';
   decideResponse(input: DecisionInput, response: ResponseFacts, toolCall: ToolCallFacts | undefined): ResponseDecision;
   decideLifecycle(change: ChangeFacts, model: Model, caller: Caller, nowMs: number): LifecycleDecision;
   /**

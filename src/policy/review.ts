@@ -4,15 +4,11 @@ import { Evaluation, type Outcome } from './evaluate.ts';
 import type { Compiled } from './load.ts';
 import type { Problem } from './problem.ts';
 import { type CompiledPolicy, type CompiledRule, nameOf } from './rules.ts';
-import { unenforced } from './unenforced.ts';
 
 /** Something that is not wrong, but cannot be meant. */
 export interface Warning extends Problem {
-  /**
-   * `unreachable`: never matches; `shadowed`: whatever it says, another rule decides; `unused`: nobody reads it; `unenforced`:
-   * this version of the gateway cannot enforce it, and does not load it.
-   */
-  readonly kind: 'unreachable' | 'shadowed' | 'unused' | 'unenforced';
+  /** `unreachable`: never matches; `shadowed`: whatever it says, another rule decides; `unused`: nobody reads it. */
+  readonly kind: 'unreachable' | 'shadowed' | 'unused';
   /** `<policy>/<rule>`, or `<policy>` for a variable. */
   readonly about: string;
 }
@@ -56,13 +52,6 @@ export function reviewPolicies({ policies, budget }: Compiled, models: readonly 
     if (why !== undefined) warnings.push(warning(one.rule, 'shadowed', 'name', why));
   }
   warnings.push(...policies.flatMap(unusedVariables));
-  for (const { about, problem } of unenforced(policies))
-    warnings.push({
-      ...problem,
-      kind: 'unenforced',
-      about,
-      message: `the gateway refuses this rule: ${problem.message}`,
-    });
   return warnings.sort((a, b) => compare(a.file, b.file) || a.line - b.line || a.column - b.column);
 }
 

@@ -49,6 +49,11 @@ export function createPolicySet({ policies, budget, categories, revision, commit
     },
     watchesResponses: (model) => inScope(model).response.length > 0,
     enforcesOnResponses: (model) => inScope(model).response.some(({ mode }) => mode === 'enforce'),
+    asksToolCalls(model) {
+      const asking = inScope(model).response.filter(({ reads }) => reads.toolCall);
+      if (asking.length === 0) return 'none';
+      return asking.some(({ mode }) => mode === 'enforce') ? 'enforce' : 'trial';
+    },
     decideResponse(input, response, toolCall) {
       const { caller, model, nowMs } = input;
       const rules = inScope(model).response.filter(({ reads }) => toolCall !== undefined || !reads.toolCall);

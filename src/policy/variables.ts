@@ -116,7 +116,7 @@ const types = {
     ctor: ToolCallView,
     fields: {
       name: { type: 'string', doc: '' },
-      arguments: { type: 'dyn', doc: 'as JSON: `toolCall.arguments.path`' },
+      arguments: { type: 'dyn', doc: 'as JSON: `toolCall.arguments.path`; a string where they are no JSON' },
     },
   },
   Response: {
@@ -165,7 +165,7 @@ export const variables = {
   response: { type: 'Response', doc: 'what the model answers', on: ['response'] },
   toolCall: {
     type: 'ToolCall',
-    doc: 'a complete tool call of the answer; a rule that reads it runs at each tool call only. Not asked yet: `mode: dryRun`',
+    doc: 'a complete tool call of the answer; a rule that reads it runs at each tool call only',
     on: ['response'],
   },
   change: { type: 'Change', doc: 'what is to change of the model', on: ['lifecycle'] },

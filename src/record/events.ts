@@ -169,6 +169,10 @@ export interface EndEvent extends Base {
   /** Milliseconds from the session's first event to the first released byte of the body, and to the end. */
   readonly firstByteMs: number | undefined;
   readonly durationMs: number;
+  /** Of an answer that was cut off: what was read of it and did not leave, and how much was found in that. */
+  readonly withheld?:
+    | { readonly bytes: number; readonly events: number; readonly findings: Readonly<Record<string, number>> }
+    | undefined;
 }
 
 /** Refused before there was a caller, or before a request could be read: no content, not waited for. `count` > 1: a flood counted together. */

@@ -90,6 +90,7 @@ function gate({ needs, decision = allow, reserve, durable, expiresAtMs }: World 
       needs: () => ({ findings: false, filters: false, guards: [], ...needs }),
       watchesResponses: () => false,
       enforcesOnResponses: () => false,
+      asksToolCalls: () => 'none',
       decide: (input: DecisionInput) => {
         inputs.push(input);
         return decision;

@@ -55,6 +55,7 @@ function gate(vouch: Stages['vouch'], verdict: 'allow' | 'deny' = 'allow') {
       needs: () => ({ findings: true, filters: false, guards: [] }),
       watchesResponses: () => false,
       enforcesOnResponses: () => false,
+      asksToolCalls: () => 'none',
       decide: () => ({
         verdict,
         rules: [],

@@ -50,6 +50,7 @@ export const detail: SessionDetail = {
   ],
   responseRules: [],
   maskedRequest: {},
+  withheld: undefined,
   guards: { safety: { flagged: true, categories: ['S1'], code: '' } },
   commit: '',
   operation: 'chat',
