@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { RequestFacts } from '../src/exchange/facts.ts';
-import { resolveDetectors } from '../src/gateway/parts.ts';
+import { builtInDetectors } from '../src/gateway/detectors.ts';
 import type { Caller } from '../src/identity/caller.ts';
 import type { Model } from '../src/models/model.ts';
 import type { DecisionInput, PolicySet } from '../src/policy/decision.ts';
@@ -113,7 +113,7 @@ const inputOf = (model: Model): DecisionInput => ({
 });
 
 async function setOf(files: readonly PolicyFile[], models: readonly Model[]): Promise<PolicySet> {
-  const loaded = await compileInSlices(files, { resolveDetectors, models, evaluationBudget: 20_000 });
+  const loaded = await compileInSlices(files, { resolveDetectors: builtInDetectors.resolve, models, evaluationBudget: 20_000 });
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
   return loaded.set;
 }

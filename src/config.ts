@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
+import { detectorsSection } from './detect/config.ts';
 import { drainTimeout, listenSection, maxRequestBytes, planKeyFiles } from './envoy/config.ts';
 import { filtersSection, guardsSection } from './guard/config.ts';
 import { identitySection } from './identity/config.ts';
@@ -35,6 +36,9 @@ const sections = z.strictObject({
   identity: identitySection,
   models: modelsSection.prefault({}),
   policies: policiesSection.prefault({}),
+  detectors: detectorsSection.describe(
+    'Detectors of your own, beside those that are built in. See [own-detectors.md](own-detectors.md).',
+  ),
   filters: filtersSection.describe(
     'Content filters: word lists and patterns that rules ask for. See [content-checks.md](content-checks.md).',
   ),
@@ -127,6 +131,7 @@ function withPaths(sections: Sections, folder: string): Sections {
     identity: identityPaths(sections.identity, folder),
     models: { ...sections.models, file: resolve(folder, sections.models.file) },
     policies: policyPaths(sections.policies, folder),
+    detectors: detectorPaths(sections.detectors, folder),
     ...contentPaths(sections, folder),
     state: statePaths(sections.state, folder, stateDir),
     record: { ...sections.record, journal: { ...journal, dir: resolve(stateDir, journal.dir) } },
@@ -178,6 +183,17 @@ function identityPaths(identity: Sections['identity'], folder: string): Sections
       ...at(saml, 'decryptionKeyFile', 'decryptionCertFile'),
     })),
   };
+}
+
+function detectorPaths(detectors: Sections['detectors'], folder: string): Sections['detectors'] {
+  const at = (file: string): string => resolve(folder, file);
+  return detectors.map(({ values, ...own }) => ({
+    ...own,
+    wordFiles: own.wordFiles.map(at),
+    ...(values && {
+      values: { ...values, file: at(values.file), ...(values.keyFile && { keyFile: at(values.keyFile) }) },
+    }),
+  }));
 }
 
 function contentPaths({ filters, guards }: Sections, folder: string): Pick<Sections, 'filters' | 'guards'> {

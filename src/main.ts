@@ -8,6 +8,7 @@ import { type AddCommand, runCli } from './commands/cli.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { envoyCommand } from './commands/envoy.ts';
 import { explainCommand } from './commands/explain.ts';
+import { hashValuesCommand } from './commands/hash-values.ts';
 import { inspectTokenCommand } from './commands/inspect-token.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
@@ -55,6 +56,7 @@ const commands: readonly AddCommand[] = [
   doctorCommand,
   scanCommand,
   maskCommand,
+  hashValuesCommand,
   schemaCommand({ config: configSchema, models: modelsFile, policies: policyDocument, cases: casesFile }),
 ];
 

@@ -1,7 +1,7 @@
 import { Channel } from '../mask/channel.ts';
 import { createTextMaskers } from '../mask/text.ts';
 import { type AddCommand, examples, exitCodes } from './cli.ts';
-import { automatonOf, pipedIn, utf8Text, writeOut } from './piped-text.ts';
+import { automatonOf, type DetectOptions, pipedIn, utf8Text, writeOut } from './piped-text.ts';
 
 /** `sallyport mask`: standard input to standard output, masked as an answer is. */
 export const maskCommand: AddCommand = ({ command, io, action }) => {
@@ -9,6 +9,7 @@ export const maskCommand: AddCommand = ({ command, io, action }) => {
     .command('mask')
     .description('mask a text: standard input to standard output, as it comes')
     .option('--detect <names>', 'detectors and categories, with commas between them', 'all')
+    .option('--config <file>', 'a configuration whose own detectors are known, too')
     .addHelpText(
       'after',
       '\nThe input is one text, of any length. What can no longer be part of a match is written at once.\nInput that is not UTF-8 ends it with exit code 1, after the text before it.',
@@ -18,8 +19,8 @@ export const maskCommand: AddCommand = ({ command, io, action }) => {
       examples('kubectl logs -f deploy/api | sallyport mask', 'sallyport mask --detect secrets,iban_code < mail.txt'),
     )
     .action(
-      action(async ({ detect }: { readonly detect: string }) => {
-        const maskers = createTextMaskers(automatonOf(detect));
+      action(async (options: DetectOptions) => {
+        const maskers = createTextMaskers(await automatonOf(options, io));
         // A channel keeps surrogate pairs together: each piece is encoded by itself.
         const channel = new Channel(
           [],

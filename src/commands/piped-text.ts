@@ -4,16 +4,26 @@ import type { Writable } from 'node:stream';
 import { compileAutomaton } from '../detect/automaton.ts';
 import { selectDetectors, UnknownDetectorError } from '../detect/registry.ts';
 import { CliError, exitCodes, type Io } from './cli.ts';
+import { detectorsOf } from './config-detectors.ts';
+import { configOf } from './config-option.ts';
 
-/** The detectors that `--detect` names, compiled. `names`: ids and categories with commas between them. */
-export function automatonOf(names: string) {
+/** Which detectors: `detect` has ids and categories with commas between them; `config`: a configuration that has more. */
+export interface DetectOptions {
+  readonly detect: string;
+  readonly config?: string;
+}
+
+/** The detectors that the options name, compiled. */
+export async function automatonOf({ detect, config }: DetectOptions, io: Io) {
+  const known = config === undefined ? undefined : (await detectorsOf(configOf({ config }, io), io)).all;
   try {
     return compileAutomaton(
       selectDetectors(
-        names
+        detect
           .split(',')
           .map((name) => name.trim())
           .filter((name) => name !== ''),
+        known,
       ),
     );
   } catch (error) {

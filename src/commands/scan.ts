@@ -3,11 +3,10 @@ import type { Automaton } from '../detect/automaton.ts';
 import { scan } from '../detect/scan.ts';
 import { type PlacedFinding, StreamScan } from '../detect/stream.ts';
 import { type AddCommand, examples, exitCodes, type Io } from './cli.ts';
-import { automatonOf, type Line, linesOf, pipedIn, utf8Text, writeOut } from './piped-text.ts';
+import { automatonOf, type DetectOptions, type Line, linesOf, pipedIn, utf8Text, writeOut } from './piped-text.ts';
 import { escapeControls } from './text.ts';
 
-interface Options {
-  readonly detect: string;
+interface Options extends DetectOptions {
   readonly json?: boolean;
   readonly jsonl?: boolean;
   readonly codePoints?: boolean;
@@ -24,6 +23,7 @@ export const scanCommand: AddCommand = ({ command, io, action }) => {
     .command('scan')
     .description('find what is sensitive in a text on standard input')
     .option('--detect <names>', 'detectors and categories, with commas between them', 'all')
+    .option('--config <file>', 'a configuration whose own detectors are known, too')
     .option('--json', 'print a JSON array: type, start, end, line and column of each finding')
     .option('--jsonl', 'read lines {"id", "text"}, print lines {"id", "spans": [{"start", "end", "type"}]}')
     .option('--code-points', 'JSON: start and end count Unicode code points (default: UTF-16 units)')
@@ -42,8 +42,8 @@ export const scanCommand: AddCommand = ({ command, io, action }) => {
       ),
     )
     .action(
-      action((options: Options) => {
-        const automaton = automatonOf(options.detect);
+      action(async (options: Options) => {
+        const automaton = await automatonOf(options, io);
         if (!options.jsonl) return scanText(automaton, options, io);
         if (options.show || options.json)
           command.error('error: --jsonl goes with neither --show nor --json', { exitCode: exitCodes.usage });

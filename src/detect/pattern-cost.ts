@@ -6,14 +6,17 @@
 import type { Automaton } from './automaton.ts';
 import { DEAD } from './dfa.ts';
 
-/** Longest match of a pattern, in folded characters. */
+/** Longest match of a pattern, in folded characters, where nothing else is said. */
 const MAX_MATCH = 200;
 const MAX_STATES = 4000;
 
 /** What makes a pattern cost too much, or undefined. A step is a state: some tens of microseconds. */
-export function* problemWithCost(automaton: Automaton): Generator<undefined, string | undefined, undefined> {
+export function* problemWithCost(
+  automaton: Automaton,
+  { maxMatch = MAX_MATCH }: { readonly maxMatch?: number } = {},
+): Generator<undefined, string | undefined, undefined> {
   const { dfa, maxLength, word } = automaton;
-  if (maxLength > MAX_MATCH) return `a match could be ${maxLength} characters long; at most ${MAX_MATCH} here`;
+  if (maxLength > maxMatch) return `a match could be ${maxLength} characters long; at most ${maxMatch} here`;
   const states = new Set<number>();
   const classes = word.length;
   for (const afterWord of [0, 1])

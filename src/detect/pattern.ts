@@ -2,7 +2,7 @@ import { type AST, RegExpParser } from '@eslint-community/regexpp';
 import { OTHER_SIGN, SYMBOLS } from './fold.ts';
 
 /** Longest match, in folded characters, that a pattern may have: what a channel may have to hold back. */
-const MAX_MATCH_LENGTH = 1024;
+export const MAX_MATCH_LENGTH = 1024;
 
 /** A pattern that the automaton cannot run. `position` is an offset in `pattern`. Thrown at load, never while matching. */
 export class PatternError extends Error {

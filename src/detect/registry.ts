@@ -9,7 +9,7 @@ import { secrets } from './secrets.ts';
 /** Every detector there is. Where two match the same characters, the earlier one wins. */
 export const detectors: readonly Detector[] = [...secrets, ...finance, ...national, ...health, ...contact, ...network];
 
-const categories: readonly Category[] = ['pii', 'finance', 'health', 'secrets', 'network'];
+export const categories: readonly Category[] = ['pii', 'finance', 'health', 'secrets', 'network'];
 
 /** A name that is neither a detector, nor a category, nor `all`. */
 export class UnknownDetectorError extends Error {
@@ -17,8 +17,8 @@ export class UnknownDetectorError extends Error {
   readonly detector: string;
   /** The nearest name that there is, if one is near. */
   readonly suggestion: string | undefined;
-  constructor(name: string) {
-    const suggestion = nearest(name);
+  constructor(name: string, known: readonly Detector[]) {
+    const suggestion = nearest(name, known);
     super(
       `there is no detector or category "${name}"${suggestion === undefined ? '' : `; did you mean "${suggestion}"?`}`,
     );
@@ -42,17 +42,18 @@ function means(name: string, { id, categories: its, regions = [] }: Detector): b
  * The detectors that these names mean: ids, categories, `region:de`, or `all`; each once, in the registry's order (so that equal
  * selections are equal). Throws UnknownDetectorError.
  */
-export function selectDetectors(names: readonly string[]): readonly Detector[] {
+export function selectDetectors(names: readonly string[], known: readonly Detector[] = detectors): readonly Detector[] {
   const selected = new Set<Detector>();
   for (const name of names) {
-    const meant = detectors.filter((detector) => means(name, detector));
-    if (meant.length === 0 && !categories.some((category) => category === name)) throw new UnknownDetectorError(name);
+    const meant = known.filter((detector) => means(name, detector));
+    if (meant.length === 0 && !categories.some((category) => category === name))
+      throw new UnknownDetectorError(name, known);
     for (const detector of meant) selected.add(detector);
   }
-  return detectors.filter((detector) => selected.has(detector));
+  return known.filter((detector) => selected.has(detector));
 }
 
-function nearest(name: string): string | undefined {
+function nearest(name: string, detectors: readonly Detector[]): string | undefined {
   const known = ['all', ...categories, ...detectors.map((detector) => detector.id)];
   const ranked = known
     .map((candidate) => ({ candidate, distance: distance(name.toLowerCase().replaceAll('-', '_'), candidate) }))

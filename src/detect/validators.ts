@@ -3,7 +3,7 @@
 const digitsOf = (candidate: string): string => candidate.replace(/\D/g, '');
 
 /** Luhn's check digit (ISO/IEC 7812-1, annex B) over the digits of a text. */
-function luhn(candidate: string): boolean {
+export function luhn(candidate: string): boolean {
   let sum = 0;
   let digits = 0;
   for (let i = candidate.length - 1; i >= 0; i--) {

@@ -1,7 +1,6 @@
 /** The parts that are made from files before anything listens: models, policies, identity, detectors. */
 import { resolve } from 'node:path';
 import { type Config, shownPath } from '../config.ts';
-import { selectDetectors, UnknownDetectorError } from '../detect/registry.ts';
 import { meshProvider } from '../identity/config.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { type Bodies, createBodies } from '../mask/bodies.ts';
@@ -9,16 +8,17 @@ import { loadModels } from '../models/load.ts';
 import { createRegistry, type Registry } from '../models/registry.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import type { DetectorResolver } from '../policy/rules.ts';
 import type { PolicySource } from '../policy/source.ts';
 import { openState } from '../state/open.ts';
 import type { StateStore } from '../state/store.ts';
 import { type ContentParts, openContent } from './content.ts';
+import { openDetectors } from './detectors.ts';
 import { type IdentityParts, openIdentity } from './identity.ts';
 import { openLimits } from './limits.ts';
 import { type OpenedPolicies, openPolicies } from './policies.ts';
 import { GatewayRefused } from './refused.ts';
 import { nowMs } from './request.ts';
+import { secretReader } from './secrets.ts';
 
 export interface Parts {
   readonly models: Registry;
@@ -52,15 +52,6 @@ const listed = (base: string, problems: readonly Placed[]): string =>
     })
     .join('\n');
 
-export const resolveDetectors: DetectorResolver = (names) => {
-  try {
-    return { ok: true, ids: selectDetectors(names).map(({ id }) => id) };
-  } catch (error) {
-    if (!(error instanceof UnknownDetectorError)) throw error;
-    return { ok: false, problem: error.message };
-  }
-};
-
 /** What rules may name of the configuration. */
 export function namesIn({ filters, guards, identity }: Pick<Config, 'filters' | 'guards' | 'identity'>) {
   const names = (all: readonly { readonly name: string }[]): string[] => all.map(({ name }) => name);
@@ -78,17 +69,20 @@ export async function loadParts(
   if (!loaded.ok)
     throw new GatewayRefused(`the registry of models is wrong:\n${listed(config.models.file, loaded.problems)}`);
   const { models } = loaded;
+  const opened = await openDetectors(config, secretReader(env));
+  if (!opened.ok) throw new GatewayRefused(`detectors of the configuration are wrong:\n${opened.problems}`);
+  const { all: known, resolve: resolveDetectors } = opened.detectors;
   const recordDetect = resolveDetectors(config.record.detect);
   if (!recordDetect.ok) throw new GatewayRefused(`${shownPath(config.file)}: record.detect: ${recordDetect.problem}`);
   const { evaluationBudget } = config.policies;
   const compile = { models, resolveDetectors, detected: recordDetect.ids, evaluationBudget, ...namesIn(config) };
   const policies = await openPolicies({ config, environment: env, log, compile });
-  const opened: { close(): Promise<void> }[] = [];
+  const parts: { close(): Promise<void> }[] = [];
   const closeAll = async (): Promise<void> => {
-    for (const part of opened.toReversed()) await part.close();
+    for (const part of parts.toReversed()) await part.close();
   };
   const kept = <T extends { close(): Promise<void> }>(part: T): T => {
-    opened.push(part);
+    parts.push(part);
     return part;
   };
   try {
@@ -101,7 +95,7 @@ export async function loadParts(
       policies: policies.source,
       startPolicies: policies.start,
       identity,
-      bodies: createBodies(recordDetect.ids),
+      bodies: createBodies(recordDetect.ids, known),
       state,
       content,
       limiter,

@@ -3,7 +3,8 @@
  * request or one response needs. What is recorded is masked with the record's own detectors, whatever was delivered.
  */
 import { compileAutomaton } from '../detect/automaton.ts';
-import { detectors as known } from '../detect/registry.ts';
+import type { Detector } from '../detect/detector.ts';
+import { detectors as builtIn } from '../detect/registry.ts';
 import type { Format } from '../exchange/format.ts';
 import { formatById } from '../exchange/formats.ts';
 import type { Framing } from '../exchange/media.ts';
@@ -77,7 +78,8 @@ const MAX_SETS = 64;
 const MAX_TEXTS = 256;
 const LONGEST_TEXT_KEPT = 1024;
 
-export function createBodies(recordDetect: readonly string[]): Bodies {
+/** `known`: every detector that a plan may name. */
+export function createBodies(recordDetect: readonly string[], known: readonly Detector[] = builtIn): Bodies {
   const byIds = new Map<string, DetectorSet>();
   const detectorSet = (ids: readonly string[]): DetectorSet => {
     const key = ids.join();

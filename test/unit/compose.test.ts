@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { type Config, loadConfig } from '../../src/config.ts';
-import { resolveDetectors } from '../../src/gateway/parts.ts';
+import { builtInDetectors } from '../../src/gateway/detectors.ts';
 import { loadModels } from '../../src/models/load.ts';
 import { loadPolicies } from '../../src/policy/load.ts';
 import { composeOptions } from '../support/envoy-files.ts';
@@ -91,7 +91,7 @@ describe('the gateway’s files in compose/', () => {
     const compiled = await loadPolicies({
       dir: policies.dir,
       models: loaded.models,
-      resolveDetectors,
+      resolveDetectors: builtInDetectors.resolve,
       evaluationBudget: policies.evaluationBudget,
     });
     expect(compiled).toMatchObject({ ok: true });

@@ -2,8 +2,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Config, shownPath } from '../../config.ts';
+import type { KnownDetectors } from '../../gateway/detectors.ts';
 import { filterProblems, readFilters } from '../../gateway/filters.ts';
-import { namesIn, resolveDetectors } from '../../gateway/parts.ts';
+import { namesIn } from '../../gateway/parts.ts';
 import type { Filters } from '../../guard/guard.ts';
 import { createBodies } from '../../mask/bodies.ts';
 import type { Model } from '../../models/model.ts';
@@ -14,6 +15,7 @@ import { type CompiledPolicies, loadPolicies } from '../../policy/load.ts';
 import { formatProblem, type Problem } from '../../policy/problem.ts';
 import { readYaml } from '../../strict-yaml.ts';
 import { CliError, exitCodes, type Io } from '../cli.ts';
+import { detectorsOf } from '../config-detectors.ts';
 import { type ConfigOption, configOf } from '../config-option.ts';
 import { modelsOf } from '../models-file.ts';
 import { createGateReader } from './gate-reader.ts';
@@ -24,6 +26,7 @@ export interface Workspace {
   /** Folder of the policies, absolute. */
   readonly dir: string;
   readonly loaded: CompiledPolicies;
+  readonly detectors: KnownDetectors;
   /** Content filters of the configuration; undefined: there are none. */
   readonly filters: Filters | undefined;
 }
@@ -32,21 +35,22 @@ export interface Workspace {
 export async function openWorkspace(dir: string | undefined, options: ConfigOption, io: Io): Promise<Workspace> {
   const config = configOf(options, io);
   const models = await modelsOf(config);
+  const detectors = await detectorsOf(config, io);
   const folder = dir === undefined ? config.policies.dir : resolve(dir);
   const loaded = await loadPolicies({
     dir: folder,
     models,
-    resolveDetectors,
-    detected: detectedBy(config),
+    resolveDetectors: detectors.resolve,
+    detected: detectedBy(config, detectors),
     evaluationBudget: config.policies.evaluationBudget,
     ...namesIn(config),
   });
-  return { config, models, dir: folder, loaded, filters: await filtersOf(config) };
+  return { config, models, dir: folder, loaded, detectors, filters: await filtersOf(config) };
 }
 
 /** Throws CliError for a name in `record.detect` that is no detector's. */
-function detectedBy({ file, record }: Config): readonly string[] {
-  const resolved = resolveDetectors(record.detect);
+function detectedBy({ file, record }: Config, detectors: KnownDetectors): readonly string[] {
+  const resolved = detectors.resolve(record.detect);
   if (resolved.ok) return resolved.ids;
   throw new CliError(
     exitCodes.usage,
@@ -126,13 +130,13 @@ async function casesFiles(dir: string): Promise<string[]> {
 }
 
 /** What cases are run in: requests are read as the gate reads them. */
-export function caseWorld({ models, config, filters }: Workspace, set: PolicySet): CaseWorld {
-  const bodies = createBodies(detectedBy(config));
+export function caseWorld({ models, config, filters, detectors }: Workspace, set: PolicySet): CaseWorld {
+  const bodies = createBodies(detectedBy(config, detectors), detectors.all);
   return {
     set,
     models,
     expand: (names) => {
-      const resolved = resolveDetectors(names);
+      const resolved = detectors.resolve(names);
       return resolved.ok ? resolved.ids : undefined;
     },
     read: createGateReader({ models, bodies, filters }),

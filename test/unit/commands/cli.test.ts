@@ -51,6 +51,7 @@ describe('the program', () => {
         'doctor',
         'scan',
         'mask',
+        'hash-values',
         'schema',
       ]),
     );

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { resolveDetectors } from '../../../src/gateway/parts.ts';
+import { builtInDetectors } from '../../../src/gateway/detectors.ts';
 import type { Model } from '../../../src/models/model.ts';
 import { Budget } from '../../../src/policy/budget.ts';
 import { CelCompiler } from '../../../src/policy/cel.ts';
@@ -13,7 +13,11 @@ const page = 'docs/policies.md';
 const llama = model({ name: 'llama-70b', team: 'ml-platform', labels: { risk: 'low' } });
 
 function load(files: readonly { readonly path: string; readonly text: string }[], models: readonly Model[]): PolicySet {
-  const loaded = compilePolicies(files, { resolveDetectors, models, evaluationBudget: 20_000 });
+  const loaded = compilePolicies(files, {
+    resolveDetectors: builtInDetectors.resolve,
+    models,
+    evaluationBudget: 20_000,
+  });
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
   return loaded.set;
 }
