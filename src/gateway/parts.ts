@@ -2,9 +2,11 @@
 import { resolve } from 'node:path';
 import { type Config, shownPath } from '../config.ts';
 import { selectDetectors, UnknownDetectorError } from '../detect/registry.ts';
+import { makeKeyFile } from '../envoy/plan-keys.ts';
 import { meshProvider } from '../identity/config.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { type Bodies, createBodies } from '../mask/bodies.ts';
+import type { MaskingKeys } from '../mask/operators.ts';
 import { loadModels } from '../models/load.ts';
 import { createRegistry, type Registry } from '../models/registry.ts';
 import type { Log } from '../observe/log.ts';
@@ -16,9 +18,11 @@ import type { StateStore } from '../state/store.ts';
 import { type ContentParts, openContent } from './content.ts';
 import { type IdentityParts, openIdentity } from './identity.ts';
 import { openLimits } from './limits.ts';
+import { ownMaskingKey, readMaskingKeys } from './masking-keys.ts';
 import { type OpenedPolicies, openPolicies } from './policies.ts';
 import { GatewayRefused } from './refused.ts';
 import { nowMs } from './request.ts';
+import { secretReader } from './secrets.ts';
 
 export interface Parts {
   readonly models: Registry;
@@ -68,6 +72,14 @@ export function namesIn({ filters, guards, identity }: Pick<Config, 'filters' | 
   return { filters: names(filters), guards: names(guards), providers, teams: names(identity.teams) };
 }
 
+async function maskingKeysOf(config: Config, env: Readonly<Record<string, string | undefined>>): Promise<MaskingKeys> {
+  if (config.masking.key === undefined) makeKeyFile(ownMaskingKey(config));
+  const keys = await readMaskingKeys(config, secretReader(env)).catch((error: unknown) => {
+    throw new GatewayRefused(`${shownPath(config.file)}: ${error instanceof Error ? error.message : String(error)}.`);
+  });
+  return keys[0];
+}
+
 export async function loadParts(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
@@ -80,6 +92,7 @@ export async function loadParts(
   const { models } = loaded;
   const recordDetect = resolveDetectors(config.record.detect);
   if (!recordDetect.ok) throw new GatewayRefused(`${shownPath(config.file)}: record.detect: ${recordDetect.problem}`);
+  const maskingKeys = await maskingKeysOf(config, env);
   const { evaluationBudget } = config.policies;
   const compile = { models, resolveDetectors, detected: recordDetect.ids, evaluationBudget, ...namesIn(config) };
   const policies = await openPolicies({ config, environment: env, log, compile });
@@ -101,7 +114,7 @@ export async function loadParts(
       policies: policies.source,
       startPolicies: policies.start,
       identity,
-      bodies: createBodies(recordDetect.ids),
+      bodies: createBodies(recordDetect.ids, maskingKeys),
       state,
       content,
       limiter,

@@ -13,6 +13,7 @@ import { createBodyMasker } from './body.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
 import { createEncodedParts, type EncodedParts, maskedShort } from './encoded.ts';
 import { OpaqueDigest, opaqueKept } from './opaque.ts';
+import { becomes, type MaskingKeys, type Operators, operatorOf } from './operators.ts';
 import { createTextMaskers } from './text.ts';
 
 /** How one response's body is read: what is delivered, and what is recorded of it. */
@@ -28,6 +29,13 @@ export interface ResponseBody {
 /** Which rules are asked about the tool calls of an answer. */
 export type AsksToolCalls = 'none' | 'trial' | 'enforce';
 
+/** How an answer is masked, beside the detectors. */
+export interface ResponseMasking {
+  readonly asks?: AsksToolCalls;
+  /** Default: all are replaced. */
+  readonly operators?: Operators | undefined;
+}
+
 export interface MaskedRequest {
   readonly masked: Buffer;
   /** Detector id → matches. */
@@ -40,14 +48,22 @@ export interface Bodies {
    * its strings included; both are counted. Abandoned once `cancelled` says so.
    */
   request(format: string, body: Buffer, cancelled?: Cancelled): Promise<MaskedRequest> | MaskedRequest;
-  /** Masks a request's body for the model: what is found in encoded parts of its strings too. Throws as `response` does. */
-  maskedRequest(format: string, body: Buffer, mask: readonly string[]): Promise<MaskedRequest> | MaskedRequest;
+  /**
+   * Masks a request's body for the model: what is found in encoded parts of its strings too, which become the names of what
+   * is in them, whatever the operator. Throws as `response` does.
+   */
+  maskedRequest(
+    format: string,
+    body: Buffer,
+    mask: readonly string[],
+    operators?: Operators,
+  ): Promise<MaskedRequest> | MaskedRequest;
   /** What the record keeps of a body that no format reads: length, SHA-256, and the text in it, masked. */
   opaqueRequest(body: Buffer, text: string, cancelled?: Cancelled): Promise<MaskedRequest> | MaskedRequest;
   /** Masks a short text for the record: a path, a user agent, a name that the caller chose. */
   text(text: string): string;
   /** `mask`: detector ids of the plan. Throws UnknownPlanDetector for one that this build does not have. */
-  response(format: string, framing: Framing, mask: readonly string[], asks?: AsksToolCalls): ResponseBody;
+  response(format: string, framing: Framing, mask: readonly string[], how?: ResponseMasking): ResponseBody;
 }
 
 /** A plan names a format that this build does not speak: it comes from a newer replica. */
@@ -77,18 +93,22 @@ const MAX_SETS = 64;
 const MAX_TEXTS = 256;
 const LONGEST_TEXT_KEPT = 1024;
 
-export function createBodies(recordDetect: readonly string[]): Bodies {
+/** `keys`: for the operators that need them (`hash`, `encrypt`). */
+export function createBodies(recordDetect: readonly string[], keys?: MaskingKeys): Bodies {
   const byIds = new Map<string, DetectorSet>();
-  const detectorSet = (ids: readonly string[]): DetectorSet => {
-    const key = ids.join();
+  const detectorSet = (ids: readonly string[], operators: Operators = {}): DetectorSet => {
+    const chosenOperators = ids.flatMap((id) => operators[id] ?? []);
+    const key = ids.join() + (chosenOperators.length === 0 ? '' : JSON.stringify(ids.map((id) => operators[id])));
     let found = byIds.get(key);
     if (found === undefined) {
       const chosen = known.filter(({ id }) => ids.includes(id));
-      if (chosen.length !== new Set(ids).size) throw new UnknownPlanDetector(`one of ${key} is not known here`);
+      if (chosen.length !== new Set(ids).size) throw new UnknownPlanDetector(`one of ${ids.join()} is not known here`);
       const automaton = compileAutomaton(chosen);
-      const maskers = createTextMaskers(automaton);
+      const maskers = createTextMaskers(automaton, (id) => becomes(id, operatorOf(operators, id), keys));
       const encoded = createEncodedParts(automaton);
-      found = { maskers, encoded, enoughToRecord: recordDetect.every((id) => ids.includes(id)) };
+      // The record has names in the place of what was found, and nothing of what was found.
+      const enoughToRecord = chosenOperators.length === 0 && recordDetect.every((id) => ids.includes(id));
+      found = { maskers, encoded, enoughToRecord };
       if (byIds.size >= MAX_SETS) byIds.delete(byIds.keys().next().value ?? '');
       byIds.set(key, found);
     }
@@ -125,7 +145,8 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
   };
   return {
     request: (id, body, cancelled) => whole(requestMasker(id, cancelled), body),
-    maskedRequest: (id, body, mask) => whole(requestMasker(id, undefined, detectorSet(mask)), body),
+    maskedRequest: (id, body, mask, operators) =>
+      whole(requestMasker(id, undefined, detectorSet(mask, operators)), body),
     opaqueRequest(body, text, cancelled) {
       const kept = paced(opaqueKept(body, text), cancelled);
       const masked = (json: Buffer) => whole(requestMasker('opaque', cancelled), json);
@@ -134,12 +155,12 @@ export function createBodies(recordDetect: readonly string[]): Bodies {
     text(text) {
       return text === '' ? text : shortText(text);
     },
-    response(id, framing, mask, asks = 'none') {
+    response(id, framing, mask, { asks = 'none', operators } = {}) {
       const format = formatOf(id);
       const { toolCalls } = format;
       const calls =
         asks === 'none' || toolCalls === undefined ? undefined : new ToolCalls(toolCalls, asks === 'enforce');
-      const delivers = mask.length === 0 ? undefined : detectorSet(mask);
+      const delivers = mask.length === 0 ? undefined : detectorSet(mask, operators);
       return {
         delivery: createBodyMasker({ format, direction: 'response', framing, textMaskers: delivers?.maskers, calls }),
         record: recordMasker(format, framing, delivers),

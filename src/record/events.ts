@@ -109,6 +109,11 @@ export interface DecisionEvent extends Base {
   readonly rules: readonly RuleOutcome[];
   readonly maskResponse: readonly string[];
   readonly maskRequest: readonly string[];
+  /** Detector id → operator, of those that are not replaced by their names; not there where there are none. */
+  readonly operators?: {
+    readonly request: Readonly<Record<string, string>>;
+    readonly response: Readonly<Record<string, string>>;
+  };
   /** Where each limit stands after this request; dry runs too. */
   readonly limits: readonly LimitOutcome[];
   readonly message: string;
