@@ -42,7 +42,10 @@ export function responseHeaders(stream: GateStream, message: ProcessingRequest):
     return stream.refuseResponse('response_type_refused', plan);
   const answer = encodeResponseHeaders([...head.set, ...ownHeaders(plan)], head.remove);
   if (message.endOfStream) return stream.afterDurable(answer);
-  stream.body = stream.options.openBody(ruling, head.reading.framing, ruled?.asksToolCalls ?? 'none');
+  stream.body = stream.options.openBody(ruling, head.reading.framing, {
+    asks: ruled?.asksToolCalls ?? 'none',
+    pseudonyms: stream.masking?.pseudonyms,
+  });
   stream.delivered = new Delivered(plan, stream.body, recorder, nowMs);
   return stream.pass(answer);
 }

@@ -2,7 +2,7 @@
  * The maskers of a gateway: one automaton a set of detectors, shared by all that use the set; and from it what one
  * request or one response needs. What is recorded is masked with the record's own detectors, whatever was delivered.
  */
-import { compileAutomaton } from '../detect/automaton.ts';
+import { type Automaton, compileAutomaton } from '../detect/automaton.ts';
 import { detectors as known } from '../detect/registry.ts';
 import type { Format } from '../exchange/format.ts';
 import { formatById } from '../exchange/formats.ts';
@@ -14,6 +14,8 @@ import type { BodyMasker, TextMaskers } from './contract.ts';
 import { createEncodedParts, type EncodedParts, maskedShort } from './encoded.ts';
 import { OpaqueDigest, opaqueKept } from './opaque.ts';
 import { becomes, type MaskingKeys, type Operators, operatorOf } from './operators.ts';
+import { Pseudonyms, type Restored, WrittenTokens } from './pseudonyms.ts';
+import { Restoring } from './restoring.ts';
 import { createTextMaskers } from './text.ts';
 
 /** How one response's body is read: what is delivered, and what is recorded of it. */
@@ -22,6 +24,8 @@ export interface ResponseBody {
   readonly delivery: BodyMasker;
   /** Masks what was delivered once more for the record; undefined when the delivery is masked enough for it. */
   readonly record: BodyMasker | undefined;
+  /** What it then goes through, where the request has pseudonyms. */
+  readonly restoring: Restoring | undefined;
   /** Its tool calls, where rules are asked about them and the format has any. */
   readonly calls: ToolCalls | undefined;
 }
@@ -34,12 +38,16 @@ export interface ResponseMasking {
   readonly asks?: AsksToolCalls;
   /** Default: all are replaced. */
   readonly operators?: Operators | undefined;
+  /** Of the request: what is put back. */
+  readonly pseudonyms?: Pseudonyms | undefined;
 }
 
 export interface MaskedRequest {
   readonly masked: Buffer;
   /** Detector id → matches. */
   readonly findings: ReadonlyMap<string, number>;
+  /** What stands for values of this request (`pseudonym`), to be put back in its answer. */
+  readonly pseudonyms?: Pseudonyms;
 }
 
 export interface Bodies {
@@ -81,6 +89,7 @@ const DELIVERED_LIMITS = { maxJsonBytes: 64 * 1024 * 1024, maxEventBytes: 8 * 10
 
 /** Detectors of one plan, compiled. */
 interface DetectorSet {
+  readonly automaton: Automaton;
   readonly maskers: TextMaskers;
   readonly encoded: EncodedParts;
   /** What they leave needs no second look for the record. */
@@ -108,24 +117,28 @@ export function createBodies(recordDetect: readonly string[], keys?: MaskingKeys
       const encoded = createEncodedParts(automaton);
       // The record has names in the place of what was found, and nothing of what was found.
       const enoughToRecord = chosenOperators.length === 0 && recordDetect.every((id) => ids.includes(id));
-      found = { maskers, encoded, enoughToRecord };
+      found = { automaton, maskers, encoded, enoughToRecord };
       if (byIds.size >= MAX_SETS) byIds.delete(byIds.keys().next().value ?? '');
       byIds.set(key, found);
     }
     return found;
   };
   const forRecord = detectorSet(recordDetect);
-  const { maskers: recorded, encoded } = forRecord;
+  const { maskers: recorded, encoded: recordEncoded } = forRecord;
   const texts = new Map<string, string>();
   const shortText = (text: string): string => {
     let masked = texts.get(text);
     if (masked !== undefined) return masked;
-    masked = maskedShort(recorded, encoded, text);
+    masked = maskedShort(recorded, recordEncoded, text);
     if (texts.size >= MAX_TEXTS) texts.clear();
     if (text.length <= LONGEST_TEXT_KEPT) texts.set(text, masked);
     return masked;
   };
-  const requestMasker = (id: string, cancelled?: Cancelled, set = forRecord): BodyMasker =>
+  const requestMasker = (
+    id: string,
+    cancelled?: Cancelled,
+    set: Pick<DetectorSet, 'maskers' | 'encoded'> = forRecord,
+  ): BodyMasker =>
     createBodyMasker({
       format: formatOf(id),
       direction: 'request',
@@ -143,10 +156,35 @@ export function createBodies(recordDetect: readonly string[], keys?: MaskingKeys
     if (framing === 'none' || delivers?.enoughToRecord) return undefined;
     return createBodyMasker({ format, direction: 'response', framing, textMaskers: recorded, ...DELIVERED_LIMITS });
   };
+  /** First the tokens are looked for that the request has itself, so that none of them comes to stand for a value. */
+  const withPseudonyms = async (
+    id: string,
+    body: Buffer,
+    { automaton, encoded }: DetectorSet,
+    operators: Operators | undefined,
+  ): Promise<MaskedRequest> => {
+    const written = new WrittenTokens();
+    const reader = {
+      format: formatOf(id),
+      direction: 'request',
+      framing: 'json',
+      textMaskers: written.maskers,
+    } as const;
+    await whole(createBodyMasker(reader), body);
+    const pseudonyms = new Pseudonyms(written.found);
+    const maskers = createTextMaskers(automaton, (one) => {
+      const operator = operatorOf(operators, one);
+      return operator.type === 'pseudonym' ? pseudonyms.becomes(one) : becomes(one, operator, keys);
+    });
+    return { ...(await whole(requestMasker(id, undefined, { maskers, encoded }), body)), pseudonyms };
+  };
   return {
     request: (id, body, cancelled) => whole(requestMasker(id, cancelled), body),
-    maskedRequest: (id, body, mask, operators) =>
-      whole(requestMasker(id, undefined, detectorSet(mask, operators)), body),
+    maskedRequest(id, body, mask, operators) {
+      const set = detectorSet(mask, operators);
+      const hasPseudonyms = mask.some((one) => operatorOf(operators, one).type === 'pseudonym');
+      return hasPseudonyms ? withPseudonyms(id, body, set, operators) : whole(requestMasker(id, undefined, set), body);
+    },
     opaqueRequest(body, text, cancelled) {
       const kept = paced(opaqueKept(body, text), cancelled);
       const masked = (json: Buffer) => whole(requestMasker('opaque', cancelled), json);
@@ -155,7 +193,7 @@ export function createBodies(recordDetect: readonly string[], keys?: MaskingKeys
     text(text) {
       return text === '' ? text : shortText(text);
     },
-    response(id, framing, mask, { asks = 'none', operators } = {}) {
+    response(id, framing, mask, { asks = 'none', operators, pseudonyms } = {}) {
       const format = formatOf(id);
       const { toolCalls } = format;
       const calls =
@@ -164,10 +202,23 @@ export function createBodies(recordDetect: readonly string[], keys?: MaskingKeys
       return {
         delivery: createBodyMasker({ format, direction: 'response', framing, textMaskers: delivers?.maskers, calls }),
         record: recordMasker(format, framing, delivers),
+        restoring: framing === 'opaque' ? undefined : restoring(pseudonyms?.backFor(mask), format, framing),
         calls,
       };
     },
   };
+}
+
+function restoring(restored: Restored | undefined, format: Format, framing: Framing): Restoring | undefined {
+  if (restored === undefined) return undefined;
+  const options = {
+    format,
+    direction: 'response',
+    framing,
+    textMaskers: restored.maskers,
+    ...DELIVERED_LIMITS,
+  } as const;
+  return new Restoring(createBodyMasker(options), restored);
 }
 
 function formatOf(id: string): Format {

@@ -166,6 +166,8 @@ export interface EndEvent extends Base {
   readonly masked: Readonly<Record<string, number>>;
   /** Detector id → count masked in the request that the model got; empty where none was to be masked. */
   readonly maskedRequest: Readonly<Record<string, number>>;
+  /** Detector id → count of the request's values that were put back in the answer; not there where there are none. */
+  readonly restored?: Readonly<Record<string, number>>;
   readonly inputTokens: number | undefined;
   readonly outputTokens: number | undefined;
   /** Bytes released to Envoy, and in how many chunks. */
