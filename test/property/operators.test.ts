@@ -66,6 +66,29 @@ describe('an operator', () => {
     );
   });
 
+  it('gives each text of a stream as it would be whole, however events and transport are cut', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        text,
+        cuts,
+        fc.array(fc.nat(9000), { maxLength: 12 }),
+        operator,
+        async (whole, places, at, one) => {
+          const event = (content: string) =>
+            `data: ${JSON.stringify({ id: 'c', choices: [{ index: 0, delta: { content }, finish_reason: null }] })}\n\n`;
+          const pieces = piecesOf(whole, places);
+          fc.pre(pieces.every((piece) => piece.isWellFormed()));
+          const body = `${pieces.map(event).join('')}data: [DONE]\n\n`;
+          const textMaskers = maskersOf(one);
+          const out = await deliver(body, 'sse', [], { textMaskers });
+          expect(textsOf(out.text).get('choices[0].delta.content')).toBe(through(textMaskers, [whole]));
+          expect((await deliver(body, 'sse', at, { textMaskers })).text).toBe(out.text);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
   it('encrypt is undone by its key', () => {
     fc.assert(
       fc.property(text, (whole) => {
