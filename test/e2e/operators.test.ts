@@ -6,6 +6,7 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCli } from '../../src/commands/cli.ts';
 import { decryptCommand } from '../../src/commands/decrypt.ts';
+import { open } from './support/ask.ts';
 import { eventually, type Stack, startStack } from './support/stack.ts';
 import { answerJson, DONE, delta, type Handler } from './support/upstream.ts';
 
@@ -32,6 +33,8 @@ spec:
       on: request
       detect: [email_address, credit_card, private_key]
       operator: pseudonym
+    - {name: no-numbers, when: '!("contractors" in caller.groups) && "us_ssn" in response.findings', on: response, then: stop}
+    - {name: no-rm, on: response, when: 'toolCall.name == "rm"', then: stop}
     - {name: no-cards-back, when: '!("contractors" in caller.groups)', then: mask, detect: [credit_card]}
 `;
 const MARIA = 'maria.lindqvist@example.org';
@@ -193,6 +196,25 @@ describe('a pseudonym', () => {
     expect(content).toBe(`mail ${MARIA} the ${PEM}`);
     const [call] = calls as [OpenAI.ChatCompletionMessageFunctionToolCall];
     expect(JSON.parse(call.function.arguments)).toEqual({ text: content });
+  });
+
+  test('is put back in what a stream had before a rule ended it', async () => {
+    let goOn = (): void => {};
+    stack.model.answer = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(inPieces('To <EMAIL_ADDRESS_1> and <EMAIL_ADDRESS_1>; <EMAIL', 9).join(''));
+      goOn = () => response.end([delta('_ADDRESS_1>: 219-09-9999, and so on'), delta('', 'stop'), DONE].join(''));
+    };
+    const call = await open(stack, { ...asking(MARIA), stream: true }, 'jane');
+    await call.saw(';');
+    goOn();
+    const got = await call.done;
+    const said = [...got.text.matchAll(/"content":"([^"]*)"/g)].map(([, content]) => content).join('');
+    expect(said).toBe(`To ${MARIA} and ${MARIA}; <EMAIL`);
+    expect(got.text).toContain('response_stopped');
+    const { end, all } = await recordOf(String(got.headers['x-sallyport-session']));
+    expect(end).toMatchObject({ how: 'stopped', restored: { email_address: 2 } });
+    expect(all).not.toContain(MARIA);
   });
 
   test('of one request says nothing in the answer to another', async () => {
