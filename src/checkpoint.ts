@@ -146,6 +146,7 @@ async function call(stages: Stages, passage: Passage, caller: Caller, asked: Cal
     stream: facts.stream,
     mask: decision.maskResponse,
     maskRequest: decision.maskRequest,
+    ...(decision.operators && { operators: decision.operators }),
     cluster: model.cluster,
     requestId: headerOf(request, 'x-request-id'),
     issuedAtMs: stages.nowMs(),

@@ -6,6 +6,7 @@ import { drainTimeout, listenSection, maxRequestBytes, planKeyFiles } from './en
 import { filtersSection, guardsSection } from './guard/config.ts';
 import { identitySection } from './identity/config.ts';
 import { limitsSection } from './limits/config.ts';
+import { maskingSection } from './mask/config.ts';
 import { modelsSection } from './models/config.ts';
 import { logLevels } from './observe/log.ts';
 import { policiesSection } from './policy/config.ts';
@@ -47,6 +48,7 @@ const sections = z.strictObject({
   limits: limitsSection.prefault({}),
   record: recordConfig.prefault({}),
   store: storeConfig,
+  masking: maskingSection.prefault({}),
   planKeyFiles,
   listen: listenSection.prefault({}),
   log: z
@@ -136,6 +138,7 @@ function withPaths(sections: Sections, folder: string): Sections {
     state: statePaths(sections.state, folder, stateDir),
     record: { ...sections.record, journal: { ...journal, dir: resolve(stateDir, journal.dir) } },
     store: storePaths(sections.store, folder, stateDir),
+    masking: maskingPaths(sections.masking, folder),
     ...(sections.planKeyFiles && { planKeyFiles: sections.planKeyFiles.map((file) => resolve(folder, file)) }),
     listen: {
       ...sections.listen,
@@ -231,6 +234,15 @@ function policyPaths(policies: Sections['policies'], folder: string): Sections['
       }),
     },
   };
+}
+
+function maskingPaths(masking: Sections['masking'], folder: string): Sections['masking'] {
+  const at = (secret: NonNullable<Sections['masking']['key']>) => ({
+    ...secret,
+    ...(secret.file && { file: resolve(folder, secret.file) }),
+  });
+  const { key, previousKey } = masking;
+  return { ...(key && { key: at(key) }), ...(previousKey && { previousKey: at(previousKey) }) };
 }
 
 function statePaths(state: Sections['state'], folder: string, stateDir: string): Sections['state'] {

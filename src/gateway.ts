@@ -178,8 +178,10 @@ async function startGates(gateParts: GateParts): Promise<Gates> {
     recorder,
     sessions,
     pending: (session) => late.pending(session),
-    openBody: (plan, framing, asks) => parts.bodies.response(plan.format, framing, plan.mask, asks),
-    maskRequest: (plan, body) => parts.bodies.maskedRequest(plan.format, body, plan.maskRequest),
+    openBody: (plan, framing, how) =>
+      parts.bodies.response(plan.format, framing, plan.mask, { ...how, operators: plan.operators?.response }),
+    maskRequest: (plan, body) =>
+      parts.bodies.maskedRequest(plan.format, body, plan.maskRequest, plan.operators?.request),
     maskText: (text) => parts.bodies.text(text),
     refuse,
     newSession,

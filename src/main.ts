@@ -5,6 +5,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { OpenArchive } from './commands/admin-client.ts';
 import { type AddCommand, runCli } from './commands/cli.ts';
+import { decryptCommand } from './commands/decrypt.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { envoyCommand } from './commands/envoy.ts';
 import { explainCommand } from './commands/explain.ts';
@@ -49,6 +50,7 @@ const commands: readonly AddCommand[] = [
   inspectTokenCommand,
   sessionsCommand(open),
   explainCommand(open),
+  decryptCommand,
   policyCommand(open),
   sqlCommand(open),
   revokeCommand,

@@ -133,6 +133,7 @@ export function decisionEvent(
     limits: admission?.states.map(limitOutcome) ?? [],
     maskRequest: decision.verdict === 'deny' ? [] : decision.maskRequest,
     maskResponse: decision.verdict === 'deny' ? [] : decision.maskResponse,
+    ...(decision.verdict !== 'deny' && decision.operators && { operators: operatorNames(decision.operators) }),
     // A rule's words may repeat the request's.
     message: maskText(messageOf(decision, admission)),
     revision: decision.revision,
@@ -142,6 +143,13 @@ export function decisionEvent(
     verdict: admission?.ok === false ? 'limit' : decision.verdict,
   };
 }
+
+function operatorNames({ request, response }: Operators): NonNullable<DecisionEvent['operators']> {
+  const names = (some: typeof request) => Object.fromEntries(Object.entries(some).map(([id, { type }]) => [id, type]));
+  return { request: names(request), response: names(response) };
+}
+
+type Operators = NonNullable<Extract<Decision, { verdict: 'allow' }>['operators']>;
 
 function messageOf(decision: Decision, admission: Admission | undefined): string {
   if (decision.verdict === 'deny') return decision.message;

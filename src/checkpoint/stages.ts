@@ -1,4 +1,5 @@
 /** What the request gate works on and with: the request, the stages as values, the plan and the answer. */
+import type { Operators } from '../detect/operator.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { FormatId, Reading, RequestFacts } from '../exchange/facts.ts';
 import type { Format } from '../exchange/format.ts';
@@ -55,6 +56,8 @@ export interface Plan {
   readonly reservations: readonly Reservation[];
   /** Detector ids to mask in the request before the model sees it, sorted. */
   readonly maskRequest: readonly string[];
+  /** What they become (`mask`: response, `maskRequest`: request); a detector that is not named is replaced by its name. */
+  readonly operators?: { readonly request: Operators; readonly response: Operators };
   /** Estimated tokens of the request: what a session is charged whose model reports no usage. */
   readonly tokens: number;
   /** Content types that cannot be masked pass as they are, where the plan masks nothing: the model entry admits `opaque`. */

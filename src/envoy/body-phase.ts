@@ -91,8 +91,8 @@ function look(
   if (stream.phase === 'over' || delivered === undefined) return undefined;
   const kept = delivered.look(released.bytes, last);
   return kept instanceof Promise
-    ? kept.then((later) => recorded(stream, message, { released, delivered, kept: later }))
-    : recorded(stream, message, { released, delivered, kept });
+    ? kept.then((later) => recorded(stream, message, { released, delivered, kept: later, last }))
+    : recorded(stream, message, { released, delivered, kept, last });
 }
 
 interface Looked {
@@ -100,21 +100,33 @@ interface Looked {
   readonly delivered: Delivered;
   /** What the record keeps of it. */
   readonly kept: Buffer;
+  readonly last: boolean;
 }
 
-function recorded(
-  stream: GateStream,
-  message: ProcessingRequest,
-  { released, delivered, kept }: Looked,
-): Promise<void> | undefined {
+function recorded(stream: GateStream, message: ProcessingRequest, looked: Looked): Promise<void> | undefined {
   if (stream.phase === 'over') return undefined;
+  const { released, delivered, last } = looked;
   const stop = stream.rules?.atPiece(delivered, released);
   if (stop !== undefined && stream.plan !== undefined) return stream.stop(stop, stream.plan, released.bytes);
-  stream.options.observe.chunk(message.body.length, released.bytes.length);
-  const answer = released.bytes.equals(message.body) ? CONTINUE_RESPONSE_BODY : encodeResponseBody(released.bytes);
-  const added = delivered.add(released.bytes, kept);
-  if (added !== undefined) return added.then(() => letGo(stream, answer, released.terminal));
-  return letGo(stream, answer, released.terminal);
+  const leaves = stream.body?.restoring?.push(released.bytes, last) ?? released.bytes;
+  return leaves instanceof Promise
+    ? leaves.then((later) => leave(stream, message, looked, later))
+    : leave(stream, message, looked, leaves);
+}
+
+/** `bytes`: the piece with the values of the request put back in it, which the record does not get. */
+function leave(
+  stream: GateStream,
+  message: ProcessingRequest,
+  { released: { terminal }, delivered, kept }: Looked,
+  bytes: Buffer,
+): Promise<void> | undefined {
+  if (stream.phase === 'over') return undefined;
+  stream.options.observe.chunk(message.body.length, bytes.length);
+  const answer = bytes.equals(message.body) ? CONTINUE_RESPONSE_BODY : encodeResponseBody(bytes);
+  const added = delivered.add(bytes, kept);
+  if (added !== undefined) return added.then(() => letGo(stream, answer, terminal));
+  return letGo(stream, answer, terminal);
 }
 
 function letGo(stream: GateStream, answer: GrpcMessage, terminal: boolean): Promise<void> | undefined {
@@ -144,7 +156,8 @@ export async function responseTrailers(stream: GateStream, message: ProcessingRe
   stream.chunk = undefined;
   stream.headersGone = true;
   const rest = body === undefined || stream.terminal ? undefined : await body.delivery.end();
-  if ((rest !== undefined && rest.bytes.length > 0) || stream.takeHeld().length > 0) {
+  const restored = rest === undefined ? undefined : await body?.restoring?.push(rest.bytes, true);
+  if ((restored ?? rest?.bytes ?? NOTHING).length > 0 || stream.takeHeld().length > 0) {
     return stream.fail(
       'response_unreadable',
       new UnreadableBody('the model ended with trailers while text was held back'),

@@ -102,6 +102,7 @@ export class Delivered {
   ending(how: Ending['how'], code: Ending['code'], status: number): Omit<Ending, 'detail'> {
     const { masked, found } = this;
     const usage = this.body?.delivery.usage;
+    const restored = this.body?.restoring?.counts;
     const isWithheld = this.withheldBytes > 0;
     return {
       how,
@@ -111,6 +112,7 @@ export class Delivered {
       found: Object.fromEntries(found),
       masked: Object.fromEntries(isWithheld ? this.maskedWithIt : masked),
       maskedRequest: {},
+      ...(restored !== undefined && restored.size > 0 && { restored: Object.fromEntries(restored) }),
       inputTokens: usage?.inputTokens,
       outputTokens: usage?.outputTokens,
       textBytes: usage?.textBytes ?? 0,

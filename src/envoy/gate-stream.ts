@@ -230,7 +230,8 @@ export class GateStream {
       stop === undefined
         ? asked
         : { how: 'stopped', code: 'response_stopped', detail: stop.by, message: stop.message, salvage: false };
-    const rest = stop === undefined ? saved : NOTHING;
+    const masked = stop === undefined ? saved : NOTHING;
+    const rest = body.restoring === undefined ? masked : await body.restoring.cutOff(masked);
     const { code, message } = why;
     const error = streamRefusal({
       code,

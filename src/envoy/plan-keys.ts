@@ -15,7 +15,7 @@ export class PlanKeyError extends Error {
  * is made (0600) where there is none; files that were named must exist, since replicas share them.
  */
 export function loadPlanKeys(named: readonly string[] | undefined, ownFile: string): PlanKeys {
-  if (named === undefined) makeKey(ownFile);
+  if (named === undefined) makeKeyFile(ownFile);
   const [first, ...rest] = (named ?? [ownFile]).map(readKey);
   if (first === undefined) throw new PlanKeyError('planKeyFiles names no file');
   return { keys: [first, ...rest] };
@@ -33,8 +33,8 @@ function readKey(file: string): KeyObject {
   return createSecretKey(key);
 }
 
-/** Makes the key unless it is there; of two processes at once, both use the same. */
-function makeKey(file: string): void {
+/** Makes a file with a key (32 bytes, base64url) unless it is there; of two processes at once, both use the same. */
+export function makeKeyFile(file: string): void {
   const draft = `${file}.${process.pid}`;
   writeFileSync(draft, `${randomBytes(KEY_BYTES).toString('base64url')}\n`, { mode: 0o600 });
   try {

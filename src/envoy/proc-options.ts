@@ -13,7 +13,12 @@ export interface ProcOptions {
   readonly usedPlans: UsedPlans;
   readonly recorder: Recorder;
   readonly sessions: OpenSessions;
-  readonly openBody: (plan: Plan, framing: Framing, asks: AsksToolCalls) => ResponseBody;
+  /** `pseudonyms`: of the request, where it was masked with some. */
+  readonly openBody: (
+    plan: Plan,
+    framing: Framing,
+    how: { readonly asks: AsksToolCalls; readonly pseudonyms: MaskedRequest['pseudonyms'] },
+  ) => ResponseBody;
   /** Masks a request's body before the model sees it. */
   readonly maskRequest: (plan: Plan, body: Buffer) => MaskedRequest | Promise<MaskedRequest>;
   /** Work that belongs to a session's record and is not done yet: its end waits for it. */

@@ -12,6 +12,8 @@ import type { GrpcMessage } from './grpc.ts';
 export class RequestMasking {
   /** Detector id → count masked; undefined as long as the body is not. */
   masked: ReadonlyMap<string, number> | undefined;
+  /** What stands for values of the request, to be put back in its answer. */
+  pseudonyms: MaskedRequest['pseudonyms'];
   private came = false;
   private readonly plan: Plan;
   private readonly mask: (plan: Plan, body: Buffer) => MaskedRequest | Promise<MaskedRequest>;
@@ -25,8 +27,9 @@ export class RequestMasking {
   async answer(body: Buffer): Promise<GrpcMessage> {
     if (this.came) throw new Error('the body of a request came in pieces');
     this.came = true;
-    const { masked, findings } = await this.mask(this.plan, body);
+    const { masked, findings, pseudonyms } = await this.mask(this.plan, body);
     this.masked = findings;
+    this.pseudonyms = pseudonyms;
     return encodeRequestBody(
       [
         ['content-length', String(masked.length)],

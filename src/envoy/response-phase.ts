@@ -6,7 +6,7 @@ import type { GateStream } from './gate-stream.ts';
 import { readHead } from './response.ts';
 import { ResponseRules } from './response-rules.ts';
 import { NOTHING_DELIVERED } from './sessions.ts';
-import { localReplyCode, NO_REQUEST, ownHeaders, provesNotSent } from './stream-reading.ts';
+import { localReplyCode, NO_REQUEST, ownHeaders, provesNotSent, withMasking } from './stream-reading.ts';
 import { attributeStrings, decodeHeaderMap, type ProcessingRequest } from './wire.ts';
 
 export function responseHeaders(stream: GateStream, message: ProcessingRequest): Promise<void> | undefined {
@@ -33,16 +33,19 @@ export function responseHeaders(stream: GateStream, message: ProcessingRequest):
     type: 'response',
   });
   if (!head.reading.ok) return stream.refuseResponse(head.reading.code, plan);
-  const ruled = stream.watched && new ResponseRules(stream.watched, head, plan.mask);
+  const ruled = stream.watched && new ResponseRules(stream.watched, head, plan.mask, plan.operators?.response);
   stream.rules = ruled;
   const stop = ruled?.atHeaders() ?? (message.endOfStream ? ruled?.atEnd(undefined, 0) : undefined);
   if (stop !== undefined) return stream.stop(stop, plan);
-  const ruling = ruled === undefined ? plan : { ...plan, mask: ruled.mask };
+  const ruling = ruled === undefined ? plan : withMasking(plan, ruled.mask, ruled.operators);
   if (head.reading.framing === 'opaque' && ruling.mask.length > 0)
     return stream.refuseResponse('response_type_refused', plan);
   const answer = encodeResponseHeaders([...head.set, ...ownHeaders(plan)], head.remove);
   if (message.endOfStream) return stream.afterDurable(answer);
-  stream.body = stream.options.openBody(ruling, head.reading.framing, ruled?.asksToolCalls ?? 'none');
+  stream.body = stream.options.openBody(ruling, head.reading.framing, {
+    asks: ruled?.asksToolCalls ?? 'none',
+    pseudonyms: stream.masking?.pseudonyms,
+  });
   stream.delivered = new Delivered(plan, stream.body, recorder, nowMs);
   return stream.pass(answer);
 }

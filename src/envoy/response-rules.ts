@@ -6,6 +6,7 @@ import type { Watched } from '../checkpoint/stages.ts';
 import type { ToolCall } from '../exchange/tool-calls.ts';
 import type { AsksToolCalls } from '../mask/bodies.ts';
 import type { Released } from '../mask/contract.ts';
+import { bothMasked, coversMasking, type Operators } from '../mask/operators.ts';
 import type { RuleOutcome } from '../record/events.ts';
 import type { Delivered } from './delivered.ts';
 import type { ResponseHead } from './response.ts';
@@ -21,6 +22,8 @@ type Phase = 'headers' | 'finding' | 'toolCall' | 'end';
 export class ResponseRules {
   /** Detector ids that the answer is masked with: the plan's, and from the headers on those of the rules. */
   mask: readonly string[];
+  /** What they become. */
+  operators: Operators;
   private readonly watched: Watched;
   private readonly head: ResponseHead;
   private readonly matched = new Map<string, RuleOutcome>();
@@ -28,10 +31,11 @@ export class ResponseRules {
   private seen = 0;
   private ended = false;
 
-  constructor(watched: Watched, head: ResponseHead, mask: readonly string[]) {
+  constructor(watched: Watched, head: ResponseHead, mask: readonly string[], operators: Operators = {}) {
     this.watched = watched;
     this.head = head;
     this.mask = mask;
+    this.operators = operators;
   }
 
   /** Every rule that matched or failed so far, each once. */
@@ -47,8 +51,10 @@ export class ResponseRules {
 
   /** Before the headers leave. What is to be masked is known then. */
   atHeaders(): Stop | undefined {
-    const { stop, mask } = this.ask('headers', undefined, 0);
-    if (mask.length > 0) this.mask = [...new Set([...this.mask, ...mask])].sort();
+    const { stop, mask, operators = {} } = this.ask('headers', undefined, 0);
+    const both = bothMasked({ ids: this.mask, operators: this.operators }, { ids: mask, operators });
+    this.mask = both.ids;
+    this.operators = both.operators;
     return stop;
   }
 
@@ -78,8 +84,9 @@ export class ResponseRules {
 
   /** The masker is open: it cannot take on another detector for what is on its way. */
   private later(phase: Phase, delivered: Delivered | undefined, bytes: number, call?: ToolCall): Stop | undefined {
-    const { stop, mask, rules } = this.ask(phase, delivered, bytes, call);
-    if (stop !== undefined || mask.every((id) => this.mask.includes(id))) return stop;
+    const { stop, mask, operators = {}, rules } = this.ask(phase, delivered, bytes, call);
+    const masking = { ids: this.mask, operators: this.operators };
+    if (stop !== undefined || coversMasking(masking, { ids: mask, operators })) return stop;
     const rule = rules.find(({ effect, mode }) => effect === 'mask' && mode === 'enforce');
     const by = rule === undefined ? '' : `${rule.policy}/${rule.rule}`;
     return { by, message: `Rule ${by} masks this answer, and can do so only from its headers on.` };

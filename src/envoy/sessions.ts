@@ -106,6 +106,7 @@ export class OpenSessions {
       maskedRequest: ending.maskedRequest,
       outputTokens: ending.outputTokens,
       request: plan.request,
+      ...(ending.restored && { restored: ending.restored }),
       rules: ending.rules,
       session: id,
       status: ending.status,

@@ -2,12 +2,18 @@
 import type { Header, Plan, RequestHead } from '../checkpoint/stages.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
 import { requestIdHeaders } from '../exchange/refusal.ts';
+import type { Operators } from '../mask/operators.ts';
 import { decodeHeaderMap, type ProcessingRequest } from './wire.ts';
 
 /** One of them is mostly empty, and the other may be megabytes. */
 export function joined(first: Buffer, rest: Buffer): Buffer {
   if (first.length === 0) return rest;
   return rest.length === 0 ? first : Buffer.concat([first, rest]);
+}
+
+/** A plan whose answer is masked as the rules on it say, too. */
+export function withMasking(plan: Plan, mask: readonly string[], response: Operators): Plan {
+  return { ...plan, mask, operators: { request: plan.operators?.request ?? {}, response } };
 }
 
 /** Both ids by which a caller's complaint is found on the record; SDKs show the second one. */

@@ -1,9 +1,11 @@
 /** The parts that are made from files before anything listens: models, policies, identity, detectors. */
 import { resolve } from 'node:path';
 import { type Config, shownPath } from '../config.ts';
+import { makeKeyFile } from '../envoy/plan-keys.ts';
 import { meshProvider } from '../identity/config.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { type Bodies, createBodies } from '../mask/bodies.ts';
+import type { MaskingKeys } from '../mask/operators.ts';
 import { loadModels } from '../models/load.ts';
 import { createRegistry, type Registry } from '../models/registry.ts';
 import type { Log } from '../observe/log.ts';
@@ -15,6 +17,7 @@ import { type ContentParts, openContent } from './content.ts';
 import { openDetectors } from './detectors.ts';
 import { type IdentityParts, openIdentity } from './identity.ts';
 import { openLimits } from './limits.ts';
+import { ownMaskingKey, readMaskingKeys } from './masking-keys.ts';
 import { type OpenedPolicies, openPolicies } from './policies.ts';
 import { GatewayRefused } from './refused.ts';
 import { nowMs } from './request.ts';
@@ -59,6 +62,14 @@ export function namesIn({ filters, guards, identity }: Pick<Config, 'filters' | 
   return { filters: names(filters), guards: names(guards), providers, teams: names(identity.teams) };
 }
 
+async function maskingKeysOf(config: Config, env: Readonly<Record<string, string | undefined>>): Promise<MaskingKeys> {
+  if (config.masking.key === undefined) makeKeyFile(ownMaskingKey(config));
+  const keys = await readMaskingKeys(config, secretReader(env)).catch((error: unknown) => {
+    throw new GatewayRefused(`${shownPath(config.file)}: ${error instanceof Error ? error.message : String(error)}.`);
+  });
+  return keys[0];
+}
+
 export async function loadParts(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
@@ -74,6 +85,7 @@ export async function loadParts(
   const { all: known, resolve: resolveDetectors } = opened.detectors;
   const recordDetect = resolveDetectors(config.record.detect);
   if (!recordDetect.ok) throw new GatewayRefused(`${shownPath(config.file)}: record.detect: ${recordDetect.problem}`);
+  const maskingKeys = await maskingKeysOf(config, env);
   const { evaluationBudget } = config.policies;
   const compile = { models, resolveDetectors, detected: recordDetect.ids, evaluationBudget, ...namesIn(config) };
   const policies = await openPolicies({ config, environment: env, log, compile });
@@ -95,7 +107,7 @@ export async function loadParts(
       policies: policies.source,
       startPolicies: policies.start,
       identity,
-      bodies: createBodies(recordDetect.ids, known),
+      bodies: createBodies(recordDetect.ids, { keys: maskingKeys, known }),
       state,
       content,
       limiter,

@@ -2,7 +2,7 @@
  * The maskers of a gateway: one automaton a set of detectors, shared by all that use the set; and from it what one
  * request or one response needs. What is recorded is masked with the record's own detectors, whatever was delivered.
  */
-import { compileAutomaton } from '../detect/automaton.ts';
+import { type Automaton, compileAutomaton } from '../detect/automaton.ts';
 import type { Detector } from '../detect/detector.ts';
 import { detectors as builtIn } from '../detect/registry.ts';
 import type { Format } from '../exchange/format.ts';
@@ -14,6 +14,9 @@ import { createBodyMasker } from './body.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
 import { createEncodedParts, type EncodedParts, maskedShort } from './encoded.ts';
 import { OpaqueDigest, opaqueKept } from './opaque.ts';
+import { becomes, type MaskingKeys, type Operators, operatorOf } from './operators.ts';
+import { Pseudonyms, type Restored, WrittenTokens } from './pseudonyms.ts';
+import { Restoring } from './restoring.ts';
 import { createTextMaskers } from './text.ts';
 
 /** How one response's body is read: what is delivered, and what is recorded of it. */
@@ -22,6 +25,8 @@ export interface ResponseBody {
   readonly delivery: BodyMasker;
   /** Masks what was delivered once more for the record; undefined when the delivery is masked enough for it. */
   readonly record: BodyMasker | undefined;
+  /** What it then goes through, where the request has pseudonyms. */
+  readonly restoring: Restoring | undefined;
   /** Its tool calls, where rules are asked about them and the format has any. */
   readonly calls: ToolCalls | undefined;
 }
@@ -29,10 +34,21 @@ export interface ResponseBody {
 /** Which rules are asked about the tool calls of an answer. */
 export type AsksToolCalls = 'none' | 'trial' | 'enforce';
 
+/** How an answer is masked, beside the detectors. */
+export interface ResponseMasking {
+  readonly asks?: AsksToolCalls;
+  /** Default: all are replaced. */
+  readonly operators?: Operators | undefined;
+  /** Of the request: what is put back. */
+  readonly pseudonyms?: Pseudonyms | undefined;
+}
+
 export interface MaskedRequest {
   readonly masked: Buffer;
   /** Detector id → matches. */
   readonly findings: ReadonlyMap<string, number>;
+  /** What stands for values of this request (`pseudonym`), to be put back in its answer. */
+  readonly pseudonyms?: Pseudonyms;
 }
 
 export interface Bodies {
@@ -41,14 +57,22 @@ export interface Bodies {
    * its strings included; both are counted. Abandoned once `cancelled` says so.
    */
   request(format: string, body: Buffer, cancelled?: Cancelled): Promise<MaskedRequest> | MaskedRequest;
-  /** Masks a request's body for the model: what is found in encoded parts of its strings too. Throws as `response` does. */
-  maskedRequest(format: string, body: Buffer, mask: readonly string[]): Promise<MaskedRequest> | MaskedRequest;
+  /**
+   * Masks a request's body for the model: what is found in encoded parts of its strings too, which become the names of what
+   * is in them, whatever the operator. Throws as `response` does.
+   */
+  maskedRequest(
+    format: string,
+    body: Buffer,
+    mask: readonly string[],
+    operators?: Operators,
+  ): Promise<MaskedRequest> | MaskedRequest;
   /** What the record keeps of a body that no format reads: length, SHA-256, and the text in it, masked. */
   opaqueRequest(body: Buffer, text: string, cancelled?: Cancelled): Promise<MaskedRequest> | MaskedRequest;
   /** Masks a short text for the record: a path, a user agent, a name that the caller chose. */
   text(text: string): string;
   /** `mask`: detector ids of the plan. Throws UnknownPlanDetector for one that this build does not have. */
-  response(format: string, framing: Framing, mask: readonly string[], asks?: AsksToolCalls): ResponseBody;
+  response(format: string, framing: Framing, mask: readonly string[], how?: ResponseMasking): ResponseBody;
 }
 
 /** A plan names a format that this build does not speak: it comes from a newer replica. */
@@ -66,6 +90,7 @@ const DELIVERED_LIMITS = { maxJsonBytes: 64 * 1024 * 1024, maxEventBytes: 8 * 10
 
 /** Detectors of one plan, compiled. */
 interface DetectorSet {
+  readonly automaton: Automaton;
   readonly maskers: TextMaskers;
   readonly encoded: EncodedParts;
   /** What they leave needs no second look for the record. */
@@ -78,36 +103,49 @@ const MAX_SETS = 64;
 const MAX_TEXTS = 256;
 const LONGEST_TEXT_KEPT = 1024;
 
-/** `known`: every detector that a plan may name. */
-export function createBodies(recordDetect: readonly string[], known: readonly Detector[] = builtIn): Bodies {
+export interface BodiesOptions {
+  /** For the operators that need them (`hash`, `encrypt`). */
+  readonly keys?: MaskingKeys;
+  /** Every detector that a plan may name. Default: those that are built in. */
+  readonly known?: readonly Detector[];
+}
+
+export function createBodies(recordDetect: readonly string[], { keys, known = builtIn }: BodiesOptions = {}): Bodies {
   const byIds = new Map<string, DetectorSet>();
-  const detectorSet = (ids: readonly string[]): DetectorSet => {
-    const key = ids.join();
+  const detectorSet = (ids: readonly string[], operators: Operators = {}): DetectorSet => {
+    const chosenOperators = ids.flatMap((id) => operators[id] ?? []);
+    const key = ids.join() + (chosenOperators.length === 0 ? '' : JSON.stringify(ids.map((id) => operators[id])));
     let found = byIds.get(key);
     if (found === undefined) {
       const chosen = known.filter(({ id }) => ids.includes(id));
-      if (chosen.length !== new Set(ids).size) throw new UnknownPlanDetector(`one of ${key} is not known here`);
+      if (chosen.length !== new Set(ids).size) throw new UnknownPlanDetector(`one of ${ids.join()} is not known here`);
       const automaton = compileAutomaton(chosen);
-      const maskers = createTextMaskers(automaton);
+      const maskers = createTextMaskers(automaton, (id) => becomes(id, operatorOf(operators, id), keys));
       const encoded = createEncodedParts(automaton);
-      found = { maskers, encoded, enoughToRecord: recordDetect.every((id) => ids.includes(id)) };
+      // The record has names in the place of what was found, and nothing of what was found.
+      const enoughToRecord = chosenOperators.length === 0 && recordDetect.every((id) => ids.includes(id));
+      found = { automaton, maskers, encoded, enoughToRecord };
       if (byIds.size >= MAX_SETS) byIds.delete(byIds.keys().next().value ?? '');
       byIds.set(key, found);
     }
     return found;
   };
   const forRecord = detectorSet(recordDetect);
-  const { maskers: recorded, encoded } = forRecord;
+  const { maskers: recorded, encoded: recordEncoded } = forRecord;
   const texts = new Map<string, string>();
   const shortText = (text: string): string => {
     let masked = texts.get(text);
     if (masked !== undefined) return masked;
-    masked = maskedShort(recorded, encoded, text);
+    masked = maskedShort(recorded, recordEncoded, text);
     if (texts.size >= MAX_TEXTS) texts.clear();
     if (text.length <= LONGEST_TEXT_KEPT) texts.set(text, masked);
     return masked;
   };
-  const requestMasker = (id: string, cancelled?: Cancelled, set = forRecord): BodyMasker =>
+  const requestMasker = (
+    id: string,
+    cancelled?: Cancelled,
+    set: Pick<DetectorSet, 'maskers' | 'encoded'> = forRecord,
+  ): BodyMasker =>
     createBodyMasker({
       format: formatOf(id),
       direction: 'request',
@@ -125,9 +163,35 @@ export function createBodies(recordDetect: readonly string[], known: readonly De
     if (framing === 'none' || delivers?.enoughToRecord) return undefined;
     return createBodyMasker({ format, direction: 'response', framing, textMaskers: recorded, ...DELIVERED_LIMITS });
   };
+  /** First the tokens are looked for that the request has itself, so that none of them comes to stand for a value. */
+  const withPseudonyms = async (
+    id: string,
+    body: Buffer,
+    { automaton, encoded }: DetectorSet,
+    operators: Operators | undefined,
+  ): Promise<MaskedRequest> => {
+    const written = new WrittenTokens();
+    const reader = {
+      format: formatOf(id),
+      direction: 'request',
+      framing: 'json',
+      textMaskers: written.maskers,
+    } as const;
+    await whole(createBodyMasker(reader), body);
+    const pseudonyms = new Pseudonyms(written.found);
+    const maskers = createTextMaskers(automaton, (one) => {
+      const operator = operatorOf(operators, one);
+      return operator.type === 'pseudonym' ? pseudonyms.becomes(one) : becomes(one, operator, keys);
+    });
+    return { ...(await whole(requestMasker(id, undefined, { maskers, encoded }), body)), pseudonyms };
+  };
   return {
     request: (id, body, cancelled) => whole(requestMasker(id, cancelled), body),
-    maskedRequest: (id, body, mask) => whole(requestMasker(id, undefined, detectorSet(mask)), body),
+    maskedRequest(id, body, mask, operators) {
+      const set = detectorSet(mask, operators);
+      const hasPseudonyms = mask.some((one) => operatorOf(operators, one).type === 'pseudonym');
+      return hasPseudonyms ? withPseudonyms(id, body, set, operators) : whole(requestMasker(id, undefined, set), body);
+    },
     opaqueRequest(body, text, cancelled) {
       const kept = paced(opaqueKept(body, text), cancelled);
       const masked = (json: Buffer) => whole(requestMasker('opaque', cancelled), json);
@@ -136,19 +200,32 @@ export function createBodies(recordDetect: readonly string[], known: readonly De
     text(text) {
       return text === '' ? text : shortText(text);
     },
-    response(id, framing, mask, asks = 'none') {
+    response(id, framing, mask, { asks = 'none', operators, pseudonyms } = {}) {
       const format = formatOf(id);
       const { toolCalls } = format;
       const calls =
         asks === 'none' || toolCalls === undefined ? undefined : new ToolCalls(toolCalls, asks === 'enforce');
-      const delivers = mask.length === 0 ? undefined : detectorSet(mask);
+      const delivers = mask.length === 0 ? undefined : detectorSet(mask, operators);
       return {
         delivery: createBodyMasker({ format, direction: 'response', framing, textMaskers: delivers?.maskers, calls }),
         record: recordMasker(format, framing, delivers),
+        restoring: framing === 'opaque' ? undefined : restoring(pseudonyms?.backFor(mask), format, framing),
         calls,
       };
     },
   };
+}
+
+function restoring(restored: Restored | undefined, format: Format, framing: Framing): Restoring | undefined {
+  if (restored === undefined) return undefined;
+  const options = {
+    format,
+    direction: 'response',
+    framing,
+    textMaskers: restored.maskers,
+    ...DELIVERED_LIMITS,
+  } as const;
+  return new Restoring(createBodyMasker(options), restored);
 }
 
 function formatOf(id: string): Format {

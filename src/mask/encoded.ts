@@ -8,7 +8,7 @@ import type { Work } from '../exchange/pace.ts';
 import { maskedPieces, maskedText } from './channel.ts';
 import type { TextMaskers } from './contract.ts';
 import type { Findings } from './findings.ts';
-import { labelOf } from './text.ts';
+import { labelOf } from './operators.ts';
 
 /** Finds the encoded parts of a text, which may come in pieces. */
 export type EncodedParts = (text: string | readonly string[]) => Work<readonly EncodedRun[]>;

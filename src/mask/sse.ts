@@ -176,7 +176,7 @@ export class SseMasker implements BodyMasker {
       return masked;
     }
     // Not JSON: a text of its own.
-    const text = data === '' ? data : yield* this.events.maskOutside('data', data);
+    const text = data === '' ? data : inAsManyLines(data, yield* this.events.maskOutside('data', data));
     return { json: text, carriers: final ? this.events.end() : [], terminal: false, only: undefined };
   }
 
@@ -185,7 +185,7 @@ export class SseMasker implements BodyMasker {
     for (const [i, line] of lines.entries()) {
       if (line.field === 'unknown') throw new UnreadableBody('a line that is no field of an event stream');
       if (line.field === 'data' || line.text === '' || this.masks === undefined) continue;
-      lines[i] = { ...line, text: yield* maskedText(this.masks, line.text, false) };
+      lines[i] = { ...line, text: inAsManyLines(line.text, yield* maskedText(this.masks, line.text, false)) };
     }
     return lines;
   }
@@ -202,6 +202,12 @@ export class SseMasker implements BodyMasker {
     return typeof type === 'string' && eventName.test(type) ? `event: ${type}${this.eol}` : '';
   }
 }
+
+/** A value that is put back outside of JSON must not end the line that it is in: there its token stays. */
+function inAsManyLines(text: string, became: string): string {
+  return countLines(became) > countLines(text) ? text : became;
+}
+const countLines = (text: string): number => text.split(/[\r\n]/).length;
 
 /** Whoever parses JSON leniently would skip such white space, so what follows must be strict JSON. */
 const looksLikeJson = /^\s*["[{]/;

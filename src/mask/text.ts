@@ -3,6 +3,7 @@ import { SKIP, symbolOf } from '../detect/fold.ts';
 import { Scanner, type ScanSink } from '../detect/scanner.ts';
 import { copyUnits } from '../detect/units.ts';
 import type { TextMasker, TextMaskers } from './contract.ts';
+import { type Becomes, labelOf, type MatchText } from './operators.ts';
 
 /**
  * Invisible characters in a row (UTF-16 units) that are delivered; more are dropped. They are read over, so a candidate
@@ -13,13 +14,13 @@ const MAX_INVISIBLE = 64;
 /** Longest text that is looked at in one go; longer deltas are taken in pieces. */
 const PIECE_LENGTH = 16_384;
 
-/** What a match becomes. */
-export const labelOf = (id: string): string => `<${id.toUpperCase()}>`;
-
-/** Makes maskers that replace each match by its detector's id: `<EMAIL_ADDRESS>`. */
-export function createTextMaskers(automaton: Automaton): TextMaskers {
-  const labels = automaton.detectors.map(({ id }) => labelOf(id));
-  return (onFinding) => new ReplacingMasker(automaton, labels, onFinding);
+/**
+ * Makes maskers that put in the place of each match what `becomes` says of its detector: by default its id,
+ * `<EMAIL_ADDRESS>`.
+ */
+export function createTextMaskers(automaton: Automaton, becomes: (id: string) => Becomes = labelOf): TextMaskers {
+  const all = automaton.detectors.map(({ id }) => becomes(id));
+  return (onFinding) => new ReplacingMasker(automaton, all, onFinding);
 }
 
 // What is being scanned, of whichever channel: no call of a scanner outlives a push, and a sink must not push.
@@ -28,7 +29,7 @@ let scratch = new Uint16Array(2 * PIECE_LENGTH);
 /** One channel. Kept small: there is one for each text of each live stream. */
 class ReplacingMasker implements TextMasker, ScanSink {
   readonly #automaton: Automaton;
-  readonly #labels: readonly string[];
+  readonly #becomes: readonly Becomes[];
   readonly #onFinding: (detector: string) => void;
   readonly #scanner: Scanner;
   /** The end of the text, undecided as yet. */
@@ -36,15 +37,18 @@ class ReplacingMasker implements TextMasker, ScanSink {
   #ended = false;
   #invisible = 0;
   #afterTag = false;
+  /** The match that is open, where what it becomes depends on its text, and how far that has been told. */
+  #match: MatchText | undefined;
+  #told = 0;
   // Of the piece in progress: what was pushed, what is decided of it, where what was not masked begins, what was found.
   #delta = '';
   #out = '';
   #clear = 0;
   #found: string[] = [];
 
-  constructor(automaton: Automaton, labels: readonly string[], onFinding: (detector: string) => void) {
+  constructor(automaton: Automaton, becomes: readonly Becomes[], onFinding: (detector: string) => void) {
     this.#automaton = automaton;
-    this.#labels = labels;
+    this.#becomes = becomes;
     this.#onFinding = onFinding;
     this.#scanner = new Scanner(automaton, this);
   }
@@ -73,12 +77,27 @@ class ReplacingMasker implements TextMasker, ScanSink {
   }
 
   open(detector: number, start: number): void {
-    this.#out += this.#slice(this.#clear, start) + this.#labels[detector]!;
+    const becomes = this.#becomes[detector]!;
+    this.#out += this.#slice(this.#clear, start);
+    if (typeof becomes === 'string') this.#out += becomes;
+    else {
+      this.#match = becomes();
+      this.#told = start;
+    }
     this.#found.push(this.#automaton.detectors[detector]!.id);
   }
 
   close(end: number): void {
     this.#clear = end;
+    if (this.#match === undefined) return;
+    this.#tellMatch(this.#match, end);
+    this.#out += this.#match.end();
+    this.#match = undefined;
+  }
+
+  #tellMatch(match: MatchText, to: number): void {
+    if (to > this.#told) match.add(this.#slice(this.#told, to));
+    this.#told = to;
   }
 
   #advance(pushed: string, final: boolean): string {
@@ -98,6 +117,10 @@ class ReplacingMasker implements TextMasker, ScanSink {
     // Mostly nothing is found: what is decided goes out as it is.
     const rest = this.#clear === 0 ? gone : this.#slice(this.#clear, decided);
     const out = scanner.swallowing ? this.#out : this.#out + rest;
+    if (this.#match !== undefined) {
+      this.#tellMatch(this.#match, decided);
+      this.#told = 0;
+    }
     this.#held = this.#slice(decided, length);
     this.#delta = '';
     this.#out = '';

@@ -1,3 +1,4 @@
+import { bothMasked, type Masking, noMasking } from '../detect/operator.ts';
 import type {
   ApprovalDemand,
   Decision,
@@ -18,8 +19,8 @@ interface Verdict {
   denial: { readonly by: string; readonly message: string } | undefined;
   readonly demands: ApprovalDemand[];
   readonly limits: LimitCharge[];
-  maskRequest: readonly string[];
-  maskResponse: readonly string[];
+  maskRequest: Masking;
+  maskResponse: Masking;
 }
 
 /**
@@ -32,7 +33,10 @@ export function decideRequest(rules: readonly CompiledRule[], evaluation: Evalua
   const { hits, allowed, denial, demands, limits, maskRequest, maskResponse } = verdict;
   if (denial !== undefined) return { verdict: 'deny', rules: hits, ...denial, revision };
   if (!allowed) return { verdict: 'deny', rules: hits, by: undefined, message: nothingAllows, revision };
-  const passing = { rules: hits, maskResponse, maskRequest, limits, revision };
+  const operators = { request: maskRequest.operators, response: maskResponse.operators };
+  const hasOperators = Object.values(operators).some((some) => Object.keys(some).length > 0);
+  const masks = { maskResponse: maskResponse.ids, maskRequest: maskRequest.ids, ...(hasOperators && { operators }) };
+  const passing = { rules: hits, ...masks, limits, revision };
   return demands.length === 0 ? { verdict: 'allow', ...passing } : { verdict: 'requireApproval', demands, ...passing };
 }
 
@@ -53,7 +57,8 @@ export function decideLifecycle(
 /** The response is stopped by a `stop` rule that matches, and by any enforced rule that cannot be evaluated. */
 export function decideResponse(rules: readonly CompiledRule[], evaluation: Evaluation): ResponseDecision {
   const { hits, denial, maskResponse } = weigh(rules, evaluation);
-  return { rules: hits, stop: denial, mask: maskResponse };
+  const { ids: mask, operators } = maskResponse;
+  return { rules: hits, stop: denial, mask, ...(Object.keys(operators).length > 0 && { operators }) };
 }
 
 function weigh(rules: readonly CompiledRule[], evaluation: Evaluation): Verdict {
@@ -63,8 +68,8 @@ function weigh(rules: readonly CompiledRule[], evaluation: Evaluation): Verdict 
     denial: undefined,
     demands: [],
     limits: [],
-    maskRequest: [],
-    maskResponse: [],
+    maskRequest: noMasking,
+    maskResponse: noMasking,
   };
   for (const rule of rules) {
     const outcome = evaluation.matches(rule);
@@ -99,8 +104,8 @@ function apply(rule: CompiledRule, evaluation: Evaluation, verdict: Verdict): Ex
       verdict.denial ??= { by: nameOf(rule), message: evaluation.message(rule) ?? denies(rule) };
       break;
     case 'mask':
-      verdict.maskRequest = union(verdict.maskRequest, action.request);
-      verdict.maskResponse = union(verdict.maskResponse, action.response);
+      verdict.maskRequest = bothMasked(verdict.maskRequest, action.request);
+      verdict.maskResponse = bothMasked(verdict.maskResponse, action.response);
       break;
     case 'requireApproval':
       verdict.demands.push(demandOf(rule, action, evaluation));
@@ -122,10 +127,4 @@ function demandOf(
 function denies(rule: CompiledRule): string {
   const what = { request: 'request', response: 'response', lifecycle: 'change' }[rule.phase];
   return `Rule ${nameOf(rule)} ${rule.action.effect === 'stop' ? 'stops' : 'denies'} this ${what}.`;
-}
-
-/** Sorted, as the lists of rules are. */
-function union(some: readonly string[], more: readonly string[]): readonly string[] {
-  if (some.length === 0 || more.length === 0) return some.length === 0 ? more : some;
-  return [...new Set([...some, ...more])].sort();
 }

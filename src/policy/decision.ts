@@ -1,3 +1,4 @@
+import type { Operators } from '../detect/operator.ts';
 import type { RequestFacts } from '../exchange/facts.ts';
 import type { Caller } from '../identity/caller.ts';
 import type { Model } from '../models/model.ts';
@@ -108,6 +109,8 @@ interface Passing extends Decided {
   readonly maskResponse: readonly string[];
   /** The same, before the model sees the request. */
   readonly maskRequest: readonly string[];
+  /** What they become, where one of them is not replaced by its name. */
+  readonly operators?: { readonly request: Operators; readonly response: Operators };
   /** Every limit whose rule matched, dry runs included. */
   readonly limits: readonly LimitCharge[];
 }
@@ -150,6 +153,8 @@ export interface ResponseDecision {
   readonly stop: { readonly by: string; readonly message: string } | undefined;
   /** Detector ids to mask from here on. */
   readonly mask: readonly string[];
+  /** What they become, where one of them is not replaced by its name. */
+  readonly operators?: Operators;
 }
 
 /** A change of a model, for `on: lifecycle` rules. Issue 8 makes them. */

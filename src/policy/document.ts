@@ -162,6 +162,7 @@ function hintAbout(key: string, path: Path, then: unknown): string {
 const otherKeys = [
   ...['apiVersion', 'kind', 'metadata', 'spec', 'name', 'team', 'labels', 'mode', 'models', 'variables', 'rules'],
   ...['expression', 'scope', 'uses', 'for', 'requests', 'tokens', 'per'],
+  ...['type', 'keepLast', 'with'],
 ];
 
 /**

@@ -1,3 +1,4 @@
+import { coversMasking } from '../detect/operator.ts';
 import type { Model } from '../models/model.ts';
 import type { ViewCache } from './activation.ts';
 import { Evaluation, type Outcome } from './evaluate.ts';
@@ -159,13 +160,8 @@ function covers(other: Reviewed, reach: readonly Model[]): boolean {
 function makesSuperfluous(other: Reviewed, one: Reviewed): boolean {
   const [a, b] = [other.rule.action, one.rule.action];
   if (a.effect === 'mask' && b.effect === 'mask')
-    return isSubset(b.request, a.request) && isSubset(b.response, a.response);
+    return coversMasking(a.request, b.request) && coversMasking(a.response, b.response);
   return a.effect === b.effect && (a.effect === 'allow' || a.effect === 'deny' || a.effect === 'stop');
-}
-
-function isSubset(some: readonly string[], all: readonly string[]): boolean {
-  const set = new Set(all);
-  return some.every((item) => set.has(item));
 }
 
 /** Equal texts are equal conditions; `variables` are those of the policy. */

@@ -1,4 +1,5 @@
 import type { Category } from '../detect/detector.ts';
+import { type Masking, noMasking } from '../detect/operator.ts';
 import type { Model } from '../models/model.ts';
 import type { Activation } from './activation.ts';
 import type { Program } from './cel.ts';
@@ -7,6 +8,7 @@ import { digestOf } from './digest.ts';
 import type { LocatedPolicy } from './document.ts';
 import { durationMs } from './duration.ts';
 import type { RuleKind } from './fields.ts';
+import { compileOperators } from './operators.ts';
 import { type Compilers, PolicyVariables, type VariablesClass } from './policy-variables.ts';
 import type { Problem } from './problem.ts';
 import { mayRead } from './program-reads.ts';
@@ -28,7 +30,7 @@ export const categoryNames = Object.keys({ pii: 0, finance: 0, health: 0, secret
 /** What a rule does when it matches. */
 export type Action =
   | { readonly effect: 'allow' | 'deny' | 'stop' }
-  | { readonly effect: 'mask'; readonly request: readonly string[]; readonly response: readonly string[] }
+  | { readonly effect: 'mask'; readonly request: Masking; readonly response: Masking }
   | { readonly effect: 'limit'; readonly by: Program | undefined; readonly windows: readonly LimitWindow[] }
   | ({ readonly effect: 'requireApproval' } & Omit<ApprovalDemand, 'policy' | 'rule' | 'message'>);
 
@@ -180,10 +182,11 @@ class RuleCompiler {
       case 'mask': {
         const ids = this.#detectors(rule.detect);
         const on = [rule.on].flat();
+        const masking = { ids, operators: compileOperators(rule, ids, this.#from) };
         return {
           effect: 'mask',
-          request: on.includes('request') ? ids : [],
-          response: on.includes('response') ? ids : [],
+          request: on.includes('request') ? masking : noMasking,
+          response: on.includes('response') ? masking : noMasking,
         };
       }
       case 'limit':

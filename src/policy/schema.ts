@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { type OperatorType, operatorTypes } from '../detect/operator.ts';
 import { type Effect, severities } from './decision.ts';
 import { durationMs } from './duration.ts';
+import { didYouMean } from './problem.ts';
 
 const name = z
   .string()
@@ -139,11 +141,48 @@ const limit = z
     path: ['limits'],
     message: 'has two limits of one kind and window',
   });
+
+const plainOperators = operatorTypes.filter((type): type is Exclude<OperatorType, 'mask'> => type !== 'mask');
+const operator = z.union(
+  [
+    z.enum(operatorTypes),
+    z.strictObject({ type: z.enum(plainOperators) }),
+    z.strictObject({
+      type: z.literal('mask'),
+      keepLast: z
+        .int()
+        .min(0)
+        .max(64)
+        .default(4)
+        .describe('Letters and digits at the end that stay; never more than a quarter of them.'),
+      with: z
+        .string()
+        .regex(/^[*#?_.xX•]$/u, 'must be one of: * # ? _ . x X •')
+        .default('*')
+        .describe('What the others become.'),
+    }),
+  ],
+  { error: ({ input }) => operatorProblem(input) },
+);
+
+/** What is wrong with what stands for an operator. */
+function operatorProblem(input: unknown): string {
+  const types = operatorTypes.join(', ');
+  const type: unknown = typeof input === 'object' && input !== null ? (input as { type?: unknown }).type : input;
+  if (typeof type !== 'string') return `must be an operator: ${types}, or a map with one as its type`;
+  return `must be one of: ${types}.${didYouMean(type, operatorTypes)}`;
+}
+
 const mask = z.strictObject({
   ...tagged,
   on: sides,
   ...effect('mask'),
   detect: z.array(z.string().min(1)).min(1, 'must name a detector or a category').max(1000),
+  operator: operator.optional().describe('What matches become. Default `replace`.'),
+  operators: z
+    .record(z.string().min(1), operator)
+    .optional()
+    .describe('What matches of these detectors or categories become; a detector goes before its categories.'),
 });
 const stop = z.strictObject({ ...worded, on: onResponse, ...effect('stop') }).refine(...oneWording);
 
@@ -210,3 +249,4 @@ export const policyDocument = z.strictObject({
 
 export type PolicyDocument = z.output<typeof policyDocument>;
 export type RuleDocument = z.output<typeof ruleDocument>;
+export type OperatorDocument = z.output<typeof operator>;

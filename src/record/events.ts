@@ -109,6 +109,11 @@ export interface DecisionEvent extends Base {
   readonly rules: readonly RuleOutcome[];
   readonly maskResponse: readonly string[];
   readonly maskRequest: readonly string[];
+  /** Detector id → operator, of those that are not replaced by their names; not there where there are none. */
+  readonly operators?: {
+    readonly request: Readonly<Record<string, string>>;
+    readonly response: Readonly<Record<string, string>>;
+  };
   /** Where each limit stands after this request; dry runs too. */
   readonly limits: readonly LimitOutcome[];
   readonly message: string;
@@ -161,6 +166,8 @@ export interface EndEvent extends Base {
   readonly masked: Readonly<Record<string, number>>;
   /** Detector id → count masked in the request that the model got; empty where none was to be masked. */
   readonly maskedRequest: Readonly<Record<string, number>>;
+  /** Detector id → count of the request's values that were put back in the answer; not there where there are none. */
+  readonly restored?: Readonly<Record<string, number>>;
   readonly inputTokens: number | undefined;
   readonly outputTokens: number | undefined;
   /** Bytes released to Envoy, and in how many chunks. */

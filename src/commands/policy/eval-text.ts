@@ -55,11 +55,15 @@ export function evalText(
   return `${head}\nRules\n${lines.map((line) => escapeControls(line)).join('\n')}\n`;
 }
 
-const ofResponse = ({ stop, mask }: ResponseDecision): readonly Fact[] => [
+/** `email_address (hash), jwt`: what is not said is replaced. */
+const masked = (ids: readonly string[], operators: ResponseDecision['operators'] = {}): string =>
+  ids.map((id) => (operators[id] === undefined ? id : `${id} (${operators[id].type})`)).join(', ');
+
+const ofResponse = ({ stop, mask, operators }: ResponseDecision): readonly Fact[] => [
   ['Verdict', stop === undefined ? 'allow' : 'stop'],
   ['By', stop?.by],
   ['Message', stop?.message],
-  ['Masked from here on', mask.join(', ')],
+  ['Masked from here on', masked(mask, operators)],
 ];
 
 function ofVerdict(decision: Decision | LifecycleDecision): readonly Fact[] {
@@ -81,8 +85,8 @@ function ofVerdict(decision: Decision | LifecycleDecision): readonly Fact[] {
   );
   return [
     ...verdict,
-    ['Masked in the answer', decision.maskResponse.join(', ')],
-    ['Masked in the request', decision.maskRequest.join(', ')],
+    ['Masked in the answer', masked(decision.maskResponse, decision.operators?.response)],
+    ['Masked in the request', masked(decision.maskRequest, decision.operators?.request)],
     ['Limits', limits.join('; ')],
   ];
 }

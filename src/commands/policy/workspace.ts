@@ -131,7 +131,7 @@ async function casesFiles(dir: string): Promise<string[]> {
 
 /** What cases are run in: requests are read as the gate reads them. */
 export function caseWorld({ models, config, filters, detectors }: Workspace, set: PolicySet): CaseWorld {
-  const bodies = createBodies(detectedBy(config, detectors), detectors.all);
+  const bodies = createBodies(detectedBy(config, detectors), { known: detectors.all });
   return {
     set,
     models,

@@ -2,7 +2,7 @@
 import type { Model } from '../../models/model.ts';
 import type { PolicySet } from '../decision.ts';
 import { type RecordedSession, type RecordedVerdict, type Reread, recordedInput } from './recorded.ts';
-import { type Redecision, redecide } from './redecide.ts';
+import { maskedBy, type Redecision, redecide } from './redecide.ts';
 import { type WindowStart, Windows } from './windows.ts';
 
 export interface BacktestOptions {
@@ -56,7 +56,7 @@ export interface BacktestReport {
   readonly unchanged: number;
   readonly changed: number;
   readonly unknown: number;
-  /** Same verdict, but other detectors are masked in the answer. */
+  /** Same verdict, but other detectors are masked in the answer, or by other operators. */
   readonly masksChanged: number;
   readonly verdicts: readonly {
     readonly from: RecordedVerdict;
@@ -196,5 +196,7 @@ function sameOrMasks(
 ): 'same' | 'masks' | 'unknown' {
   if (verdict !== 'allow') return 'same';
   if (mask === undefined) return 'unknown';
-  return mask.join() === [...decision.maskResponse].sort().join() ? 'same' : 'masks';
+  const { maskResponse, operators } = decision;
+  const before = [...maskResponse].sort().map((id) => maskedBy(id, operators?.response[id]));
+  return mask.join() === before.join() ? 'same' : 'masks';
 }

@@ -63,6 +63,8 @@ export interface RecordedSession {
     }[];
     readonly revision: string;
     readonly maskResponse: readonly string[];
+    /** Detector id → operator, of those that are not replaced by their names. */
+    readonly operators?: { readonly response: Readonly<Record<string, string>> };
   };
   /** Tokens in and out, where the model reported them. */
   readonly usedTokens: number | undefined;

@@ -12,7 +12,7 @@ export interface Redecision {
   readonly matched: readonly RuleHit[];
   /** Rules, dry runs too, that cannot be decided without what was not kept. */
   readonly unknown: readonly RuleHit[];
-  /** Detectors to mask in the answer; undefined: not known. */
+  /** What is masked in the answer (`maskedBy`); undefined: not known. */
   readonly mask: readonly string[] | undefined;
 }
 
@@ -28,13 +28,20 @@ export function redecide(set: PolicySet, input: DecisionInput, limited: (input: 
   const matched = decision.rules.filter(({ error }) => error === undefined);
   const enforced = unknown.filter(({ mode }) => mode === 'enforce');
   const verdict = verdictOf(decision, enforced);
-  const mask = decision.verdict === 'deny' ? [] : decision.maskResponse;
+  const mask = decision.verdict === 'deny' ? [] : masksOf(decision);
   const result = { matched, unknown, mask: verdict === 'unknown' ? undefined : mask };
   if (verdict !== 'allow' || decision.verdict !== 'allow') return { ...result, verdict, by: decidedBy(decision) };
   const answer = limited({ limits: decision.limits });
   if (answer.how === 'passes') return { ...result, verdict: 'allow', by: '' };
   return { ...result, verdict: answer.how === 'refused' ? 'limit' : 'unknown', by: answer.by };
 }
+
+/** A detector, and its operator where it is not replaced by its name. */
+export const maskedBy = (id: string, operator: string | undefined): string =>
+  operator === undefined ? id : `${id} ${operator}`;
+
+const masksOf = ({ maskResponse, operators }: Extract<Decision, { verdict: 'allow' | 'requireApproval' }>): string[] =>
+  maskResponse.map((id) => maskedBy(id, operators?.response[id]?.type));
 
 export interface LimitQuestion {
   readonly limits: Extract<Decision, { verdict: 'allow' }>['limits'];

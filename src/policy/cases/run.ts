@@ -1,4 +1,5 @@
 /** Asks a set of policies about one case, and compares. */
+import { type Operators, operatorOf } from '../../detect/operator.ts';
 import type { RequestFacts } from '../../exchange/facts.ts';
 import type { Caller } from '../../identity/caller.ts';
 import type { Model } from '../../models/model.ts';
@@ -215,6 +216,12 @@ function compare(expected: PolicyCase['expect'], outcome: Outcome, expand: CaseW
     if (ids === undefined) found.push(difference(what, 'detectors or categories that there are', want.join(', ')));
     else same(what, list([...ids].sort()), list(is));
   }
+  for (const [what, want, masked, operators] of [
+    ['operators', expected.operators, got.mask, got.operators.response],
+    ['operatorsRequest', expected.operatorsRequest, got.maskRequest, got.operators.request],
+  ] as const)
+    for (const [id, operator] of Object.entries(want ?? {}))
+      same(`${what}.${id}`, operator, masked.includes(id) ? operatorOf(operators, id).type : 'not masked');
   if (expected.approvers !== undefined) same('approvers', list([...expected.approvers].sort()), list(got.approvers));
   if (expected.limits !== undefined) found.push(...compareLimits(expected.limits, decision));
   return found;
@@ -222,17 +229,32 @@ function compare(expected: PolicyCase['expect'], outcome: Outcome, expand: CaseW
 
 const list = (names: readonly string[]): string => (names.length === 0 ? 'nothing' : names.join(', '));
 
+interface Masks {
+  readonly mask: readonly string[];
+  readonly maskRequest: readonly string[];
+  readonly operators: { readonly request: Operators; readonly response: Operators };
+}
+
 function whatWasSaid({ kind, decision }: Outcome) {
-  const nothing = { by: '', message: '', mask: [] as readonly string[], maskRequest: [] as readonly string[] };
+  const none: Masks = { mask: [], maskRequest: [], operators: { request: {}, response: {} } };
+  const nothing = { by: '', message: '', ...none };
   const approvers: string[] = [];
   if (kind === 'response') {
     const { stop, mask } = decision;
+    const operators = { request: {}, response: decision.operators ?? {} };
     const verdict = stop === undefined ? 'allow' : 'stop';
-    return { ...nothing, verdict, by: stop?.by ?? '', message: stop?.message ?? '', mask, approvers };
+    return { ...nothing, verdict, by: stop?.by ?? '', message: stop?.message ?? '', mask, operators, approvers };
   }
   if (decision.verdict === 'deny')
     return { ...nothing, verdict: 'deny', by: decision.by ?? '', message: decision.message, approvers };
-  const masks = 'maskResponse' in decision ? { mask: decision.maskResponse, maskRequest: decision.maskRequest } : {};
+  const masks: Partial<Masks> =
+    'maskResponse' in decision
+      ? {
+          mask: decision.maskResponse,
+          maskRequest: decision.maskRequest,
+          ...(decision.operators && { operators: decision.operators }),
+        }
+      : {};
   if (decision.verdict === 'allow') return { ...nothing, ...masks, verdict: 'allow', approvers };
   const [demand] = decision.demands;
   approvers.push(...new Set(decision.demands.flatMap((one) => one.approvers)));

@@ -1,5 +1,6 @@
 /** `*.cases.yaml`: what a set of policies must say about requests that are written down. `sallyport policy test` runs them. */
 import { z } from 'zod';
+import { operatorTypes } from '../../detect/operator.ts';
 import type { FormatId } from '../../exchange/facts.ts';
 
 const count = z.int().min(0).max(1_000_000_000);
@@ -104,6 +105,8 @@ const change = z
 
 const names = z.array(z.string().min(1));
 
+const maskedBy = z.record(z.string().min(1), z.enum(operatorTypes)).optional();
+
 const expectation = z
   .strictObject({
     verdict: z.enum(['allow', 'deny', 'requireApproval']).optional(),
@@ -118,6 +121,10 @@ const expectation = z
     excludes: names.optional().describe('Rules that do not.'),
     mask: names.optional().describe('Detectors or categories that are masked in the answer: these and no others.'),
     maskRequest: names.optional(),
+    operators: maskedBy.describe(
+      'What becomes of detectors in the answer: `{email_address: hash}`. Others are not looked at.',
+    ),
+    operatorsRequest: maskedBy.describe('The same in the request.'),
     limits: z
       .array(z.strictObject({ rule: z.string().min(1), key: z.string().optional() }))
       .optional()

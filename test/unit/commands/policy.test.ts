@@ -176,6 +176,32 @@ describe('policy test', () => {
     );
     expect((await policies(['test'])).stdout).toContain('5 passed, 0 failed. 3 of 4 rules');
   });
+
+  it('knows by which operator something is masked, as eval does', async () => {
+    write(
+      'policies/chat.yaml',
+      policy(`${engineers}
+- {name: out, then: mask, detect: [email_address, credit_card], operators: {email_address: hash}}
+- {name: in, then: mask, on: request, detect: [us_ssn], operator: pseudonym}
+- {name: failed, on: response, when: 'response.status > 500', then: mask, detect: [jwt], operator: redact}`),
+    );
+    write(
+      'policies/chat.cases.yaml',
+      cases(`- name: good
+  expect: {operators: {email_address: hash, credit_card: replace}, operatorsRequest: {us_ssn: pseudonym}}
+- {name: an answer, response: {status: 503}, expect: {operators: {jwt: redact}}}
+- {name: bad, expect: {operators: {email_address: mask, us_ssn: hash}}}`),
+    );
+    const { code, stdout } = await policies(['test']);
+    expect(code).toBe(1);
+    expect(stdout).toContain('2 passed, 1 failed.');
+    expect(stdout).toContain(
+      '  ✗ bad\n      operators.email_address\n        - expected  mask\n        + got       hash\n      operators.us_ssn\n        - expected  hash\n        + got       not masked\n',
+    );
+    const said = (await policies(['eval', '--groups', 'eng'])).stdout;
+    expect(said).toMatch(/Masked in the answer +credit_card, email_address \(hash\)\n/);
+    expect(said).toMatch(/Masked in the request +us_ssn \(pseudonym\)\n/);
+  });
 });
 
 describe('policy eval', () => {

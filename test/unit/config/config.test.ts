@@ -77,6 +77,20 @@ describe('a configuration that holds', () => {
     expect(load(`${identity}${text}\n`)).toMatchObject({ ok: true, config: { state } });
   });
 
+  it('knows where the masking keys are', () => {
+    const masking = 'masking: {key: {file: keys/now}, previousKey: {env: OLD_KEY}}';
+    const key = { file: join(folder, 'keys', 'now') };
+    expect(load(`${identity}${masking}\n`)).toMatchObject({
+      config: { masking: { key, previousKey: { env: 'OLD_KEY' } } },
+    });
+    expect(problems(`${identity}masking: {previousKey: {env: OLD_KEY}}\n`)).toEqual([
+      expect.stringContaining('masking.previousKey: needs masking.key'),
+    ]);
+    expect(problems(`${identity}masking: {key: {env: A, file: b}}\n`)).toEqual([
+      expect.stringContaining('masking.key: must have exactly one of file and env'),
+    ]);
+  });
+
   it('cannot be changed afterwards, at any depth', () => {
     const loaded = load(identity);
     if (!loaded.ok) throw new Error('should load');

@@ -37,6 +37,8 @@ describe('the example policies', () => {
       '_platform/chat.yaml',
       '_platform/effects.yaml',
       '_platform/trial.yaml',
+      '_platform/operators.yaml',
+      '_platform/pseudonyms.yaml',
       '_platform/absent.yaml',
     ]);
     for (const one of examples) expect(load([one], [llama]).revision).toMatch(/^sha256:/);

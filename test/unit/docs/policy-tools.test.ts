@@ -34,6 +34,8 @@ test('docs/policy-tools.md names everything that a case gives and expects', () =
     'excludes',
     'mask',
     'maskRequest',
+    'operators',
+    'operatorsRequest',
     'limits',
     'stop',
     'refused',

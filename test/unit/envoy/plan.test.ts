@@ -28,6 +28,12 @@ test('a plan comes back as it went', () => {
   expect(openPlan(sealed, { keys: [key] }, stream)).toEqual({ ok: true, plan });
 });
 
+test('with operators, too', () => {
+  const operators = { request: {}, response: { email_address: { type: 'mask', keepLast: 2, with: '#' } as const } };
+  const more = { ...plan, operators };
+  expect(openPlan(sealPlan(more, { keys: [key] }), { keys: [key] }, stream)).toEqual({ ok: true, plan: more });
+});
+
 test('an old key is accepted while it is listed, and only then', () => {
   expect(openPlan(sealed, { keys: [other, key] }, stream).ok).toBe(true);
   expect(openPlan(sealed, { keys: [other] }, stream)).toEqual({ ok: false, why: 'forged' });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Operators } from '../../../src/detect/operator.ts';
 import { Delivered } from '../../../src/envoy/delivered.ts';
 import { type ResponseHead, readHead } from '../../../src/envoy/response.ts';
 import { ResponseRules } from '../../../src/envoy/response-rules.ts';
@@ -22,10 +23,10 @@ const head: ResponseHead = readHead(
   false,
 );
 
-function rulesOf(rules: readonly string[], mask: readonly string[] = []) {
+function rulesOf(rules: readonly string[], mask: readonly string[] = [], operators: Operators = {}) {
   const loaded = compile({ 'p.yaml': policy(['- {name: all, then: allow}', ...rules].join('\n')) });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  return new ResponseRules({ policy: loaded.set, input: input({ model: demo }) }, head, mask);
+  return new ResponseRules({ policy: loaded.set, input: input({ model: demo }) }, head, mask, operators);
 }
 
 /** Says a piece of a plain text, as the response gate does. */
@@ -81,6 +82,19 @@ describe('rules on a response', () => {
       by: 'test/late',
       message: 'Rule test/late masks this answer, and can do so only from its headers on.',
     });
+  });
+
+  test('that mask by an operator add to the plan, and later stop where theirs lets less be known', () => {
+    const rule = (operator: string, phase: string) =>
+      `- {name: by-${operator}, then: mask, detect: [email], operator: ${operator}, when: 'response.phase == "${phase}"'}`;
+    const at = (operator: string) =>
+      rulesOf([rule(operator, 'headers')], ['email', 'jwt'], { email: { type: 'hash' } });
+    const [more, less] = [at('redact'), at('mask')];
+    expect([more.atHeaders(), less.atHeaders()]).toEqual([undefined, undefined]);
+    expect([more.operators, less.operators]).toEqual([{ email: { type: 'redact' } }, { email: { type: 'hash' } }]);
+    const late = (operator: string) => rulesOf([rule(operator, 'end')], ['email'], { email: { type: 'hash' } });
+    expect(late('encrypt').atEnd(undefined, 0)).toBeUndefined();
+    expect(late('replace').atEnd(undefined, 0)).toMatchObject({ by: 'test/by-replace' });
   });
 
   test('that fail stop, and are on the record with why; on trial they are only that', () => {

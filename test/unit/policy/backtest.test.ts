@@ -177,6 +177,19 @@ describe('a backtest', () => {
     expect(report).toMatchObject({ unchanged: 0, changed: 0, masksChanged: 1 });
   });
 
+  test('and those that another operator masks', async () => {
+    const set = rules(allowAll, '- {name: mask, then: mask, detect: [email], operator: hash}');
+    const masked = (type?: string) =>
+      session({
+        decision: {
+          maskResponse: ['email'],
+          ...(type === undefined ? {} : { operators: { response: { email: type } } }),
+        },
+      });
+    const report = await run(set, [masked(), masked('redact'), masked('hash')]);
+    expect(report).toMatchObject({ unchanged: 1, changed: 0, masksChanged: 2 });
+  });
+
   test('does not know sessions of models that are gone', async () => {
     expect(await run(rules(allowAll), [session({ request: { model: 'retired' } })])).toMatchObject({ unknown: 1 });
   });

@@ -1,0 +1,33 @@
+import { z } from 'zod';
+
+const secret = z
+  .strictObject({
+    file: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('File that holds it, relative to this file; one line end at its end is dropped. Read at start.'),
+    env: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
+      .optional()
+      .describe('Environment variable that holds it.'),
+  })
+  .refine(({ file, env }) => (file === undefined) !== (env === undefined), 'must have exactly one of file and env');
+
+/** The `masking:` section. */
+export const maskingSection = z
+  .strictObject({
+    key: secret
+      .optional()
+      .describe(
+        'Key (32 bytes, base64url) of the operators `hash` and `encrypt`. Replicas share it: else equal values have different hashes. Default: `masking.key` in stateDir, made at the first start.',
+      ),
+    previousKey: secret
+      .optional()
+      .describe('The key before: `sallyport decrypt` takes it too. The gateway masks with `key` alone.'),
+  })
+  .refine(({ key, previousKey }) => previousKey === undefined || key !== undefined, {
+    message: 'needs masking.key',
+    path: ['previousKey'],
+  });
