@@ -4,10 +4,10 @@ import { type Automaton, compileAutomaton } from '../detect/automaton.ts';
 import type { Detector } from '../detect/detector.ts';
 import { normalize, normalizedSlices } from '../detect/normalize.ts';
 import { PatternError } from '../detect/pattern.ts';
+import { problemWithCost } from '../detect/pattern-cost.ts';
 import { scanSliced } from '../detect/scan.ts';
 import type { FilterConfig } from './config.ts';
 import type { Filters } from './guard.ts';
-import { problemWithCost } from '../detect/pattern-cost.ts';
 import { PhraseList, Phrases } from './phrases.ts';
 import { WordReader } from './words.ts';
 
