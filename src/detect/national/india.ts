@@ -96,7 +96,7 @@ export const india: readonly Detector[] = [
     pattern: String.raw`\b${panBody}\b`,
     also: [
       {
-        pattern: String.raw`\b[A-Z]{5}[ \-]?\d{4}[ \-]?[A-Z]\b`,
+        pattern: String.raw`\b[A-Z]{5}\d{4}[A-Z]\b`,
         ignoreCase: true,
         context: { words: panWords },
         unless: otherwise(panWords),
@@ -158,7 +158,7 @@ export const india: readonly Detector[] = [
     validate: isRegistration,
     also: [
       {
-        pattern: String.raw`\b[A-Z]{2}[ \-]?\d{1,2}[ \-]?(?:[A-Z]{1,3})?[ \-]?\d{4}\b`,
+        pattern: String.raw`\b[A-Z]{2}-?\d{1,2}[ \-]?(?:[A-Z]{1,3})?[ \-]?\d{4}\b`,
         ignoreCase: true,
         validate: isRegistration,
         context: { words: plateWords },

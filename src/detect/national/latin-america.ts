@@ -173,7 +173,7 @@ export const latinAmerica: readonly Detector[] = [
     validate: isRfc,
     also: [
       {
-        pattern: String.raw`\b[A-Z&]{3,4}[ \-]?\d{6}(?:[ \-]?[A-Z0-9]{3})?\b`,
+        pattern: String.raw`\b[A-Z&]{3,4}-?\d{6}(?:[ \-]?[A-Z0-9]{3})?\b`,
         ignoreCase: true,
         validate: hasRfcDate,
         context: { words: rfcWords },

@@ -180,7 +180,6 @@ export const middleEastAfrica: readonly Detector[] = [
     categories: ['pii'],
     regions: ['ng'],
     pattern: String.raw`\b[A-Z]{3}[ \-]?\d{3}[ \-]?[A-Z]{2}\b`,
-    ignoreCase: true,
     context: { words: plateWords, within: 40 },
     unless: otherwise(plateWords),
     weak: true,
