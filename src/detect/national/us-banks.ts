@@ -54,7 +54,8 @@ export const usBanks: readonly Detector[] = [
     pattern: String.raw`\b\d{9}\b|\b\d{4}-\d{4}-\d\b`,
     validate: isRoutingNumber,
     context: { words: routingWords },
-    unless: otherwise(routingWords),
+    // Not `account`: the head of a table has both words, and the check digit tells the two apart.
+    unless: otherwise([...routingWords, 'account', 'acct']),
     doc: 'US bank routing numbers with a right check digit, after words that say so.',
     examples: ['021000021', '0210-0002-1'],
     source: 'ABA Routing Number Policy; ANSI X9.13',
