@@ -1,13 +1,28 @@
 import { contact } from './contact.ts';
+import { crypto } from './crypto.ts';
+import { dates } from './dates.ts';
 import type { Category, Detector } from './detector.ts';
+import { devices } from './devices.ts';
 import { finance } from './finance.ts';
 import { health } from './health.ts';
-import { national } from './national.ts';
+import { world } from './national/world.ts';
 import { network } from './network.ts';
 import { secrets } from './secrets.ts';
+import { urls } from './urls.ts';
 
 /** Every detector there is. Where two match the same characters, the earlier one wins. */
-export const detectors: readonly Detector[] = [...secrets, ...finance, ...national, ...health, ...contact, ...network];
+export const detectors: readonly Detector[] = [
+  ...secrets,
+  ...urls,
+  ...world,
+  ...finance,
+  ...crypto,
+  ...health,
+  ...devices,
+  ...contact,
+  ...dates,
+  ...network,
+];
 
 export const categories: readonly Category[] = ['pii', 'finance', 'health', 'secrets', 'network'];
 

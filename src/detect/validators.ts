@@ -1,6 +1,6 @@
 /** Confirms candidates. All take folded text (fold.ts), separators included. */
 
-const digitsOf = (candidate: string): string => candidate.replace(/\D/g, '');
+export const digitsOf = (candidate: string): string => candidate.replace(/\D/g, '');
 
 /** Luhn's check digit (ISO/IEC 7812-1, annex B) over the digits of a text. */
 export function luhn(candidate: string): boolean {
@@ -165,9 +165,9 @@ export function isSsn(candidate: string): boolean {
   return /^(?!000|666|9)\d{3}(?!00)\d{2}(?!0000)\d{4}$/.test(digits);
 }
 
-/** A US national provider identifier: Luhn over `80840` and its ten digits (45 CFR 162.406). What is before them is not read. */
+/** A US national provider identifier: Luhn over `80840` and its ten digits (45 CFR 162.406). */
 export function isNpi(candidate: string): boolean {
-  return luhn(`80840${candidate.slice(-10)}`);
+  return luhn(`80840${candidate}`);
 }
 
 /** A UK NHS number: weights 10 to 2 over nine digits, and 11 less the remainder by 11 is the tenth; 11 is 0, 10 is none. */
@@ -177,23 +177,4 @@ export function isNhsNumber(candidate: string): boolean {
   let sum = 0;
   for (let i = 0; i < 9; i++) sum += (10 - i) * (digits.charCodeAt(i) - 48);
   return (11 - (sum % 11)) % 11 === digits.charCodeAt(9) - 48;
-}
-
-// ITU-T E.164 country codes of one and two digits; all others that are assigned have three.
-const shortCountryCode = /^(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])/;
-const longCountryCode = /^(?:2[1-69]|3[578]|42|5[09]|6[7-9]|8[0578]|9[679])\d/;
-
-/** Area and exchange code of the North American Numbering Plan: neither begins with 0 or 1, nor is an N11. */
-const northAmerican = /^1?[2-9](?!11)\d\d[2-9](?!11)\d{6}$/;
-
-/** A telephone number in E.164's international form, or a North American or trunk-prefixed (`0…`) national one. */
-export function isPhoneNumber(candidate: string): boolean {
-  const international = candidate.startsWith('+') || candidate.startsWith('00');
-  const digits = digitsOf(international ? candidate.replace('(0)', '').replace(/^00/, '') : candidate);
-  if (/^(\d)\1+$/.test(digits)) return false;
-  if (!international)
-    return digits.startsWith('0') ? digits.length >= 9 && digits.length <= 12 : northAmerican.test(digits);
-  if (digits.length < 8 || digits.length > 15) return false;
-  if (digits.startsWith('1')) return northAmerican.test(digits);
-  return shortCountryCode.test(digits) || longCountryCode.test(digits);
 }

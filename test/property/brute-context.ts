@@ -52,7 +52,9 @@ export function nearestWord(
 }
 
 function distancesOf(word: string, parts: readonly Part[], from: number): number[] {
-  const spelled = word.match(/[A-Za-z]+|\d+/gu)!.map((part) => part.toLowerCase());
+  // Words in other letters are in none of the texts that are made up here (context.test.ts has them).
+  const spelled = (word.match(/[A-Za-z]+|\d+/gu) ?? []).map((part) => part.toLowerCase());
+  if (spelled.length === 0) return [];
   const begins = word.endsWith('*');
   const spellings = spelled.length > 1 && !begins && !/\d/.test(word) ? [spelled, [spelled.join('')]] : [spelled];
   return parts.flatMap((last, index) =>

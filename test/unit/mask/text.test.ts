@@ -22,18 +22,19 @@ describe('the text masker', () => {
     });
   });
 
-  it.each(detectors.flatMap(({ id, examples }) => examples.map((example) => ({ id, example }))))(
-    'masks $id split at every position: $example',
-    ({ id, example }) => {
-      const whole = `It is ${example} and that was it`;
-      for (let at = 0; at <= whole.length; at++)
-        expect(mask([whole.slice(0, at), whole.slice(at)])).toEqual({
-          text: `It is <${id.toUpperCase()}> and that was it`,
-          findings: [id],
-        });
-      expect(mask([...whole]).text).toBe(`It is <${id.toUpperCase()}> and that was it`);
-    },
-  );
+  it.each(
+    detectors.flatMap(({ id, examples, context }) =>
+      examples.map((example) => ({ id, example, word: context?.words[0] ?? '' })),
+    ),
+  )('masks $id split at every position: $example', ({ id, example, word }) => {
+    const whole = `It is ${word} ${example} and that was it`;
+    for (let at = 0; at <= whole.length; at++)
+      expect(mask([whole.slice(0, at), whole.slice(at)])).toEqual({
+        text: `It is ${word} <${id.toUpperCase()}> and that was it`,
+        findings: [id],
+      });
+    expect(mask([...whole]).text).toBe(`It is ${word} <${id.toUpperCase()}> and that was it`);
+  });
 
   it('takes one long delta like many short ones, and a listener may push to another channel', () => {
     const long = 'Write to jane@example.com, card 4111 1111 1111 1111. '.repeat(2000);

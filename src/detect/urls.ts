@@ -1,0 +1,88 @@
+import type { Detector } from './detector.ts';
+
+/** Schemes of addresses that people put passwords into. */
+const schemes = [
+  'http',
+  'https',
+  'ftp',
+  'ftps',
+  'sftp',
+  'ssh',
+  'git',
+  'svn',
+  'ws',
+  'wss',
+  'postgres',
+  'postgresql',
+  'psycopg',
+  'psycopg2',
+  'asyncpg',
+  'mysql',
+  'mysql2',
+  'pymysql',
+  'mariadb',
+  'mssql',
+  'sqlserver',
+  'pyodbc',
+  'oracle',
+  'mongodb',
+  'mongodb srv',
+  'srv',
+  'redis',
+  'rediss',
+  'valkey',
+  'memcached',
+  'amqp',
+  'amqps',
+  'mqtt',
+  'mqtts',
+  'nats',
+  'kafka',
+  'smtp',
+  'smtps',
+  'imap',
+  'imaps',
+  'pop3',
+  'ldap',
+  'ldaps',
+  'socks',
+  'socks4',
+  'socks5',
+  'rtsp',
+  'rtmp',
+  'smb',
+  'telnet',
+  'tcp',
+  'clickhouse',
+  'cockroachdb',
+  'couchdb',
+  'neo4j',
+  'bolt',
+  'elasticsearch',
+  'snowflake',
+  'jdbc',
+];
+
+/** Values that are tokens of a known kind: their own detectors name them better. */
+const knownToken = /=(?:gh[pousr]_|github_pat_|glpat-|eyJ|sk-|xox[a-z]-|AKIA|ASIA|AIza|hf_|npm_)/;
+
+/** Secrets in addresses. */
+export const urls: readonly Detector[] = [
+  {
+    id: 'url_credentials',
+    categories: ['secrets'],
+    pattern: String.raw`\b\w[\w.%+~$!\-]{0,63}:[^\s:\/"'<>{}()\[\]\\,;|]{1,128}@|\B:[^\s:\/"'<>{}()\[\]\\,;|]{3,128}@`,
+    // The scheme, and `://`.
+    context: { words: schemes, within: 3 },
+    also: [
+      {
+        pattern: String.raw`[?&](?:password|passwd|pwd|pass|client_secret|access_token|api_key|apikey|auth_token)=[^\s&#"'<>{}()\\,;|]{4,256}`,
+        ignoreCase: true,
+        validate: (candidate) => !knownToken.test(candidate),
+      },
+    ],
+    doc: 'Names and passwords in addresses (`https://name:password@host`), and passwords in their queries.',
+    examples: ['?password=hunter2'],
+    source: 'RFC 3986 section 3.2.1; RFC 6750 section 2.3',
+  },
+];
