@@ -5,7 +5,7 @@ import { Ollama } from 'ollama';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually, type Stack, startStack } from './support/stack.ts';
-import { completion, DONE, delta, type Handler } from './support/upstream.ts';
+import { completion, DONE, delta, inPieces } from './support/upstream.ts';
 
 const POLICY = `apiVersion: sallyport/v1
 kind: Policy
@@ -33,20 +33,6 @@ beforeAll(async () => {
   token = await stack.token('sam');
 });
 afterAll(() => stack.close());
-
-/** Sends the pieces one by one, the next once the one before has had time to be a chunk of its own. */
-const pieces =
-  (type: string, ...parts: readonly string[]): Handler =>
-  (_request, response) => {
-    response.writeHead(200, { 'content-type': type });
-    const left = [...parts];
-    const send = (): void => {
-      const part = left.shift();
-      if (part === undefined) response.end();
-      else response.write(part, () => setTimeout(send, 15));
-    };
-    send();
-  };
 
 const sse = (...events: readonly object[]): string[] =>
   events.map((event) => {
@@ -255,7 +241,7 @@ describe.each(apis)('a stream of $name', ({ type, stream, text, call, last, erro
     const told = text(`the card is ${CARD}.`)
       .at(-1)!
       .replace(/event: message_start[\s\S]*?(?=event: content_block_delta)/, '');
-    stack.model.answer = pieces(type, ...text('hello there'), told, ...last);
+    stack.model.answer = inPieces(type, ...text('hello there'), told, ...last);
     const { got, error: thrown } = await stream();
     error(thrown, 'It told a card number.');
     expect(JSON.stringify(got)).toContain('hello');
@@ -271,7 +257,7 @@ describe.each(apis)('a stream of $name', ({ type, stream, text, call, last, erro
   });
 
   test('that a rule stops at a tool call: nothing of the call leaves', async () => {
-    stack.model.answer = pieces(
+    stack.model.answer = inPieces(
       type,
       ...text('hello there'),
       ...call('run_sql', { query: 'drop table x', for: 'jane.doe@example.com' }),
@@ -291,7 +277,7 @@ describe.each(apis)('a stream of $name', ({ type, stream, text, call, last, erro
   });
 
   test('with tool calls that no rule stops is delivered whole and masked, and trials are on the record', async () => {
-    stack.model.answer = pieces(
+    stack.model.answer = inPieces(
       type,
       ...text('hello there'),
       ...call('send_mail', { to: 'jane.doe@example.com' }),
@@ -310,7 +296,12 @@ describe.each(apis)('a stream of $name', ({ type, stream, text, call, last, erro
   });
 
   test('with a call whose arguments rules cannot read is stopped', async () => {
-    stack.model.answer = pieces(type, ...text('hello there'), ...call('send_mail', { subject: 'no address' }), ...last);
+    stack.model.answer = inPieces(
+      type,
+      ...text('hello there'),
+      ...call('send_mail', { subject: 'no address' }),
+      ...last,
+    );
     error((await stream()).error, 'could not be evaluated');
     expect(await lastEnd()).toMatchObject({ how: 'stopped', detail: 'answers/no-mail-abroad' });
   });
@@ -340,7 +331,7 @@ describe('a JSON answer with a tool call that a rule stops', () => {
   });
 
   test('is an error of the API where its headers have gone', async () => {
-    stack.model.answer = pieces('application/json', body.slice(0, 20), body.slice(20));
+    stack.model.answer = inPieces('application/json', body.slice(0, 20), body.slice(20));
     const response = await fetch(`${stack.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
