@@ -389,3 +389,49 @@ describe('a JSON answer with a tool call that a rule stops', () => {
     expect(await lastEnd()).toMatchObject({ how: 'stopped' });
   });
 });
+
+describe('a stream of Gemini that is a JSON array', () => {
+  const item = (text: string) =>
+    JSON.stringify({ candidates: [{ content: { parts: [{ text }], role: 'model' }, index: 0 }] });
+  const asked = () =>
+    fetch(`${stack.url}/v1beta/models/demo:streamGenerateContent`, {
+      method: 'POST',
+      headers: { 'x-goog-api-key': token, 'content-type': 'application/json' },
+      body: JSON.stringify({ contents: [{ parts: [{ text: 'x' }] }] }),
+    });
+
+  test('leaves item by item', async () => {
+    let finish = (): void => {};
+    stack.model.answer = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.write(`[${item('hello ')}\n`);
+      finish = () => response.end(`,\n${item('jane.doe@example.com')}\n]\n`);
+    };
+    const response = await asked();
+    const reader = response.body!.getReader();
+    const first = Buffer.from((await reader.read()).value!).toString();
+    expect(first).toBe(`[${item('hello ')}`);
+    finish();
+    let rest = '';
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read())
+      rest += Buffer.from(piece.value).toString();
+    expect(JSON.parse(first + rest)).toHaveLength(3);
+    expect(rest).toContain('<EMAIL_ADDRESS>');
+  });
+
+  test('that a rule stops is an array with the error as its last item', async () => {
+    stack.model.answer = inPieces(
+      'application/json',
+      `[${item('hello ')}`,
+      `,${item(`the card is ${CARD}.`)}`,
+      `,${item(' never seen')}]`,
+    );
+    const got = (await (await asked()).json()) as object[];
+    expect(got[0]).toEqual(JSON.parse(item('hello ')));
+    expect(got.at(-1)).toEqual({
+      error: expect.objectContaining({ code: 403, message: expect.stringContaining('It told a card number.') }),
+    });
+    expect(JSON.stringify(got)).not.toMatch(/1111|CREDIT_CARD|never/);
+    expect(await lastEnd()).toMatchObject({ how: 'stopped', withheld: { findings: { credit_card: 1 } } });
+  });
+});
