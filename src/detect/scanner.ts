@@ -2,7 +2,7 @@ import type { Automaton, CompiledSwallow } from './automaton.ts';
 import { type ContextRule, MAX_CONTEXT } from './context.ts';
 import { ACCEPTS, ACCEPTS_AT_EDGE, DEAD, type Dfa, FINAL, OPENS } from './dfa.ts';
 import { foldedLength, foldUnits, SKIP, symbolOf } from './fold.ts';
-import { pointAt, textOf } from './units.ts';
+import { ownText, pointAt, textOf } from './units.ts';
 
 /**
  * Told of each confirmed match, in order. Offsets are those of the text given to `run`. Called in the middle of `run`:
@@ -93,8 +93,8 @@ export class Scanner {
     const { length } = gone;
     if (length === 0) return;
     if (this.#automaton.context !== undefined) {
-      this.#before += gone;
-      if (this.#before.length > 4 * MAX_CONTEXT) this.#before = this.#before.slice(-MAX_CONTEXT);
+      this.#before += length > MAX_CONTEXT ? ownText(gone.slice(-MAX_CONTEXT)) : gone;
+      if (this.#before.length > 4 * MAX_CONTEXT) this.#before = ownText(this.#before.slice(-MAX_CONTEXT));
     }
     this.#from -= length;
     this.#at -= length;

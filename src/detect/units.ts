@@ -5,6 +5,14 @@ export function copyUnits(text: string, from: number, to: number, units: Uint16A
   for (let i = from; i < to; i++) units[i + shift] = text.charCodeAt(i);
 }
 
+/** V8 makes a string of this length on that is cut from another one a view of it, which keeps the whole of that in memory. */
+const SHORTEST_VIEW = 13;
+
+/** The same text as a string of its own: for what outlives the text that it was cut from. */
+export function ownText(text: string): string {
+  return text.length < SHORTEST_VIEW ? text : Buffer.from(text, 'utf16le').toString('utf16le');
+}
+
 /** The text of the units between two offsets, at most some thousands. */
 export function textOf(units: Uint16Array, from: number, to: number): string {
   return String.fromCharCode(...units.subarray(from, to));

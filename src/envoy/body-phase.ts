@@ -26,7 +26,7 @@ export function responseBody(stream: GateStream, message: ProcessingRequest): Pr
   if (body === undefined) throw new Error('a response body before its headers');
   // A body that is whole before its headers are answered is sent in one chunk, and Envoy holds the headers with it.
   stream.headersGone ||= stream.chunk !== undefined || !message.endOfStream;
-  stream.chunk = message;
+  stream.chunk = { bytes: message.body.length, endOfStream: message.endOfStream };
   stream.unsent = NOTHING;
   if (message.endOfStream) return lastChunk(stream, message, body);
   const released = body.delivery.push(message.body);

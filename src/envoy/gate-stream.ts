@@ -67,8 +67,8 @@ export class GateStream {
   delivered: Delivered | undefined;
   /** The terminal event, or the end of the body, has been handed to the record. */
   terminal = false;
-  /** A chunk of the response's body whose answer is due. */
-  chunk: ProcessingRequest | undefined;
+  /** The chunk of the response's body whose answer is due, or was last; not its bytes, which would stay in memory. */
+  chunk: { readonly bytes: number; readonly endOfStream: boolean } | undefined;
   /** Envoy has sent the response's headers on: an answer of ours cannot take their place any more. */
   headersGone = false;
   /** What is masked of the chunk in work and has not been released, should the rest of it fail. */
@@ -243,7 +243,7 @@ export class GateStream {
     if (closing === undefined) return { why, bytes: undefined };
     const bytes = joined(rest, closing);
     const recorded = Buffer.from(this.options.maskText(closing.toString()));
-    this.options.observe.chunk(chunk.body.length, bytes.length);
+    this.options.observe.chunk(chunk.bytes, bytes.length);
     await delivered.add(bytes, stop === undefined ? joined(kept, recorded) : recorded);
     return { why, bytes };
   }

@@ -69,6 +69,8 @@ export interface Format {
   readonly toolCalls?: ReadsToolCalls;
   /** Whether the data of an SSE event that is not JSON says that the stream is over (`[DONE]`), and nothing else. */
   isTerminal(data: string): boolean;
+  /** A stream may be a JSON array, whose items are its events. */
+  readonly streamsArrays?: true;
   /** Events of a stream have their `type` in an `event:` line too, and SDKs read it. */
   readonly namedEvents?: true;
   /**

@@ -1,6 +1,6 @@
 /**
  * Gemini (`POST /v1beta/models/{model}:generateContent`, `:streamGenerateContent`, `:countTokens`). Source: the Gemini API
- * reference. Without `alt=sse` a stream is one JSON array: it is masked when it is complete.
+ * reference. Without `alt=sse` a stream is one JSON array, each item an event.
  */
 import type { Endpoint, Format, PathStep } from './format.ts';
 import { contentFacts } from './gemini-request.ts';
@@ -27,6 +27,7 @@ export const gemini: Format = {
   responseText,
   eventText,
   toolCalls: geminiCalls,
+  streamsArrays: true,
   // The end of the body is the end.
   isTerminal: () => false,
   carrier,

@@ -24,8 +24,12 @@ export class GrowingBuffer {
     const taken = Buffer.from(this.bytes.subarray(0, count));
     this.bytes.copyWithin(0, count, this.length);
     this.length -= count;
-    // One long event must not cost its memory for the rest of the stream.
-    if (this.length === 0 && this.bytes.length > 16 * 1024) this.bytes = Buffer.alloc(0);
+    // One long event must not cost its memory for the rest of the stream, whatever of the next one is there already.
+    if (this.bytes.length > 16 * 1024 && this.length < this.bytes.length / 4) {
+      const rest = this.bytes.subarray(0, this.length);
+      this.bytes = Buffer.allocUnsafeSlow(this.length);
+      rest.copy(this.bytes);
+    }
     return taken;
   }
 }

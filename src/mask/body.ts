@@ -7,6 +7,7 @@ import type { BodyMasker, TextMaskers } from './contract.ts';
 import type { EncodedParts } from './encoded.ts';
 import { Findings } from './findings.ts';
 import { JsonMasker } from './json.ts';
+import { JsonArrayMasker } from './json-array.ts';
 import { NdjsonMasker } from './ndjson.ts';
 import { NoBody, OpaqueBody } from './opaque.ts';
 import { PiecewiseMasker } from './piecewise.ts';
@@ -47,7 +48,11 @@ export function createBodyMasker(options: BodyMaskerOptions): BodyMasker {
   );
   switch (options.framing) {
     case 'json':
-      return json;
+      return format.streamsArrays && direction === 'response'
+        ? new PiecewiseMasker(
+            new JsonArrayMasker(format, masks, json, { maxItemBytes: maxJsonBytes, calls: options.calls }),
+          )
+        : json;
     case 'sse':
       return new PiecewiseMasker(new SseMasker(format, masks, maxEventBytes, options.calls));
     case 'ndjson':

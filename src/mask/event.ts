@@ -1,4 +1,5 @@
 /** Masks one event of a stream: JSON in, JSON out, with the carriers that must go before it. */
+import { ownText } from '../detect/units.ts';
 import type { EventKind, Format, PathStep } from '../exchange/format.ts';
 import { lexSlice } from '../exchange/json.ts';
 import { JsonLexer } from '../exchange/json-lexer.ts';
@@ -133,7 +134,7 @@ export class EventMasker {
     else if (!isOutermost(frame)) settle(candidate, yield* channels.whole(pathOf(frame, step)).mask(text));
     else {
       settle(candidate, yield* maskedText(this.findings!, text, false));
-      if (candidate.becomes === undefined && text.length <= longestClean) this.clean.set(String(step), text);
+      if (candidate.becomes === undefined && text.length <= longestClean) this.clean.set(String(step), ownText(text));
     }
   }
 

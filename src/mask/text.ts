@@ -1,7 +1,7 @@
 import type { Automaton } from '../detect/automaton.ts';
 import { SKIP, symbolOf } from '../detect/fold.ts';
 import { Scanner, type ScanSink } from '../detect/scanner.ts';
-import { copyUnits } from '../detect/units.ts';
+import { copyUnits, ownText } from '../detect/units.ts';
 import type { TextMasker, TextMaskers } from './contract.ts';
 import { type Becomes, labelOf, type MatchText } from './operators.ts';
 
@@ -121,7 +121,7 @@ class ReplacingMasker implements TextMasker, ScanSink {
       this.#tellMatch(this.#match, decided);
       this.#told = 0;
     }
-    this.#held = this.#slice(decided, length);
+    this.#held = ownText(this.#slice(decided, length));
     this.#delta = '';
     this.#out = '';
     scanner.rebase(gone);

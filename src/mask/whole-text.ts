@@ -1,3 +1,4 @@
+import { ownText } from '../detect/units.ts';
 import type { Work } from '../exchange/pace.ts';
 import { maskedText } from './channel.ts';
 import type { Findings } from './findings.ts';
@@ -34,9 +35,9 @@ export class WholeText {
     const masked = seam === undefined ? yield* maskedText(this.findings, text, false) : seamLabel;
     const before = (this.before + text.slice(-rememberedLength)).slice(-rememberedLength);
     this.settled = text === this.last && before === this.before;
-    this.before = before;
+    this.before = ownText(before);
     // Remembered only where that is cheap.
-    this.last = text.length <= rememberedLength ? text : '';
+    this.last = text.length <= rememberedLength ? ownText(text) : '';
     this.lastMasked = masked;
     return masked;
   }

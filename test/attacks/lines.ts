@@ -302,4 +302,66 @@ const BODIES: readonly (readonly [item: string, tests: Tests])[] = [
   ['slow loris', families('a slow loris is cut off, and the model hears nothing of it')],
 ];
 
-export const LINES = { 'Tokens (JWT)': TOKENS, SAML, 'Transport and parsing: bodies': BODIES } as const;
+const streams = (...names: readonly string[]): Tests => ({ 'masking-streams.test.ts': names });
+
+/** What the transport, the framing and the lesser fields of an answer hide; what the text itself hides is apart. */
+const STREAMS: readonly (readonly [item: string, tests: Tests])[] = [
+  [
+    'a secret split at every byte and every UTF-8 boundary',
+    streams(
+      'at every byte, of two bytes and three cuts as well',
+      'at every character, over events',
+      'into events of one character each, through Envoy',
+    ),
+  ],
+  ['SSE with CR, LF, CRLF', streams('CR', 'LF', 'CRLF', 'line ends of all kinds in one event')],
+  ['SSE: multi-line data', streams('data over several lines')],
+  ['SSE: comments', streams('comments')],
+  ['SSE: BOM', streams('a byte order mark', 'a byte order mark in the middle')],
+  ['SSE: event, id and retry lines', streams('event, id and retry lines', 'an event without data')],
+  ['SSE: data after [DONE]', streams('data after [DONE]')],
+  ['SSE: last event without a newline', streams('a last event without a newline')],
+  [
+    'SSE: JSON under a lying content type',
+    streams('JSON under a lying content type', 'events under a lying content type'),
+  ],
+  [
+    'tool-call arguments by index',
+    streams('tool-call arguments by index', 'tool-call arguments in escapes', 'custom tools'),
+  ],
+  ['function names', streams('function names', 'function names in pieces')],
+  ['reasoning', streams('reasoning', 'reasoning_content')],
+  ['refusal', streams('refusal')],
+  ['logprobs and top_logprobs', streams('logprobs and top_logprobs')],
+  ['token ids', streams('token ids')],
+  ['n > 1 interleaved', streams('n > 1 interleaved')],
+  ['echo', streams('echo: the prompt in a completion, its logprobs too')],
+  ['prompt_logprobs', streams('prompt_logprobs')],
+  [
+    'error bodies',
+    streams(
+      'an error body of the API',
+      'an error body of another shape',
+      'an error body of text',
+      'an error body as a problem',
+      'an error in the stream',
+    ),
+  ],
+  [
+    'response headers and trailers',
+    streams('response headers that could carry text do not pass', 'response trailers do not pass'),
+  ],
+  ['206', streams('206')],
+  ['304', streams('304 has no body, and its headers are those of any answer')],
+  ['compressed responses against our wish', streams('compressed against our wish', 'compressed without saying so')],
+  ['unknown event types', streams('unknown event types', 'a field that nobody knows')],
+  ['a response that never ends', streams('a response that never ends gives nothing away')],
+  ['one event of 10 MB', streams('one event of 10 MB is refused')],
+];
+
+export const LINES = {
+  'Tokens (JWT)': TOKENS,
+  SAML,
+  'Transport and parsing: bodies': BODIES,
+  'Masking: streams': STREAMS,
+} as const;

@@ -224,7 +224,7 @@ describe('the SDK of Google', () => {
     expect(await recorded()).toMatchObject({ operation: 'count_tokens' });
   });
 
-  test('a stream without alt=sse is an array, and masked as one body', async () => {
+  test('a stream without alt=sse is an array, and masked item by item', async () => {
     stack.model.answer = answer('application/json', fixture('gemini/array.json'));
     const response = await fetch(`${stack.url}/v1beta/models/demo:streamGenerateContent`, {
       method: 'POST',

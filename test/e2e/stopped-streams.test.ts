@@ -5,7 +5,7 @@ import { Ollama } from 'ollama';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually, type Stack, startStack } from './support/stack.ts';
-import { completion, DONE, delta, type Handler } from './support/upstream.ts';
+import { completion, DONE, delta, inPieces } from './support/upstream.ts';
 
 const POLICY = `apiVersion: sallyport/v1
 kind: Policy
@@ -33,20 +33,6 @@ beforeAll(async () => {
   token = await stack.token('sam');
 });
 afterAll(() => stack.close());
-
-/** Sends the pieces one by one, the next once the one before has had time to be a chunk of its own. */
-const pieces =
-  (type: string, ...parts: readonly string[]): Handler =>
-  (_request, response) => {
-    response.writeHead(200, { 'content-type': type });
-    const left = [...parts];
-    const send = (): void => {
-      const part = left.shift();
-      if (part === undefined) response.end();
-      else response.write(part, () => setTimeout(send, 15));
-    };
-    send();
-  };
 
 const sse = (...events: readonly object[]): string[] =>
   events.map((event) => {
@@ -255,7 +241,7 @@ describe.each(apis)('a stream of $name', ({ type, stream, text, call, last, erro
     const told = text(`the card is ${CARD}.`)
       .at(-1)!
       .replace(/event: message_start[\s\S]*?(?=event: content_block_delta)/, '');
-    stack.model.answer = pieces(type, ...text('hello there'), told, ...last);
+    stack.model.answer = inPieces(type, ...text('hello there'), told, ...last);
     const { got, error: thrown } = await stream();
     error(thrown, 'It told a card number.');
     expect(JSON.stringify(got)).toContain('hello');
@@ -271,7 +257,7 @@ describe.each(apis)('a stream of $name', ({ type, stream, text, call, last, erro
   });
 
   test('that a rule stops at a tool call: nothing of the call leaves', async () => {
-    stack.model.answer = pieces(
+    stack.model.answer = inPieces(
       type,
       ...text('hello there'),
       ...call('run_sql', { query: 'drop table x', for: 'jane.doe@example.com' }),
@@ -291,7 +277,7 @@ describe.each(apis)('a stream of $name', ({ type, stream, text, call, last, erro
   });
 
   test('with tool calls that no rule stops is delivered whole and masked, and trials are on the record', async () => {
-    stack.model.answer = pieces(
+    stack.model.answer = inPieces(
       type,
       ...text('hello there'),
       ...call('send_mail', { to: 'jane.doe@example.com' }),
@@ -310,7 +296,12 @@ describe.each(apis)('a stream of $name', ({ type, stream, text, call, last, erro
   });
 
   test('with a call whose arguments rules cannot read is stopped', async () => {
-    stack.model.answer = pieces(type, ...text('hello there'), ...call('send_mail', { subject: 'no address' }), ...last);
+    stack.model.answer = inPieces(
+      type,
+      ...text('hello there'),
+      ...call('send_mail', { subject: 'no address' }),
+      ...last,
+    );
     error((await stream()).error, 'could not be evaluated');
     expect(await lastEnd()).toMatchObject({ how: 'stopped', detail: 'answers/no-mail-abroad' });
   });
@@ -340,7 +331,7 @@ describe('a JSON answer with a tool call that a rule stops', () => {
   });
 
   test('is an error of the API where its headers have gone', async () => {
-    stack.model.answer = pieces('application/json', body.slice(0, 20), body.slice(20));
+    stack.model.answer = inPieces('application/json', body.slice(0, 20), body.slice(20));
     const response = await fetch(`${stack.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
@@ -396,5 +387,51 @@ describe('a JSON answer with a tool call that a rule stops', () => {
     expect(response.status).toBe(403);
     expect(await response.text()).toContain('No dropping of tables');
     expect(await lastEnd()).toMatchObject({ how: 'stopped' });
+  });
+});
+
+describe('a stream of Gemini that is a JSON array', () => {
+  const item = (text: string) =>
+    JSON.stringify({ candidates: [{ content: { parts: [{ text }], role: 'model' }, index: 0 }] });
+  const asked = () =>
+    fetch(`${stack.url}/v1beta/models/demo:streamGenerateContent`, {
+      method: 'POST',
+      headers: { 'x-goog-api-key': token, 'content-type': 'application/json' },
+      body: JSON.stringify({ contents: [{ parts: [{ text: 'x' }] }] }),
+    });
+
+  test('leaves item by item', async () => {
+    let finish = (): void => {};
+    stack.model.answer = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.write(`[${item('hello ')}\n`);
+      finish = () => response.end(`,\n${item('jane.doe@example.com')}\n]\n`);
+    };
+    const response = await asked();
+    const reader = response.body!.getReader();
+    const first = Buffer.from((await reader.read()).value!).toString();
+    expect(first).toBe(`[${item('hello ')}`);
+    finish();
+    let rest = '';
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read())
+      rest += Buffer.from(piece.value).toString();
+    expect(JSON.parse(first + rest)).toHaveLength(3);
+    expect(rest).toContain('<EMAIL_ADDRESS>');
+  });
+
+  test('that a rule stops is an array with the error as its last item', async () => {
+    stack.model.answer = inPieces(
+      'application/json',
+      `[${item('hello ')}`,
+      `,${item(`the card is ${CARD}.`)}`,
+      `,${item(' never seen')}]`,
+    );
+    const got = (await (await asked()).json()) as object[];
+    expect(got[0]).toEqual(JSON.parse(item('hello ')));
+    expect(got.at(-1)).toEqual({
+      error: expect.objectContaining({ code: 403, message: expect.stringContaining('It told a card number.') }),
+    });
+    expect(JSON.stringify(got)).not.toMatch(/1111|CREDIT_CARD|never/);
+    expect(await lastEnd()).toMatchObject({ how: 'stopped', withheld: { findings: { credit_card: 1 } } });
   });
 });

@@ -49,6 +49,20 @@ export const answerJson =
     response.writeHead(200, { 'content-type': 'application/json' }).end(completion(content));
   };
 
+/** Sends the pieces one by one, the next once the one before has had time to be a chunk of its own. */
+export const inPieces =
+  (type: string, ...parts: readonly (string | Buffer)[]): Handler =>
+  (_request, response) => {
+    response.writeHead(200, { 'content-type': type });
+    const left = [...parts];
+    const send = (): void => {
+      const part = left.shift();
+      if (part === undefined) response.end();
+      else response.write(part, () => setTimeout(send, 15));
+    };
+    send();
+  };
+
 export async function startUpstream(): Promise<Upstream> {
   const arrived: Arrived[] = [];
   const upstream = { arrived, answer: answerJson('ok') as Handler };
