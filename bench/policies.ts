@@ -113,7 +113,11 @@ const inputOf = (model: Model): DecisionInput => ({
 });
 
 async function setOf(files: readonly PolicyFile[], models: readonly Model[]): Promise<PolicySet> {
-  const loaded = await compileInSlices(files, { resolveDetectors: builtInDetectors.resolve, models, evaluationBudget: 20_000 });
+  const loaded = await compileInSlices(files, {
+    resolveDetectors: builtInDetectors.resolve,
+    models,
+    evaluationBudget: 20_000,
+  });
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
   return loaded.set;
 }

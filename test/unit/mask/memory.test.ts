@@ -34,7 +34,7 @@ async function feed({ delivery, record }: ResponseBody, long: string): Promise<v
 /** Bytes of heap and buffers that a live stream keeps. */
 async function bytesEach(mask: readonly string[], asks: AsksToolCalls = 'none', long = ''): Promise<number> {
   const bodies = createBodies(everything);
-  const open = () => bodies.response('openai-chat', 'sse', mask, asks);
+  const open = () => bodies.response('openai-chat', 'sse', mask, { asks });
   await feed(open(), long);
   const streams: ResponseBody[] = [];
   const used = () => {
