@@ -103,11 +103,12 @@ class ReplacingMasker implements TextMasker, ScanSink {
   #advance(pushed: string, final: boolean): string {
     const scanner = this.#scanner;
     const held = this.#held.length;
-    const delta = this.#squeeze(pushed);
-    const length = held + delta.length;
-    if (length > scratch.length) scratch = new Uint16Array(2 * length);
+    if (held + pushed.length > scratch.length) scratch = new Uint16Array(2 * (held + pushed.length));
     copyUnits(this.#held, 0, held, scratch, 0);
-    copyUnits(delta, 0, delta.length, scratch, held);
+    const delta = copyVisible(pushed, scratch, held) ? this.#seen(pushed) : this.#squeeze(pushed);
+    // What was dropped of it is in the copy.
+    if (delta.length < pushed.length) copyUnits(delta, 0, delta.length, scratch, held);
+    const length = held + delta.length;
     this.#delta = delta;
     this.#out = '';
     this.#clear = 0;
@@ -142,6 +143,15 @@ class ReplacingMasker implements TextMasker, ScanSink {
     return to <= held ? this.#held.slice(from, to) : this.#held.slice(from) + this.#delta.slice(0, to - held);
   }
 
+  /** Nothing in this is invisible. */
+  #seen(delta: string): string {
+    if (delta !== '') {
+      this.#invisible = 0;
+      this.#afterTag = false;
+    }
+    return delta;
+  }
+
   /** Drops what is beyond MAX_INVISIBLE. A surrogate pair stays whole: its second half shares the fate of its first. */
   #squeeze(delta: string): string {
     let kept = '';
@@ -163,4 +173,15 @@ class ReplacingMasker implements TextMasker, ScanSink {
     }
     return keptFrom === 0 ? delta : kept + delta.slice(keptFrom);
   }
+}
+
+/** Copies a text into units from an offset on. True: all of it is ASCII that can be seen, or line breaks. */
+function copyVisible(text: string, units: Uint16Array, from: number): boolean {
+  let isVisible = true;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    units[from + i] = unit;
+    if (unit > 126 || (unit < 32 && unit !== 10)) isVisible = false;
+  }
+  return isVisible;
 }
