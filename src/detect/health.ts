@@ -1,6 +1,6 @@
 import type { Detector } from './detector.ts';
 import { otherwise } from './national/labels.ts';
-import { isNhsNumber, isNpi } from './validators.ts';
+import { isNpi } from './validators.ts';
 
 // A letter that an MBI may have: none that looks like a digit.
 const letter = '[AC-HJKMNP-RT-Y]';
@@ -102,16 +102,5 @@ export const health: readonly Detector[] = [
     doc: 'DEA registration numbers of US prescribers with a right check digit, after words that say so.',
     examples: ['BB1388568', 'F91234563'],
     source: '21 CFR 1301.13; DEA Diversion Control Division',
-  },
-  {
-    id: 'uk_nhs',
-    categories: ['health', 'pii'],
-    // Alone, ten digits in groups are an American telephone number just as well: the letters are asked for.
-    pattern: String.raw`\bNHS(?: ?(?:number|no\.?|#))?(?: is)?[ :#=]{1,3}\d{3}[ \-]?\d{3}[ \-]?\d{4}\b`,
-    ignoreCase: true,
-    validate: isNhsNumber,
-    doc: 'UK NHS numbers, where the letters NHS are before them.',
-    examples: ['NHS number: 943 476 5919', 'NHS 9434765919'],
-    source: 'NHS Data Model and Dictionary, NHS NUMBER (modulus 11)',
   },
 ];

@@ -5,6 +5,7 @@ import type { Category, Detector } from './detector.ts';
 import { devices } from './devices.ts';
 import { finance } from './finance.ts';
 import { health } from './health.ts';
+import { europe } from './national/europe.ts';
 import { world } from './national/world.ts';
 import { network } from './network.ts';
 import { secrets } from './secrets.ts';
@@ -14,6 +15,7 @@ import { urls } from './urls.ts';
 export const detectors: readonly Detector[] = [
   ...secrets,
   ...urls,
+  ...europe,
   ...world,
   ...finance,
   ...crypto,

@@ -169,12 +169,3 @@ export function isSsn(candidate: string): boolean {
 export function isNpi(candidate: string): boolean {
   return luhn(`80840${candidate}`);
 }
-
-/** A UK NHS number: weights 10 to 2 over nine digits, and 11 less the remainder by 11 is the tenth; 11 is 0, 10 is none. */
-export function isNhsNumber(candidate: string): boolean {
-  const digits = digitsOf(candidate);
-  if (/^(\d)\1+$/.test(digits)) return false;
-  let sum = 0;
-  for (let i = 0; i < 9; i++) sum += (10 - i) * (digits.charCodeAt(i) - 48);
-  return (11 - (sum % 11)) % 11 === digits.charCodeAt(9) - 48;
-}
