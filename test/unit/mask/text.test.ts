@@ -119,7 +119,7 @@ describe('what the text masker holds back', () => {
   it.each([
     ['nothing after a space', 'Hello there ', 'Hello there ', 0],
     ['a word that could be the beginning of an address', 'Hello there', 'Hello ', 5],
-    ['nothing of a word that has become too long', 'a'.repeat(65), 'a'.repeat(65), 0],
+    ['nothing of a word that has become too long', 'a'.repeat(600), 'a'.repeat(600), 0],
     ['a number that could go on', 'Card 4111 1111', 'Card ', 9],
     ['a number with a wrong check digit, until it ends', 'Card 4111111111111112', 'Card ', 16],
     ['nothing once it has ended', 'Card 4111111111111112 ', 'Card 4111111111111112 ', 0],

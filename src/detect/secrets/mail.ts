@@ -1,0 +1,95 @@
+import type { Detector } from '../detector.ts';
+import { alnum, gitleaks, near, token, UUID } from './make.ts';
+
+/** Credentials of mail and of services for customers. */
+export const mail: readonly Detector[] = [
+  token(
+    'sendgrid_api_token',
+    String.raw`\bSG\.[\w\-]{20,24}\.[\w\-]{39,50}`,
+    'SendGrid API keys.',
+    ['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'],
+    `SendGrid docs, "API keys"; ${gitleaks}`,
+  ),
+  token(
+    'sendinblue_api_token',
+    String.raw`\bxkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}\b`,
+    'Brevo (Sendinblue) API keys.',
+    ['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'],
+    `Brevo docs, "Authentication"; ${gitleaks}`,
+  ),
+  token(
+    'mailchimp_api_key',
+    String.raw`\b[a-f0-9]{32}-us\d{1,2}\b`,
+    'Mailchimp API keys.',
+    ['c98d669d798dbf7ab95e0e78c72cdba5-us14', 'e3d874de49e391a4bdacc64abea0eef6-us6'],
+    `Mailchimp docs, "About API keys"; ${gitleaks}`,
+  ),
+  token(
+    'mailgun_private_api_token',
+    String.raw`\bkey-[a-f0-9]{32}\b`,
+    'Mailgun private API keys.',
+    ['key-0241eda6ddadb6e0bbf7de3778981077'],
+    `Mailgun docs, "API keys"; ${gitleaks}`,
+  ),
+  token(
+    'mailgun_pub_key',
+    String.raw`\bpubkey-[a-f0-9]{32}\b`,
+    'Mailgun public validation keys.',
+    ['pubkey-9955d257bc29b54d7977405f676c36ad'],
+    `Mailgun docs, "API keys"; ${gitleaks}`,
+  ),
+  near(
+    'mailgun_signing_key',
+    String.raw`\b[a-h0-9]{32}-[a-h0-9]{8}-[a-h0-9]{8}\b`,
+    ['mailgun'],
+    'Mailgun API and webhook signing keys.',
+    ['37bf675fe49700d6dc8cff6403ab9dbc-742d8d76-174cb707'],
+    `Mailgun docs, "Webhooks"; ${gitleaks}`,
+  ),
+  near(
+    'beamer_api_token',
+    String.raw`\bb_[\w=\-]{43}\w\b|\bb_[\w=\-]{43}[\-=]\B`,
+    ['beamer'],
+    'Beamer API keys.',
+    ['b_r1grvxv36hArO6VdfVI0up13tdtSDFu7qdx313QmvHB5'],
+    `Beamer docs; ${gitleaks}`,
+  ),
+  token(
+    'resend_api_key',
+    String.raw`\bre_[A-Za-z0-9]{8}_[A-Za-z0-9]{24}\b`,
+    'Resend API keys.',
+    ['re_d1O6Ri3B_l1WtrpGbGIUJgnAqZOqldYE3'],
+    'Resend docs, "API keys"',
+  ),
+  near(
+    'intercom_api_key',
+    String.raw`\b\w{2}[\w=\-]{57}\w\b|\b\w{2}[\w=\-]{57}[\-=]\B`,
+    ['intercom'],
+    'Intercom access tokens.',
+    ['vAYiFKTsSgfTQJzrDpPUA6ewNLPo9D9LctRMgITchyA2jTIFL6Os4uMYXAhh'],
+    `Intercom docs, "Authentication"; ${gitleaks}`,
+  ),
+  near(
+    'hubspot_api_key',
+    UUID,
+    ['hubspot'],
+    'HubSpot API keys.',
+    ['c89d5f3d-bb0d-4d70-b65a-4a7d1d47c561'],
+    `HubSpot docs, "API keys"; ${gitleaks}`,
+  ),
+  token(
+    'hubspot_private_app_token',
+    String.raw`\bpat-(?:na|eu|ap)\d-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}\b`,
+    'HubSpot private app access tokens.',
+    ['pat-na1-bbccb9b9-f8f9-406e-8b32-a1031a827df2', 'pat-eu1-9e201ebb-7384-46ce-adae-85b88852d9a0'],
+    'HubSpot docs, "Private apps"',
+  ),
+  near(
+    'zendesk_secret_key',
+    alnum(40),
+    ['zendesk'],
+    'Zendesk API tokens.',
+    ['IhM1C9s9brL74CHxR6s0WRtsTgvlgqTm9Kzu7n64'],
+    `Zendesk docs, "API tokens"; ${gitleaks}`,
+  ),
+];
