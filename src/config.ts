@@ -242,7 +242,7 @@ function maskingPaths(masking: Sections['masking'], folder: string): Sections['m
     ...(secret.file && { file: resolve(folder, secret.file) }),
   });
   const { key, previousKey } = masking;
-  return { ...(key && { key: at(key) }), ...(previousKey && { previousKey: at(previousKey) }) };
+  return { ...masking, ...(key && { key: at(key) }), ...(previousKey && { previousKey: at(previousKey) }) };
 }
 
 function statePaths(state: Sections['state'], folder: string, stateDir: string): Sections['state'] {

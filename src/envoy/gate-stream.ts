@@ -145,7 +145,7 @@ export class GateStream {
   /** A rule on the response says that nothing more may leave; `withheld` does not. What was answered before is written first. */
   stop({ by, message }: Stop, plan: Plan, withheld: Buffer = NOTHING): Promise<void> {
     const code = 'response_stopped';
-    this.withhold(withheld);
+    this.withhold(joined(this.takeHeld(), withheld));
     if (this.headersGone) return this.cutOff({ how: 'stopped', code, detail: by, message, salvage: false });
     this.options.observe.ended('stopped', plan.cluster);
     return this.refuseResponse(code, plan, 'stopped', by, message);

@@ -4,7 +4,7 @@ import type { Config } from '../config.ts';
 import { deriveMaskingKeys, MASKING_KEY_BYTES, type MaskingKeys } from '../mask/operators.ts';
 import type { ReadSecret, SecretSource } from './secrets.ts';
 
-type Masking = Pick<Config, 'masking' | 'stateDir'>;
+type Masking = Pick<Config, 'stateDir'> & { readonly masking: Omit<Config['masking'], 'json'> };
 
 /** Where the gateway keeps the key that it made itself. */
 export const ownMaskingKey = ({ stateDir }: Masking): string => join(stateDir, 'masking.key');

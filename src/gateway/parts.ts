@@ -107,7 +107,11 @@ export async function loadParts(
       policies: policies.source,
       startPolicies: policies.start,
       identity,
-      bodies: createBodies(recordDetect.ids, { keys: maskingKeys, known }),
+      bodies: createBodies(recordDetect.ids, {
+        keys: maskingKeys,
+        known,
+        maxJsonBytes: config.masking.json.maxBytes,
+      }),
       state,
       content,
       limiter,

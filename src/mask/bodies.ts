@@ -10,7 +10,7 @@ import { formatById } from '../exchange/formats.ts';
 import type { Framing } from '../exchange/media.ts';
 import { type Cancelled, paced } from '../exchange/pace.ts';
 import { ToolCalls } from '../exchange/tool-calls.ts';
-import { createBodyMasker } from './body.ts';
+import { type BodyMaskerOptions, createBodyMasker } from './body.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
 import { createEncodedParts, type EncodedParts, maskedShort } from './encoded.ts';
 import { OpaqueDigest, opaqueKept } from './opaque.ts';
@@ -85,9 +85,6 @@ class UnknownPlanDetector extends Error {
   override readonly name = 'UnknownPlanDetector';
 }
 
-/** What was delivered has passed the limits of the delivery; labels may have made it longer since. */
-const DELIVERED_LIMITS = { maxJsonBytes: 64 * 1024 * 1024, maxEventBytes: 8 * 1024 * 1024 };
-
 /** Detectors of one plan, compiled. */
 interface DetectorSet {
   readonly automaton: Automaton;
@@ -108,9 +105,16 @@ export interface BodiesOptions {
   readonly keys?: MaskingKeys;
   /** Every detector that a plan may name. Default: those that are built in. */
   readonly known?: readonly Detector[];
+  /** Longest JSON body of an answer; 16 MiB by default. */
+  readonly maxJsonBytes?: number;
 }
 
-export function createBodies(recordDetect: readonly string[], { keys, known = builtIn }: BodiesOptions = {}): Bodies {
+export function createBodies(
+  recordDetect: readonly string[],
+  { keys, known = builtIn, maxJsonBytes = 16 * 1024 * 1024 }: BodiesOptions = {},
+): Bodies {
+  // What was delivered has passed the limits of the delivery; labels may have made it longer since.
+  const delivered = { maxJsonBytes: 4 * maxJsonBytes, maxEventBytes: 8 * 1024 * 1024 };
   const byIds = new Map<string, DetectorSet>();
   const detectorSet = (ids: readonly string[], operators: Operators = {}): DetectorSet => {
     const chosenOperators = ids.flatMap((id) => operators[id] ?? []);
@@ -161,7 +165,7 @@ export function createBodies(recordDetect: readonly string[], { keys, known = bu
   ): BodyMasker | undefined => {
     if (framing === 'opaque') return new OpaqueDigest();
     if (framing === 'none' || delivers?.enoughToRecord) return undefined;
-    return createBodyMasker({ format, direction: 'response', framing, textMaskers: recorded, ...DELIVERED_LIMITS });
+    return createBodyMasker({ format, direction: 'response', framing, textMaskers: recorded, ...delivered });
   };
   /** First the tokens are looked for that the request has itself, so that none of them comes to stand for a value. */
   const withPseudonyms = async (
@@ -207,25 +211,30 @@ export function createBodies(recordDetect: readonly string[], { keys, known = bu
         asks === 'none' || toolCalls === undefined ? undefined : new ToolCalls(toolCalls, asks === 'enforce');
       const delivers = mask.length === 0 ? undefined : detectorSet(mask, operators);
       return {
-        delivery: createBodyMasker({ format, direction: 'response', framing, textMaskers: delivers?.maskers, calls }),
+        delivery: createBodyMasker({
+          format,
+          direction: 'response',
+          framing,
+          textMaskers: delivers?.maskers,
+          calls,
+          maxJsonBytes,
+        }),
         record: recordMasker(format, framing, delivers),
-        restoring: framing === 'opaque' ? undefined : restoring(pseudonyms?.backFor(mask), format, framing),
+        restoring:
+          framing === 'opaque' ? undefined : restoring(pseudonyms?.backFor(mask), { format, framing, ...delivered }),
         calls,
       };
     },
   };
 }
 
-function restoring(restored: Restored | undefined, format: Format, framing: Framing): Restoring | undefined {
+function restoring(
+  restored: Restored | undefined,
+  reading: Pick<BodyMaskerOptions, 'format' | 'framing' | 'maxJsonBytes' | 'maxEventBytes'>,
+): Restoring | undefined {
   if (restored === undefined) return undefined;
-  const options = {
-    format,
-    direction: 'response',
-    framing,
-    textMaskers: restored.maskers,
-    ...DELIVERED_LIMITS,
-  } as const;
-  return new Restoring(createBodyMasker(options), restored);
+  const masker = createBodyMasker({ ...reading, direction: 'response', textMaskers: restored.maskers });
+  return new Restoring(masker, restored);
 }
 
 function formatOf(id: string): Format {

@@ -15,6 +15,18 @@ const secret = z
   })
   .refine(({ file, env }) => (file === undefined) !== (env === undefined), 'must have exactly one of file and env');
 
+/** How much of a JSON answer is kept until its end. */
+const json = z.strictObject({
+  maxBytes: z
+    .int()
+    .min(64 * 1024)
+    .max(256 * 1024 * 1024)
+    .default(16 * 1024 * 1024)
+    .describe(
+      'Largest answer that is one JSON body, in bytes: it is kept in memory until its end, and leaves masked or not at all. A larger one is refused: 502 `response_unreadable`, or that error in place of the body where its headers have gone. Of an array that streams (Gemini) the largest item.',
+    ),
+});
+
 /** The `masking:` section. */
 export const maskingSection = z
   .strictObject({
@@ -26,6 +38,7 @@ export const maskingSection = z
     previousKey: secret
       .optional()
       .describe('The key before: `sallyport decrypt` takes it too. The gateway masks with `key` alone.'),
+    json: json.prefault({}),
   })
   .refine(({ key, previousKey }) => previousKey === undefined || key !== undefined, {
     message: 'needs masking.key',

@@ -249,6 +249,34 @@ describe('a text that breaks', () => {
   });
 });
 
+describe('a JSON body that is longer than it may be', () => {
+  let small: Stack;
+  beforeAll(async () => {
+    small = await startStack({
+      policies: { 'test.yaml': POLICY },
+      config: { masking: { json: { maxBytes: 100_000 } } },
+    });
+  });
+  afterAll(() => small.close());
+  const body = (length: number): string => completion(`${MAIL} ${'x'.repeat(length)}`);
+
+  test('passes masked up to the limit', async () => {
+    small.model.answer = inPieces('application/json', body(90_000).slice(0, 50), body(90_000).slice(50));
+    const got = await ask(small);
+    expect([got.status, got.complete]).toEqual([200, true]);
+    expect(got.text).toBe(body(90_000).replace(MAIL, '<EMAIL_ADDRESS>'));
+  });
+
+  test('is refused beyond it, and nothing of it leaves', async () => {
+    small.model.answer = inPieces('application/json', body(10).slice(0, 50), body(200_000).slice(50));
+    const got = await ask(small);
+    expect([got.status, got.complete]).toEqual([200, true]);
+    expect(JSON.parse(got.text)).toMatchObject({ error: { code: 'response_unreadable' } });
+    small.model.answer = inPieces('application/json', body(200_000));
+    expect((await ask(small)).text).not.toMatch(/jane|xxx/);
+  });
+});
+
 test('a model that speaks no HTTP is 503, and nothing of it leaves', async () => {
   const server = http.createServer();
   server.on('connection', (socket) => socket.end(`${MAIL}\r\n\r\n`));

@@ -3,7 +3,7 @@ import OpenAI, { PermissionDeniedError } from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { envoyVersion } from '../../src/envoy/launch.ts';
 import { type Stack, startStack } from './support/stack.ts';
-import { answerJson, DONE, delta } from './support/upstream.ts';
+import { answerJson, DONE, delta, inPieces } from './support/upstream.ts';
 
 const binary = process.env['ENVOY_BIN_OLDEST'];
 const suite = describe.skipIf(binary === undefined || binary === '');
@@ -45,6 +45,24 @@ suite('the oldest supported Envoy (skipped where ENVOY_BIN_OLDEST names none: `n
     expect([text, finish]).toEqual(['write to <EMAIL_ADDRESS> or call', 'stop']);
     const ends = (await stack.journal()).filter((line) => line.kind === 'event' && line.event.type === 'end');
     expect(ends.at(-1)).toMatchObject({ event: { how: 'complete', masked: { email_address: 1 } } });
+  });
+
+  test('an answer that is unreadable is 502 at first, and later an error in the stream', async () => {
+    const bad = 'data: {"choices":[],"choices":[]}\n\n';
+    stack.model.answer = (_request, response) =>
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(bad);
+    const first = await sam.chat.completions
+      .create({ model: 'demo', messages, stream: true })
+      .catch((one: unknown) => one);
+    expect(first).toMatchObject({ status: 502, code: 'response_unreadable' });
+    stack.model.answer = inPieces('text/event-stream', delta('write to maria'), bad, DONE);
+    let text = '';
+    const later = await (async () => {
+      const stream = await sam.chat.completions.create({ model: 'demo', messages, stream: true });
+      for await (const { choices } of stream) text += choices[0]?.delta.content ?? '';
+    })().catch((one: unknown) => one);
+    expect(later).toMatchObject({ code: 'response_unreadable' });
+    expect(text).toBe('write to maria');
   });
 
   test('a refusal arrives as the class of the SDK, and the model gets nothing', async () => {
