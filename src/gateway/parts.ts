@@ -2,6 +2,8 @@
 import { resolve } from 'node:path';
 import { type Config, shownPath } from '../config.ts';
 import { makeKeyFile } from '../envoy/plan-keys.ts';
+import { createPresidio } from '../guard/presidio.ts';
+import type { PresidioConfig } from '../guard/presidio-config.ts';
 import { meshProvider } from '../identity/config.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { type Bodies, createBodies } from '../mask/bodies.ts';
@@ -99,6 +101,8 @@ export async function loadParts(
   };
   try {
     const content = kept(await openContent({ config, environment: env, log, metrics }));
+    const { presidio } = config.detect;
+    const finder = presidio && kept(presidioOf(presidio, metrics));
     const state = kept(await openState(config.state, { environment: env, now: nowMs }));
     const limiter = kept(await openLimits(config, env, metrics));
     const identity = kept(await openIdentity(config, { state, environment: env, log, models, now: nowMs }));
@@ -107,7 +111,7 @@ export async function loadParts(
       policies: policies.source,
       startPolicies: policies.start,
       identity,
-      bodies: createBodies(recordDetect.ids, { keys: maskingKeys, known }),
+      bodies: createBodies(recordDetect.ids, { keys: maskingKeys, known, ...(finder && { finder }) }),
       state,
       content,
       limiter,
@@ -118,3 +122,6 @@ export async function loadParts(
     throw error;
   }
 }
+
+const presidioOf = (config: PresidioConfig, metrics: Metrics) =>
+  createPresidio(config, { asked: (outcome, ms) => metrics.guard('presidio', outcome, 'asked', ms) });
