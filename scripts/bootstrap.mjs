@@ -10,14 +10,14 @@ import { bringEnvoy, cachedEnvoy, findEnvoy, newest, oldest } from './bootstrap/
 import { withLock } from './bootstrap/lock.mjs';
 import { bringModules, modulesReady, nodePath } from './bootstrap/modules.mjs';
 import { Problem } from './bootstrap/problem.mjs';
-import { bringPython, cachedPython } from './bootstrap/python.mjs';
+import { bringPython, cachedPython, presidio, sdks } from './bootstrap/python.mjs';
 import { bringRedis, canBringRedis, findRedis } from './bootstrap/redis.mjs';
 import { Interrupted } from './bootstrap/run.mjs';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
- * @param {{tests?: boolean}} [options] `tests`: also the oldest supported Envoy, Redis, and Python SDKs
+ * @param {{tests?: boolean}} [options] `tests`: also the oldest supported Envoy, Redis, Python SDKs, and Presidio
  * @returns {Promise<{node: string, env: NodeJS.ProcessEnv, skipped: string[]}>} Node 24, the environment for what runs
  *   next, and the reasons for parts that tests will do without
  */
@@ -67,8 +67,15 @@ const testParts = (env) => [
     variable: 'SALLYPORT_TEST_PYTHONPATH',
     tests: 'tests of the Python snippets in docs/identity.md',
     isPinned: true,
-    find: async () => env['SALLYPORT_TEST_PYTHONPATH'] || cachedPython(root),
-    bring: () => bringPython(root),
+    find: async () => env['SALLYPORT_TEST_PYTHONPATH'] || cachedPython(root, sdks),
+    bring: () => bringPython(root, sdks),
+  },
+  {
+    variable: 'SALLYPORT_TEST_PRESIDIO',
+    tests: "tests with Presidio's analyzer",
+    isPinned: true,
+    find: async () => env['SALLYPORT_TEST_PRESIDIO'] || cachedPython(root, presidio),
+    bring: () => bringPython(root, presidio),
   },
 ];
 
@@ -95,7 +102,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href)
   await main(async () => {
     const { node, env, skipped } = await bootstrap({ tests: process.argv.includes('--tests') });
     process.stdout.write(`NODE=${node}\nENVOY_BIN=${env.ENVOY_BIN}\n`);
-    for (const name of ['ENVOY_BIN_OLDEST', 'REDIS_SERVER_BIN', 'SALLYPORT_TEST_PYTHONPATH'])
+    for (const name of ['ENVOY_BIN_OLDEST', 'REDIS_SERVER_BIN', 'SALLYPORT_TEST_PYTHONPATH', 'SALLYPORT_TEST_PRESIDIO'])
       if (env[name]) process.stdout.write(`${name}=${env[name]}\n`);
     for (const reason of skipped) process.stderr.write(`  - without ${reason}\n`);
     return 0;

@@ -46,8 +46,35 @@ ${Object.keys(titles)
 
 - Encoded text: hex and HTML entities are not decoded. Base64 and percent-encoding are in requests, where they are counted and
   recorded ([content-checks.md](content-checks.md#encoded-text)), but not in what is delivered.
-- What only its meaning gives away: names, postal addresses, dates of birth, diagnoses.
+- What only its meaning gives away: names and places without an [analyzer](#names), postal addresses, diagnoses.
 - Pictures, sound and files.
+
+## Names
+
+People, places and organisations have no pattern. Where a [Presidio](https://microsoft.github.io/presidio/) analyzer runs, it is asked
+about each sentence of texts in requests and answers, and what it finds can be named in rules:
+
+\`\`\`yaml
+# sallyport.yaml
+detect:
+  presidio:
+    url: http://presidio-analyzer:3000/analyze
+    entities: [PERSON, LOCATION]         # the detectors person and location
+record:
+  detect: [all, person, location]        # neither \`all\` nor a category includes them
+\`\`\`
+
+- Held back is the sentence that is not over: up to a line break, \`.\`, \`?\` or \`!\` and white space, or \`maxHoldback\` characters. Where it
+  is cut depends on the text alone. A sentence costs a request and the analyzer's time, often tens of milliseconds.
+- Patterns are looked for in the same text. Where they overlap, the pattern's match stands, and what is left of the name is masked as
+  the name.
+- The analyzer sees sentences as they are, with whatever else is in them. It is asked only for rules that mask names, and for
+  \`record.detect\`.
+- It fails after \`timeout\`, and where it gives another status, form or offset. Then the request is refused, or the stream broken off; with
+  \`onFailure: open\` the sentence goes on unread, which is counted as \`names_unread\` on the record, and in
+  \`sallyport_guard_checks_total{guard="presidio"}\` with the reason.
+- Not asked about: numbers, names of fields, paths and user agents, single words of code, and what is encoded. Cases of
+  \`sallyport policy test\` find no names. \`sallyport scan\` and \`mask\` do not ask it either.
 
 ## Try them
 

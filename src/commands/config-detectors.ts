@@ -4,7 +4,10 @@ import { secretReader } from '../gateway/secrets.ts';
 import { CliError, exitCodes, type Io } from './cli.ts';
 
 /** The detectors that the gateway has with this configuration. Throws CliError that lists every problem. */
-export async function detectorsOf(config: Pick<Config, 'detectors' | 'file'>, io: Io): Promise<KnownDetectors> {
+export async function detectorsOf(
+  config: Pick<Config, 'detectors' | 'detect' | 'file'>,
+  io: Io,
+): Promise<KnownDetectors> {
   const opened = await openDetectors(config, secretReader(io.env));
   if (opened.ok) return opened.detectors;
   throw new CliError(

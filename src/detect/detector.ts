@@ -70,3 +70,16 @@ export interface Finding {
   readonly start: number;
   readonly end: number;
 }
+
+/** Finds names in a text by what it means. Elsewhere, so asynchronously; presidio.ts of guard/ is one. */
+export interface NameFinder {
+  /** Names of its detectors, such as `person`. */
+  readonly ids: readonly string[];
+  /** Longest text that it is asked about, in UTF-16 units, and so what is held back at most. */
+  readonly maxHoldback: number;
+  /**
+   * Names in a text: in order, apart, with UTF-16 offsets. Undefined: there is no answer, and the text goes on. Rejects where
+   * there is no answer and it must not.
+   */
+  find(text: string): Promise<readonly Finding[] | undefined>;
+}

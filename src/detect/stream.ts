@@ -44,6 +44,16 @@ export class StreamScan implements ScanSink {
     this.#scanner = new Scanner(automaton, this);
   }
 
+  /** Nothing will be found before this offset (UTF-16) that has not been told, but for the match that is open. */
+  get decided(): number {
+    return this.#base;
+  }
+
+  /** Where a match began of which the end is not known, however far it goes. */
+  get openFrom(): number | undefined {
+    return this.#open?.start;
+  }
+
   /** What is certain by now, in order. */
   push(text: string): readonly PlacedFinding[] {
     const found: PlacedFinding[] = [];

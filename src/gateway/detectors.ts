@@ -10,6 +10,8 @@ import type { ReadSecret } from './secrets.ts';
 export interface KnownDetectors {
   /** Where two match the same characters, the earlier one wins: what a user wrote comes first. */
   readonly all: readonly Detector[];
+  /** Those that need an analyzer. Each is meant by itself only, not by `all` or a category. */
+  readonly names: readonly string[];
   readonly resolve: DetectorResolver;
 }
 
@@ -20,30 +22,35 @@ export type OpenedDetectors =
 
 /** Reads what the definitions name, and compiles each. Changes come into force at the next start. */
 export async function openDetectors(
-  { detectors, file }: Pick<Config, 'detectors' | 'file'>,
+  { detectors, detect, file }: Pick<Config, 'detectors' | 'detect' | 'file'>,
   read: ReadSecret,
 ): Promise<OpenedDetectors> {
-  const taken = new Set(['all', ...categories, ...builtIn.map(({ id }) => id)]);
+  const names = detect.presidio?.entities.map((entity) => entity.toLowerCase()) ?? [];
+  const taken = new Set(['all', ...categories, ...builtIn.map(({ id }) => id), ...names]);
   const own = await ownDetectors(detectors, taken, {
     file: readList,
     key: async ({ keyFile, keyEnv }) => Buffer.from(await read({ file: keyFile, env: keyEnv }), 'utf8'),
   });
-  if (own.ok) return { ok: true, detectors: knownDetectors([...own.detectors, ...builtIn]) };
+  if (own.ok) return { ok: true, detectors: knownDetectors([...own.detectors, ...builtIn], names) };
   const lines = own.problems.map(({ path, message }) => `  ${shownPath(file)} ${path}: ${message}`);
   return { ok: false, problems: lines.join('\n') };
 }
 
 /** What names mean among these detectors. */
-export function knownDetectors(all: readonly Detector[]): KnownDetectors {
-  const resolve: DetectorResolver = (names) => {
+export function knownDetectors(all: readonly Detector[], names: readonly string[] = []): KnownDetectors {
+  const resolve: DetectorResolver = (asked) => {
     try {
-      return { ok: true, ids: selectDetectors(names, all).map(({ id }) => id) };
+      const selected = selectDetectors(
+        asked.filter((name) => !names.includes(name)),
+        all,
+      );
+      return { ok: true, ids: [...selected.map(({ id }) => id), ...names.filter((name) => asked.includes(name))] };
     } catch (error) {
       if (!(error instanceof UnknownDetectorError)) throw error;
       return { ok: false, problem: error.message };
     }
   };
-  return { all, resolve };
+  return { all, names, resolve };
 }
 
 /** Those that are built in. */

@@ -2,6 +2,8 @@
 import { resolve } from 'node:path';
 import { type Config, shownPath } from '../config.ts';
 import { makeKeyFile } from '../envoy/plan-keys.ts';
+import { createPresidio } from '../guard/presidio.ts';
+import type { PresidioConfig } from '../guard/presidio-config.ts';
 import { meshProvider } from '../identity/config.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { type Bodies, createBodies } from '../mask/bodies.ts';
@@ -99,6 +101,8 @@ export async function loadParts(
   };
   try {
     const content = kept(await openContent({ config, environment: env, log, metrics }));
+    const { presidio } = config.detect;
+    const finder = presidio && kept(presidioOf(presidio, metrics));
     const state = kept(await openState(config.state, { environment: env, now: nowMs }));
     const limiter = kept(await openLimits(config, env, metrics));
     const identity = kept(await openIdentity(config, { state, environment: env, log, models, now: nowMs }));
@@ -110,6 +114,7 @@ export async function loadParts(
       bodies: createBodies(recordDetect.ids, {
         keys: maskingKeys,
         known,
+        ...(finder && { finder }),
         maxJsonBytes: config.masking.json.maxBytes,
       }),
       state,
@@ -122,3 +127,6 @@ export async function loadParts(
     throw error;
   }
 }
+
+const presidioOf = (config: PresidioConfig, metrics: Metrics) =>
+  createPresidio(config, { asked: (outcome, ms) => metrics.guard('presidio', outcome, 'asked', ms) });

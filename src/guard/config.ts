@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** A duration such as `2s` or `500ms`, in milliseconds once read. */
-function duration(minMs: number, maxMs: number, shown: string) {
+export function duration(minMs: number, maxMs: number, shown: string) {
   return z.string().transform((text, context) => {
     const [, amount, unit] = /^([1-9]\d{0,6})(ms|s|m|h)$/.exec(text) ?? [];
     const ms = Number(amount) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[(unit ?? 'ms') as 'ms'];
@@ -80,7 +80,7 @@ const credential = z
   })
   .refine((c) => (c.file === undefined) !== (c.env === undefined), 'must have either file or env');
 
-const isGuardUrl = (text: string): boolean => {
+export const isGuardUrl = (text: string): boolean => {
   const url = URL.parse(text);
   return url !== null && /^https?:$/.test(url.protocol) && url.username + url.password + url.hash === '';
 };

@@ -3,7 +3,7 @@
  * request or one response needs. What is recorded is masked with the record's own detectors, whatever was delivered.
  */
 import { type Automaton, compileAutomaton } from '../detect/automaton.ts';
-import type { Detector } from '../detect/detector.ts';
+import type { Detector, NameFinder } from '../detect/detector.ts';
 import { detectors as builtIn } from '../detect/registry.ts';
 import type { Format } from '../exchange/format.ts';
 import { formatById } from '../exchange/formats.ts';
@@ -13,8 +13,9 @@ import { ToolCalls } from '../exchange/tool-calls.ts';
 import { type BodyMaskerOptions, createBodyMasker } from './body.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
 import { createEncodedParts, type EncodedParts, maskedShort } from './encoded.ts';
+import { NamesOfBody, type NamesOptions } from './names.ts';
 import { OpaqueDigest, opaqueKept } from './opaque.ts';
-import { becomes, type MaskingKeys, type Operators, operatorOf } from './operators.ts';
+import { type Becomes, becomes, type MaskingKeys, type Operators, operatorOf } from './operators.ts';
 import { Pseudonyms, type Restored, WrittenTokens } from './pseudonyms.ts';
 import { Restoring } from './restoring.ts';
 import { createTextMaskers } from './text.ts';
@@ -88,6 +89,8 @@ class UnknownPlanDetector extends Error {
 /** Detectors of one plan, compiled. */
 interface DetectorSet {
   readonly automaton: Automaton;
+  /** Those that an analyzer finds. */
+  readonly names: readonly string[];
   readonly maskers: TextMaskers;
   readonly encoded: EncodedParts;
   /** What they leave needs no second look for the record. */
@@ -107,28 +110,40 @@ export interface BodiesOptions {
   readonly known?: readonly Detector[];
   /** Longest JSON body of an answer; 16 MiB by default. */
   readonly maxJsonBytes?: number;
+  /** Who finds names, which are detectors then. */
+  readonly finder?: NameFinder;
 }
 
 export function createBodies(
   recordDetect: readonly string[],
-  { keys, known = builtIn, maxJsonBytes = 16 * 1024 * 1024 }: BodiesOptions = {},
+  { keys, known = builtIn, finder, maxJsonBytes = 16 * 1024 * 1024 }: BodiesOptions = {},
 ): Bodies {
   // What was delivered has passed the limits of the delivery; labels may have made it longer since.
   const delivered = { maxJsonBytes: 4 * maxJsonBytes, maxEventBytes: 8 * 1024 * 1024 };
   const byIds = new Map<string, DetectorSet>();
+  const maskersOf = (
+    { automaton, names }: Pick<DetectorSet, 'automaton' | 'names'>,
+    becomesOf: (id: string) => Becomes,
+  ): TextMaskers => {
+    const patterns = createTextMaskers(automaton, becomesOf);
+    if (finder === undefined || names.length === 0) return patterns;
+    return withNames({ finder, ids: new Set(names), automaton, patterns, becomes: becomesOf });
+  };
   const detectorSet = (ids: readonly string[], operators: Operators = {}): DetectorSet => {
     const chosenOperators = ids.flatMap((id) => operators[id] ?? []);
     const key = ids.join() + (chosenOperators.length === 0 ? '' : JSON.stringify(ids.map((id) => operators[id])));
     let found = byIds.get(key);
     if (found === undefined) {
       const chosen = known.filter(({ id }) => ids.includes(id));
-      if (chosen.length !== new Set(ids).size) throw new UnknownPlanDetector(`one of ${ids.join()} is not known here`);
+      const names = finder?.ids.filter((id) => ids.includes(id)) ?? [];
+      if (chosen.length + names.length !== new Set(ids).size)
+        throw new UnknownPlanDetector(`one of ${ids.join()} is not known here`);
       const automaton = compileAutomaton(chosen);
-      const maskers = createTextMaskers(automaton, (id) => becomes(id, operatorOf(operators, id), keys));
+      const maskers = maskersOf({ automaton, names }, (id) => becomes(id, operatorOf(operators, id), keys));
       const encoded = createEncodedParts(automaton);
       // The record has names in the place of what was found, and nothing of what was found.
       const enoughToRecord = chosenOperators.length === 0 && recordDetect.every((id) => ids.includes(id));
-      found = { automaton, maskers, encoded, enoughToRecord };
+      found = { automaton, names, maskers, encoded, enoughToRecord };
       if (byIds.size >= MAX_SETS) byIds.delete(byIds.keys().next().value ?? '');
       byIds.set(key, found);
     }
@@ -140,7 +155,7 @@ export function createBodies(
   const shortText = (text: string): string => {
     let masked = texts.get(text);
     if (masked !== undefined) return masked;
-    masked = maskedShort(recorded, recordEncoded, text);
+    masked = maskedShort(recorded.patterns ?? recorded, recordEncoded, text);
     if (texts.size >= MAX_TEXTS) texts.clear();
     if (text.length <= LONGEST_TEXT_KEPT) texts.set(text, masked);
     return masked;
@@ -171,7 +186,7 @@ export function createBodies(
   const withPseudonyms = async (
     id: string,
     body: Buffer,
-    { automaton, encoded }: DetectorSet,
+    set: DetectorSet,
     operators: Operators | undefined,
   ): Promise<MaskedRequest> => {
     const written = new WrittenTokens();
@@ -183,11 +198,11 @@ export function createBodies(
     } as const;
     await whole(createBodyMasker(reader), body);
     const pseudonyms = new Pseudonyms(written.found);
-    const maskers = createTextMaskers(automaton, (one) => {
+    const maskers = maskersOf(set, (one) => {
       const operator = operatorOf(operators, one);
       return operator.type === 'pseudonym' ? pseudonyms.becomes(one) : becomes(one, operator, keys);
     });
-    return { ...(await whole(requestMasker(id, undefined, { maskers, encoded }), body)), pseudonyms };
+    return { ...(await whole(requestMasker(id, undefined, { maskers, encoded: set.encoded }), body)), pseudonyms };
   };
   return {
     request: (id, body, cancelled) => whole(requestMasker(id, cancelled), body),
@@ -236,6 +251,13 @@ function restoring(
   const masker = createBodyMasker({ ...reading, direction: 'response', textMaskers: restored.maskers });
   return new Restoring(masker, restored);
 }
+
+/** Maskers of complete texts and of names; a body has its own. */
+const withNames = (options: NamesOptions): TextMaskers =>
+  Object.assign((onFinding: (detector: string) => void) => options.patterns(onFinding), {
+    patterns: options.patterns,
+    namesOfBody: () => new NamesOfBody(options),
+  });
 
 function formatOf(id: string): Format {
   const format = formatById(id);

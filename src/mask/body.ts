@@ -8,6 +8,7 @@ import type { EncodedParts } from './encoded.ts';
 import { Findings } from './findings.ts';
 import { JsonMasker } from './json.ts';
 import { JsonArrayMasker } from './json-array.ts';
+import { AskingBody } from './names.ts';
 import { NdjsonMasker } from './ndjson.ts';
 import { NoBody, OpaqueBody } from './opaque.ts';
 import { PiecewiseMasker } from './piecewise.ts';
@@ -38,6 +39,18 @@ export interface BodyMaskerOptions {
  * Throws (or rejects with) UnreadableBody when the body cannot be read strictly; nothing more may be delivered then.
  */
 export function createBodyMasker(options: BodyMaskerOptions): BodyMasker {
+  const names = options.textMaskers?.namesOfBody?.();
+  if (names === undefined || options.framing === 'none') return bodyMasker(options);
+  const { noting, masking } = names;
+  return new AskingBody(
+    // Rules are asked about what is masked.
+    bodyMasker({ ...options, textMaskers: noting, calls: undefined }),
+    bodyMasker({ ...options, textMaskers: masking }),
+    names,
+  );
+}
+
+function bodyMasker(options: BodyMaskerOptions): BodyMasker {
   const { format, direction, maxJsonBytes = 16 * 1024 * 1024, maxEventBytes = 1024 * 1024 } = options;
   const masks = options.textMaskers && new Findings(options.textMaskers);
   const json = new JsonMasker(

@@ -10,7 +10,13 @@ export interface TextMasker {
 }
 
 /** Makes a masker for a new channel. `onFinding` is called once per confirmed match with the detector's id. */
-export type TextMaskers = (onFinding: (detector: string) => void) => TextMasker;
+export interface TextMaskers {
+  (onFinding: (detector: string) => void): TextMasker;
+  /** Of maskers that look for names too, those that do not: for what is short, and no sentence. */
+  readonly patterns?: TextMaskers;
+  /** What to ask an analyzer about, for one body: it has its own maskers then (names.ts). */
+  readonly namesOfBody?: () => import('./names.ts').NamesOfBody;
+}
 
 /** What a body masker releases for one chunk of transport. */
 export interface Released {

@@ -26,17 +26,17 @@ export class Findings {
     return this.makers(this.add);
   }
 
-  /** Masks a short text that is complete. */
+  /** Masks a short text that is complete, such as a number: by its patterns, names are in sentences. */
   mask(text: string): string {
     if (text === '') return text;
-    const masker = this.masker();
+    const masker = (this.makers.patterns ?? this.makers)(this.add);
     return masker.push(text) + masker.end();
   }
 
   /** What would be found in a text, without counting it. */
   look(text: string): readonly string[] {
     const found: string[] = [];
-    const masker = this.makers((detector) => found.push(detector));
+    const masker = (this.makers.patterns ?? this.makers)((detector) => void found.push(detector));
     masker.push(text);
     masker.end();
     return found;

@@ -131,7 +131,9 @@ async function casesFiles(dir: string): Promise<string[]> {
 
 /** What cases are run in: requests are read as the gate reads them. */
 export function caseWorld({ models, config, filters, detectors }: Workspace, set: PolicySet): CaseWorld {
-  const bodies = createBodies(detectedBy(config, detectors), { known: detectors.all });
+  // Cases ask no analyzer: they find no names.
+  const detected = detectedBy(config, detectors).filter((id) => !detectors.names.includes(id));
+  const bodies = createBodies(detected, { known: detectors.all });
   return {
     set,
     models,

@@ -30,6 +30,7 @@ beforeEach(() => {
   cpSync(scripts, join(root, 'scripts'), { recursive: true });
   mkdirSync(join(root, 'test', 'fixtures', 'python'), { recursive: true });
   writeFileSync(join(root, 'test', 'fixtures', 'python', 'requirements.txt'), 'openai==1.0\n');
+  writeFileSync(join(root, 'test', 'fixtures', 'python', 'presidio.txt'), 'presidio_analyzer==1.0\n');
   writeFileSync(join(root, 'package.json'), '{"name":"t"}');
   writeFileSync(
     join(root, 'package-lock.json'),
@@ -78,7 +79,8 @@ interface Outcome {
 
 function started(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): ChildProcess {
   return spawn(process.execPath, [join(root, 'scripts', 'bootstrap.mjs'), ...args], {
-    env: { PATH: bin, ...env },
+    // Brought like the SDKs, and counted with them.
+    env: { PATH: bin, SALLYPORT_TEST_PRESIDIO: '/opt/presidio', ...env },
     cwd: root,
   });
 }
@@ -471,7 +473,14 @@ describe('the Python SDKs, for tests', () => {
     expect([code, folder(stdout)]).toEqual([0, '']);
     expect(stderr).toMatch(/without tests of the Python snippets in docs\/identity\.md: pip could not bring/);
     const inCi = await bootstrap(['--tests'], { CI: 'true' });
-    expect([inCi.code, inCi.stderr]).toEqual([1, expect.stringContaining('pip could not bring the Python SDKs')]);
+    expect([inCi.code, inCi.stderr]).toEqual([1, expect.stringContaining('pip could not bring Python SDKs')]);
+  });
+
+  it('have Presidio beside them, in a folder of its own', async () => {
+    const { stdout } = await bootstrap(['--tests'], { SALLYPORT_TEST_PRESIDIO: '' });
+    const [, presidio = ''] = /^SALLYPORT_TEST_PRESIDIO=(.*)$/m.exec(stdout) ?? [];
+    expect(readFileSync(join(presidio, 'installed'), 'utf8')).toBe('presidio_analyzer==1.0\n');
+    expect(presidio).not.toBe(folder(stdout));
   });
 
   it('are taken from where SALLYPORT_TEST_PYTHONPATH says', async () => {
