@@ -3,7 +3,8 @@
  * noticed. Ends with 1 where one was not, or where the tests fail without any.
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Mutant, mutants } from '../test/mutations/mutants.ts';
 
@@ -21,6 +22,12 @@ function misplaced({ file, find }: Mutant): boolean {
   return readFileSync(join(root, 'src', file), 'utf8').split(find).length !== 2;
 }
 
+interface Results {
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
+
 interface Outcome {
   /** Names of the tests that failed; vitest stops at the first. */
   readonly failed: readonly string[];
@@ -30,17 +37,15 @@ interface Outcome {
 function runTests(mutant: string): Outcome {
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
   const config = join(root, 'test', 'mutations', 'vitest.config.ts');
-  const { status, stdout } = spawnSync(process.execPath, [vitest, 'run', '--config', config, '--reporter=json'], {
-    cwd: root,
-    env: { ...process.env, MUTANT: mutant, NODE_ENV: 'test' },
-    encoding: 'utf8',
-    maxBuffer: 256 * 1024 * 1024,
-  });
-  const results = JSON.parse(stdout.slice(stdout.indexOf('{'))) as {
-    readonly testResults: readonly {
-      readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
-    }[];
-  };
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-mutants-'));
+  const file = join(folder, 'results.json');
+  const { status } = spawnSync(
+    process.execPath,
+    [vitest, 'run', '--config', config, '--reporter=json', `--outputFile.json=${file}`],
+    { cwd: root, env: { ...process.env, MUTANT: mutant, NODE_ENV: 'test' }, stdio: 'ignore' },
+  );
+  const results = JSON.parse(readFileSync(file, 'utf8')) as Results;
+  rmSync(folder, { recursive: true });
   const all = results.testResults.flatMap(({ assertionResults }) => assertionResults);
   return { failed: all.filter((test) => test.status === 'failed').map(({ fullName }) => fullName), ok: status === 0 };
 }
