@@ -81,7 +81,7 @@ export const commerce: readonly Detector[] = [
   ),
   near(
     'kraken_access_token',
-    String.raw`\b\w{2}[A-Za-z0-9+\/_\-]{76,86}={0,2}`,
+    String.raw`\b\w{2}[A-Za-z0-9+\/_\-]{75,85}\w\b|\b\w{2}[A-Za-z0-9+\/_\-]{75,85}\w={1,2}\B`,
     ['kraken'],
     'Kraken API keys.',
     ['p7LAH9vx8UzKBJI1SkXRI6TZO79ctWnnkKzC6oBYEoVTeFYBATrUtBZVqTQ3FS8cCFwGbPEkI1ttgFEee4kCCw=='],

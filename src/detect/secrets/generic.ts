@@ -102,15 +102,6 @@ export const generic: readonly Detector[] = [
     source: `Kubernetes docs, "Secrets"; ${gitleaks}`,
   },
   {
-    id: 'sidekiq_sensitive_url',
-    categories: ['secrets'],
-    pattern: String.raw`\b[a-f0-9]{8}:[a-f0-9]{8}\b`,
-    context: { words: ['http', 'https'], within: 3 },
-    doc: 'Credentials of Sidekiq Pro and Enterprise in a URL.',
-    examples: ['cafeb4b3:d3adb33f'],
-    source: `Sidekiq wiki, "Commercial FAQ"; ${gitleaks}`,
-  },
-  {
     id: 'generic_api_key',
     categories: ['secrets'],
     pattern: value,
@@ -121,7 +112,7 @@ export const generic: readonly Detector[] = [
     weak: true,
     also: [
       {
-        pattern: String.raw`\b\w[\w!@#$%^&*+=~]{6,30}`,
+        pattern: String.raw`\b\w[\w!@#$%^&*+=~]{6,30}\w\b|\b\w[\w!@#$%^&*+=~]{6,30}[!@#$%^&*+=~]\B`,
         refuses: hasNoDigit,
         validate: (candidate) => /[!@#$%^&*]/.test(candidate.slice(1, -1)) && isPassword(candidate),
         context: { words: passwords, within: 6 },

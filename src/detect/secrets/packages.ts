@@ -84,7 +84,7 @@ export const packages: readonly Detector[] = [
   ),
   near(
     'nuget_config_password',
-    String.raw`\b\w[\w!@#$%^&*+=~]{7,31}`,
+    String.raw`\b\w[\w!@#$%^&*+=~]{6,30}\w\b|\b\w[\w!@#$%^&*+=~]{6,30}[!@#$%^&*+=~]\B`,
     ['clear text password value', 'password value'],
     'Passwords in NuGet.config.',
     ['r11B7GdF8aC3f3e5YJRAjuDk'],
