@@ -190,6 +190,27 @@ describe('names', () => {
     expect(bodies.text('/v1/Ann Lee')).toBe('/v1/Ann Lee');
   });
 
+  it('become what their operator says', async () => {
+    const bodies = createBodies(['email_address'], { finder: finder() });
+    const said = Buffer.from('I am Bob, b@x.org.');
+    const operators = { person: { type: 'redact' } } as const;
+    const body = bodies.response('openai-chat', 'text', ['email_address', 'person'], { operators }).delivery;
+    expect(await through(body, [said])).toBe('I am , <EMAIL_ADDRESS>.');
+    const request = { model: 'demo', messages: [{ role: 'user', content: 'I am Ann Lee. Bob is not Ann Lee' }] };
+    const { masked, pseudonyms } = await bodies.maskedRequest(
+      'openai-chat',
+      Buffer.from(JSON.stringify(request)),
+      ['person'],
+      { person: { type: 'pseudonym' } },
+    );
+    const content = JSON.parse(masked.toString()).messages[0].content as string;
+    expect(content).not.toMatch(/Ann Lee|Bob/);
+    const [first, second, third] = content.match(/<PERSON[^>]*>/g)!;
+    expect(first).toBe(third);
+    expect(first).not.toBe(second);
+    expect(pseudonyms).toBeDefined();
+  });
+
   it('are no detectors without an analyzer', () => {
     expect(() => createBodies(['email_address']).response('openai-chat', 'sse', ['person'])).toThrow('not known here');
   });
