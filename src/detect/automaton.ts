@@ -26,6 +26,8 @@ interface Rule {
   readonly weak: boolean;
   /** A match needs no confirmation. */
   readonly certain: boolean;
+  /** So it is, and it is no decoy: it wins over what needs any. */
+  readonly conclusive: boolean;
 }
 
 export type CompiledSwallow =
@@ -86,6 +88,7 @@ export function compileAutomaton(detectors: readonly Detector[], options: Automa
         unless,
         weak,
         certain,
+        conclusive: certain && index >= 0,
       })) - 1;
     for (const shape of parsePattern(pattern.pattern, pattern.ignoreCase ?? false)) {
       if (swallow !== undefined && shape.right !== 'none')

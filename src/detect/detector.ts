@@ -37,9 +37,12 @@ export interface Pattern {
   readonly refuses?: (folded: string, length: number) => boolean;
   /** Confirms, at last, a candidate by the text as it is: not folded, with what is invisible in it. */
   readonly confirms?: (original: string) => boolean;
-  /** A match only after one of these words. Of two detectors for the same characters, the one whose word is nearer wins. */
+  /**
+   * A match only after one of these words. Of two detectors for the same characters, the one whose pattern is enough by itself
+   * wins, then the one whose word is nearer.
+   */
   readonly context?: Context;
-  /** No match where one of these words stands before it (`order`, `isbn`), nearer than any word of `context`. */
+  /** No match where one of these words stands before it (`order`, `isbn`), as near as any word of `context` or nearer. */
   readonly unless?: Context;
   /** Next to nothing but its context speaks for it (bare digits): any other detector of the same characters wins. */
   readonly weak?: boolean;

@@ -1,5 +1,6 @@
 import type { Automaton, CompiledSwallow } from './automaton.ts';
-import { type ContextRule, MAX_CONTEXT } from './context.ts';
+import { MAX_CONTEXT } from './context.ts';
+import { ContextCursor, NO_CONTEXT } from './context-cursor.ts';
 import { ACCEPTS, ACCEPTS_AT_EDGE, DEAD, type Dfa, FINAL, OPENS } from './dfa.ts';
 import { foldedLength, foldUnits, SKIP, symbolOf } from './fold.ts';
 import { ownText, pointAt, textOf } from './units.ts';
@@ -48,8 +49,11 @@ export class Scanner {
   #swallow: CompiledSwallow | undefined;
   // Set by #wide.
   #width = 0;
-  /** The text before offset 0, or the end of it: what context words are looked for in. */
+  /** The text before offset 0, or the end of it: what context words are looked for in; and how much that was. */
   #before: string;
+  #base = 0;
+  readonly #least: number;
+  #cursor: ContextCursor | undefined;
 
   /** `before`: what stands before the text, such as the name of the field that it is the value of. */
   constructor(automaton: Automaton, sink: ScanSink, before = '') {
@@ -57,6 +61,7 @@ export class Scanner {
     this.#dfa = automaton.dfa;
     this.#sink = sink;
     this.#before = automaton.context === undefined ? '' : before;
+    this.#least = -this.#before.length;
   }
 
   /** Everything before this offset is decided. */
@@ -93,6 +98,7 @@ export class Scanner {
     const { length } = gone;
     if (length === 0) return;
     if (this.#automaton.context !== undefined) {
+      this.#base += length;
       this.#before += length > MAX_CONTEXT ? ownText(gone.slice(-MAX_CONTEXT)) : gone;
       if (this.#before.length > 4 * MAX_CONTEXT) this.#before = ownText(this.#before.slice(-MAX_CONTEXT));
     }
@@ -230,8 +236,6 @@ export class Scanner {
     let bestEnd = 0;
     let bestDistance = 0;
     let last = 0;
-    /** What stands before `#from`, once a candidate asks for it. */
-    let words: ReadonlyMap<number, number> | undefined;
     // Folded once, from the longest candidate down: the others are its beginnings.
     let folded = '';
     let length = 0;
@@ -240,26 +244,30 @@ export class Scanner {
       const rule = candidates[i]!;
       const end = candidates[i + 1]!;
       if (best >= 0 && end < bestEnd) break;
-      const { validate, refuses, confirms, certain, context, unless } = rules[rule]!;
+      const found = rules[rule]!;
       let distance = NO_CONTEXT;
-      if (!certain) {
+      if (!found.certain) {
+        // The words first: they are looked for once for all candidates.
+        if (found.context !== undefined || found.unless !== undefined) {
+          distance = this.#distance(text, found);
+          if (distance < 0) continue;
+        }
+        const { validate, refuses, confirms } = found;
         if (validate !== undefined) {
           if (length === 0) {
             folded = foldUnits(text, this.#from, end);
             length = folded.length;
-          } else if (end < foldedTo) length -= foldedLength(text, end, foldedTo);
-          foldedTo = end;
+            foldedTo = end;
+          } else if (end < foldedTo) {
+            length -= foldedLength(text, end, foldedTo);
+            foldedTo = end;
+          }
           if (refuses?.(folded, length)) continue;
           if (!validate(length === folded.length ? folded : folded.slice(0, length))) continue;
         }
-        if (context !== undefined || unless !== undefined) {
-          words ??= this.#wordsBefore(text);
-          distance = distanceOf(words, context, unless);
-          if (distance < 0) continue;
-        }
         if (confirms !== undefined && !confirms(textOf(text, this.#from, end))) continue;
       }
-      if (best >= 0 && !isBetter(rules[rule]!.weak, distance, rule, rules[best]!.weak, bestDistance, best)) continue;
+      if (best >= 0 && !isBetter(found, distance, rule, rules[best]!, bestDistance, best)) continue;
       best = rule;
       bestEnd = end;
       bestDistance = distance;
@@ -281,14 +289,10 @@ export class Scanner {
     this.#at = bestEnd;
   }
 
-  #wordsBefore(text: Uint16Array): ReadonlyMap<number, number> {
-    const before = this.#before;
-    const { length } = before;
-    return this.#automaton.context!.before(
-      (offset) => (offset < 0 ? before.charCodeAt(length + offset) : text[offset]!),
-      this.#from,
-      -length,
-    );
+  #distance(text: Uint16Array, { context, unless }: Automaton['rules'][number]): number {
+    this.#cursor ??= new ContextCursor(this.#automaton.context!, this.#least);
+    const place = { before: this.#before, base: this.#base };
+    return this.#cursor.distance(text, this.#from, place, context, unless);
   }
 
   /** No match begins at `#from`. */
@@ -367,34 +371,21 @@ export class Scanner {
   }
 }
 
-/** Of a match that no word stands before: farther than any. */
-const NO_CONTEXT = 1000;
+type Ranked = Pick<Automaton['rules'][number], 'weak' | 'conclusive'>;
 
-/** How far the nearest word of a rule's context is; negative: the rule does not match here. */
-function distanceOf(
-  words: ReadonlyMap<number, number>,
-  context: ContextRule | undefined,
-  unless: ContextRule | undefined,
-): number {
-  const within = (rule: ContextRule) => {
-    const distance = words.get(rule.group);
-    return distance !== undefined && distance <= rule.within ? distance : undefined;
-  };
-  const near = context === undefined ? NO_CONTEXT : within(context);
-  if (near === undefined) return -1;
-  const against = unless && within(unless);
-  return against !== undefined && against < near ? -1 : near;
-}
-
-/** Of two rules that match the same characters: not weak, then the nearer word, then the order of detectors. */
+/**
+ * Of two rules that match the same characters: not weak, then the one whose pattern alone is enough, then the nearer word, then
+ * the order of detectors.
+ */
 function isBetter(
-  weak: boolean,
+  found: Ranked,
   distance: number,
   rule: number,
-  otherWeak: boolean,
+  other: Ranked,
   otherDistance: number,
-  other: number,
+  otherRule: number,
 ): boolean {
-  if (weak !== otherWeak) return !weak;
-  return distance !== otherDistance ? distance < otherDistance : rule < other;
+  if (found.weak !== other.weak) return other.weak;
+  if (found.conclusive !== other.conclusive) return found.conclusive;
+  return distance !== otherDistance ? distance < otherDistance : rule < otherRule;
 }

@@ -32,13 +32,19 @@ function partsOf({ folded, starts, ends }: Folded): readonly Part[] {
   });
 }
 
+export interface NearestWord {
+  /** From its end to the match. */
+  readonly distance: number;
+  readonly start: number;
+}
+
 /** How far before `from` (an offset in the original) the nearest word ends; `farthest`: the widest context in force. */
 export function nearestWord(
   text: Folded,
   from: number,
   context: Context | undefined,
   farthest: number,
-): number | undefined {
+): NearestWord | undefined {
   if (context === undefined) return undefined;
   const first = Math.max(0, from - farthest - maxWord);
   const until = text.starts.findIndex((start) => start >= from);
@@ -46,19 +52,21 @@ export function nearestWord(
   const parts = partsOf({ ...text, folded: text.folded.slice(0, length) }).filter(
     ({ start }) => start > first || first === 0,
   );
-  const distances = context.words.flatMap((word) => distancesOf(word, parts, from));
-  const nearest = Math.min(...distances);
-  return nearest <= (context.within ?? 64) ? nearest : undefined;
+  const found = context.words.flatMap((word) => wordsAt(word, parts, from));
+  const [nearest] = found.toSorted((a, b) => a.distance - b.distance || a.start - b.start);
+  return nearest !== undefined && nearest.distance <= (context.within ?? 64) ? nearest : undefined;
 }
 
-function distancesOf(word: string, parts: readonly Part[], from: number): number[] {
+function wordsAt(word: string, parts: readonly Part[], from: number): NearestWord[] {
   // Words in other letters are in none of the texts that are made up here (context.test.ts has them).
   const spelled = (word.match(/[A-Za-z]+|\d+/gu) ?? []).map((part) => part.toLowerCase());
   if (spelled.length === 0) return [];
   const begins = word.endsWith('*');
   const spellings = spelled.length > 1 && !begins && !/\d/.test(word) ? [spelled, [spelled.join('')]] : [spelled];
   return parts.flatMap((last, index) =>
-    spellings.some((spelling) => isSpelledAt(spelling, begins, parts, index)) ? [from - last.end] : [],
+    spellings
+      .filter((spelling) => isSpelledAt(spelling, begins, parts, index))
+      .map((spelling) => ({ distance: from - last.end, start: parts[index - spelling.length + 1]!.start })),
   );
 }
 

@@ -1,6 +1,6 @@
 import type { Detector, Finding, Pattern } from '../../src/detect/detector.ts';
 import { OTHER, OTHER_SIGN, SKIP, symbolOf } from '../../src/detect/fold.ts';
-import { type Folded, nearestWord } from './brute-context.ts';
+import { type Folded, type NearestWord, nearestWord } from './brute-context.ts';
 
 interface Rule extends Pattern {
   readonly flags: string;
@@ -79,7 +79,10 @@ export class BruteForce {
           return distance === undefined ? [] : [{ rule, distance }];
         });
       const best = confirmed.toSorted(
-        (a, b) => Number(a.rule.weak ?? false) - Number(b.rule.weak ?? false) || a.distance - b.distance,
+        (a, b) =>
+          Number(a.rule.weak ?? false) - Number(b.rule.weak ?? false) ||
+          Number(needsMore(a.rule)) - Number(needsMore(b.rule)) ||
+          a.distance - b.distance,
       )[0];
       if (best !== undefined) return { rule: best.rule, end };
     }
@@ -92,8 +95,7 @@ export class BruteForce {
     const near = nearestWord(text, from, context, this.#farthest);
     const against = nearestWord(text, from, unless, this.#farthest);
     if (context !== undefined && near === undefined) return undefined;
-    const distance = near ?? 1000;
-    return against !== undefined && against < distance ? undefined : distance;
+    return against !== undefined && isNearer(against, near) ? undefined : (near?.distance ?? 1000);
   }
 
   #swallow(
@@ -138,6 +140,16 @@ export class BruteForce {
     return regexp.test(folded);
   }
 }
+
+/** Of two words that end at the same place the longer one counts: `public key` speaks against what `key` speaks for. */
+const isNearer = (against: NearestWord, near: NearestWord | undefined): boolean =>
+  near === undefined ||
+  against.distance < near.distance ||
+  (against.distance === near.distance && against.start < near.start);
+
+/** Whether its pattern alone is not enough. */
+const needsMore = ({ detector, validate, confirms, context, unless }: Rule): boolean =>
+  detector === undefined || (validate ?? confirms ?? context ?? unless) !== undefined;
 
 function foldWithOffsets(text: string): Folded {
   let folded = '';

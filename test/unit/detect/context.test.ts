@@ -68,9 +68,12 @@ describe('words before a match', () => {
   });
 
   it('lose against a detector that needs none, where the pattern is weak, and win where it is not', () => {
-    const bare: Detector = { ...nine, id: 'bare' };
-    expect(found([ssn, bare], 'ssn 123456789')).toEqual(['bare 123456789']);
-    expect(found([bare, { ...ssn, weak: false }], 'ssn 123456789')).toEqual(['ssn 123456789']);
+    const checked: Detector = { ...nine, id: 'checked', validate: () => true };
+    const named: Detector = { ...ssn, weak: false };
+    expect(found([ssn, checked], 'ssn 123456789')).toEqual(['checked 123456789']);
+    expect(found([checked, named], 'ssn 123456789')).toEqual(['ssn 123456789']);
+    // A pattern that is enough by itself, such as a prefix, is more than a word.
+    expect(found([named, { ...nine, id: 'prefixed' }], 'ssn 123456789')).toEqual(['prefixed 123456789']);
   });
 
   it('speak against a match, where no word for it is nearer', () => {
@@ -78,6 +81,9 @@ describe('words before a match', () => {
     expect(found([phone], 'Order no. 123456789')).toEqual([]);
     expect(found([phone], 'Order no. 12; or else call 123456789')).toEqual(['phone 123456789']);
     const either: Detector = { ...phone, context: { words: ['call'] } };
+    const key: Detector = { ...phone, unless: { words: ['public key'] }, context: { words: ['key'] } };
+    expect(found([key], 'public key 123456789')).toEqual([]);
+    expect(found([key], 'public key 123456789; the key 123456789')).toEqual(['phone 123456789']);
     expect(found([either], 'call about order 123456789; about your order call 123456789')).toEqual(['phone 123456789']);
   });
 
