@@ -157,9 +157,10 @@ export class ContextCursor {
     let next = 0;
     let isCapitals = true;
     for (let at = from - 1; at >= until; at--) {
-      const symbol = symbolOf(this.#unitAt(at));
-      if (symbol === SKIP) continue;
-      const column = columnOf(symbol);
+      const unit = this.#unitAt(at);
+      const symbol = unit < 128 ? unit : symbolOf(unit);
+      const column = symbol < 128 ? columns[symbol]! : OUTSIDE;
+      if (column === INVISIBLE || symbol === SKIP) continue;
       if (symbol === OTHER && at > this.#lastOther) this.#lastOther = at;
       if (part === undefined) {
         if (column < 0) continue;
@@ -239,6 +240,13 @@ export class ContextCursor {
     this.#others = nearest;
   }
 }
+
+const OUTSIDE = -1;
+const INVISIBLE = -2;
+/** Per ASCII character: its column in the trees, or that it has none. */
+const columns = Int8Array.from({ length: 128 }, (_, unit) =>
+  symbolOf(unit) === SKIP ? INVISIBLE : columnOf(symbolOf(unit)),
+);
 
 const nothing = new Uint16Array(0);
 const S = 115;
