@@ -31,19 +31,18 @@ interface Part {
   isCut: boolean;
 }
 
-/** Where a text in hand stands in the whole: what is before it, or the end of that, and how much it was. */
-export interface Place {
-  readonly before: string;
-  /** UTF-16 units of the whole text before the one in hand. */
-  readonly base: number;
-}
+/**
+ * Units of the text before the one in hand that are kept, each at its offset in the whole modulo this: a power of two, and enough
+ * for all that is looked at.
+ */
+export const RECENT = 256;
 
 export class ContextCursor {
   readonly #words: ContextWords;
   /** Where the whole text begins: what was said before it has negative offsets. */
   readonly #least: number;
   #text: Uint16Array = nothing;
-  #before = '';
+  #recent: Uint16Array = nothing;
   #base = 0;
   // What was looked for last: before `#from`, an offset in the whole text; parts before `#to` cannot go on.
   #from = Number.NEGATIVE_INFINITY;
@@ -64,22 +63,22 @@ export class ContextCursor {
 
   /**
    * How far the nearest word of a rule is before `from`, an offset in `text`; negative: the rule does not match there. Asked in
-   * the order of the text.
+   * the order of the text. `base`: how much of the whole text was before the one in hand; `recent`: the end of that.
    */
   distance(
     text: Uint16Array,
     from: number,
-    { before, base }: Place,
+    recent: Uint16Array,
+    base: number,
     context: ContextRule | undefined,
     unless: ContextRule | undefined,
   ): number {
     if (base + from !== this.#from) {
       this.#text = text;
-      this.#before = before;
+      this.#recent = recent;
       this.#base = base;
       this.#look(base + from);
       this.#text = nothing;
-      this.#before = '';
     }
     const near = context === undefined ? NO_CONTEXT : this.#distanceOf(context);
     if (near < 0) return -1;
@@ -114,7 +113,7 @@ export class ContextCursor {
 
   #unitAt(at: number): number {
     const offset = at - this.#base;
-    return offset >= 0 ? this.#text[offset]! : this.#before.charCodeAt(this.#before.length + offset);
+    return offset >= 0 ? this.#text[offset]! : this.#recent[at & (RECENT - 1)]!;
   }
 
   /** Reads what is new before `from`. */

@@ -1,9 +1,9 @@
 import type { Automaton, CompiledSwallow } from './automaton.ts';
 import { MAX_CONTEXT } from './context.ts';
-import { ContextCursor, NO_CONTEXT } from './context-cursor.ts';
+import { ContextCursor, NO_CONTEXT, RECENT } from './context-cursor.ts';
 import { ACCEPTS, ACCEPTS_AT_EDGE, DEAD, type Dfa, FINAL, OPENS } from './dfa.ts';
 import { foldedLength, foldUnits, SKIP, symbolOf } from './fold.ts';
-import { ownText, pointAt, textOf } from './units.ts';
+import { pointAt, textOf } from './units.ts';
 
 /**
  * Told of each confirmed match, in order. Offsets are those of the text given to `run`. Called in the middle of `run`:
@@ -49,9 +49,9 @@ export class Scanner {
   #swallow: CompiledSwallow | undefined;
   // Set by #wide.
   #width = 0;
-  /** The text before offset 0, or the end of it: what context words are looked for in; and how much that was. */
-  #before: string;
+  /** How much text was before offset 0, and the end of it: what context words are looked for in. */
   #base = 0;
+  #recent: Uint16Array | undefined;
   readonly #least: number;
   #cursor: ContextCursor | undefined;
 
@@ -60,8 +60,9 @@ export class Scanner {
     this.#automaton = automaton;
     this.#dfa = automaton.dfa;
     this.#sink = sink;
-    this.#before = automaton.context === undefined ? '' : before;
-    this.#least = -this.#before.length;
+    const said = automaton.context === undefined ? '' : before.slice(-MAX_CONTEXT);
+    this.#least = -said.length;
+    for (let i = 0; i < said.length; i++) this.#keep(i - said.length, said.charCodeAt(i));
   }
 
   /** Everything before this offset is decided. */
@@ -93,20 +94,24 @@ export class Scanner {
     }
   }
 
-  /** `gone`, the beginning of the text, is not shown again: offsets of the next `run` count from its end. */
-  rebase(gone: string): void {
-    const { length } = gone;
+  /** The first `length` units of `text`, as given to `run`, are not shown again: offsets of the next `run` count from there. */
+  rebase(text: Uint16Array, length: number): void {
     if (length === 0) return;
     if (this.#automaton.context !== undefined) {
-      this.#base += length;
-      this.#before += length > MAX_CONTEXT ? ownText(gone.slice(-MAX_CONTEXT)) : gone;
-      if (this.#before.length > 4 * MAX_CONTEXT) this.#before = ownText(this.#before.slice(-MAX_CONTEXT));
+      const base = this.#base;
+      for (let i = Math.max(0, length - MAX_CONTEXT); i < length; i++) this.#keep(base + i, text[i]!);
+      this.#base = base + length;
     }
     this.#from -= length;
     this.#at -= length;
     this.#readEnd -= length;
     const candidates = this.#candidates;
     for (let i = 1; i < candidates.length; i += 3) candidates[i]! -= length;
+  }
+
+  #keep(at: number, unit: number): void {
+    this.#recent ??= new Uint16Array(RECENT);
+    this.#recent[at & (RECENT - 1)] = unit;
   }
 
   /** Class of the symbol at an offset beyond ASCII, its width in `#width`; NOTHING when half of it is not known yet. */
@@ -291,8 +296,7 @@ export class Scanner {
 
   #distance(text: Uint16Array, { context, unless }: Automaton['rules'][number]): number {
     this.#cursor ??= new ContextCursor(this.#automaton.context!, this.#least);
-    const place = { before: this.#before, base: this.#base };
-    return this.#cursor.distance(text, this.#from, place, context, unless);
+    return this.#cursor.distance(text, this.#from, this.#recent ?? text, this.#base, context, unless);
   }
 
   /** No match begins at `#from`. */

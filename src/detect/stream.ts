@@ -97,7 +97,7 @@ export class StreamScan implements ScanSink {
     scanner.run(this.#units, length, final);
     const { decided } = scanner;
     this.#pass(decided);
-    scanner.rebase(this.#window.slice(0, decided));
+    scanner.rebase(this.#units, decided);
     this.#window = this.#window.slice(decided);
     this.#base += decided;
     this.#at -= decided;

@@ -125,7 +125,7 @@ class ReplacingMasker implements TextMasker, ScanSink {
     this.#held = ownText(this.#slice(decided, length));
     this.#delta = '';
     this.#out = '';
-    scanner.rebase(gone);
+    scanner.rebase(scratch, decided);
     if (this.#found.length > 0) this.#tell();
     return out;
   }
