@@ -137,7 +137,7 @@ async function call(stages: Stages, passage: Passage, caller: Caller, asked: Cal
   const no = unmaskable ?? refusalOf(stages, decision, admission, facts);
   passage.afterwards = await recordRequest(stages, passage, facts, checked, cited, no === undefined);
   const ruling = { decision, commit: policy.commit, admission, lists: checked.lists };
-  recorder.event(decisionEvent(passage, ruling, stages.nowMs(), stages.maskText));
+  recorder.event(decisionEvent(passage, ruling, stages.nowMs(), stages));
   if (no !== undefined) return denied(stages, passage, no, cited);
   if (decision.verdict !== 'allow') throw new Error(`a ${decision.verdict} has no answer`);
   const plan: Plan = {

@@ -86,7 +86,10 @@ async function start(
   );
   const policies = await parts.startPolicies({ recorder: record.journal, metrics });
   stops.push(() => policies.stop());
-  const planKeys = loadPlanKeys(config.planKeyFiles, join(config.stateDir, 'plan.key'));
+  const planKeys = {
+    ...loadPlanKeys(config.planKeyFiles, join(config.stateDir, 'plan.key')),
+    names: parts.bodies.names,
+  };
   const state = { draining: false, live: 0 };
   const gates = await startGates({ config, parts, record, planKeys, log, metrics, state });
   stops.push(() => gates.close());

@@ -122,7 +122,7 @@ export function decisionEvent(
   passage: Passage,
   ruling: Ruling,
   nowMs: number,
-  maskText: Stages['maskText'],
+  { maskText, masking }: Pick<Stages, 'maskText' | 'masking'>,
 ): DecisionEvent {
   const { decision, commit, admission, lists } = ruling;
   return {
@@ -131,9 +131,15 @@ export function decisionEvent(
     ...(lists && { filtersRevision: lists.revision }),
     gateUs: Math.round(performance.now() * 1000 - passage.startedUs),
     limits: admission?.states.map(limitOutcome) ?? [],
-    maskRequest: decision.verdict === 'deny' ? [] : decision.maskRequest,
-    maskResponse: decision.verdict === 'deny' ? [] : decision.maskResponse,
-    ...(decision.verdict !== 'deny' && decision.operators && { operators: operatorNames(decision.operators) }),
+    maskRequest: decision.verdict === 'deny' ? [] : masking.shown(decision.maskRequest),
+    maskResponse: decision.verdict === 'deny' ? [] : masking.shown(decision.maskResponse),
+    ...(decision.verdict !== 'deny' &&
+      decision.operators && {
+        operators: {
+          request: masking.operators(decision.operators.request),
+          response: masking.operators(decision.operators.response),
+        },
+      }),
     // A rule's words may repeat the request's.
     message: maskText(messageOf(decision, admission)),
     revision: decision.revision,
@@ -143,13 +149,6 @@ export function decisionEvent(
     verdict: admission?.ok === false ? 'limit' : decision.verdict,
   };
 }
-
-function operatorNames({ request, response }: Operators): NonNullable<DecisionEvent['operators']> {
-  const names = (some: typeof request) => Object.fromEntries(Object.entries(some).map(([id, { type }]) => [id, type]));
-  return { request: names(request), response: names(response) };
-}
-
-type Operators = NonNullable<Extract<Decision, { verdict: 'allow' }>['operators']>;
 
 function messageOf(decision: Decision, admission: Admission | undefined): string {
   if (decision.verdict === 'deny') return decision.message;

@@ -128,6 +128,12 @@ export interface Stages {
   readonly later: (session: string, bytes: number, work: () => Promise<void>) => Afterwards | false;
   /** Masks what the caller chose freely (path, user agent, names) before it goes on the record. */
   readonly maskText: (text: string) => string;
+  /** A few names for many detectors, for the record: categories, and ids where that is not all of one. */
+  readonly masking: {
+    readonly shown: (ids: readonly string[]) => readonly string[];
+    /** Name → operator. */
+    readonly operators: (operators: Operators) => Readonly<Record<string, string>>;
+  };
   readonly policy: () => PolicySet;
   readonly recorder: Recorder;
   readonly refuse: RefuseStage;

@@ -41,23 +41,33 @@ export const operatorOf = (operators: Operators | undefined, id: string): Operat
 /** Each detector of either; one that is in both by the operator that lets less be known. */
 export function bothMasked(one: Masking, other: Masking): Masking {
   if (one.ids.length === 0 || other.ids.length === 0) return one.ids.length === 0 ? other : one;
-  const ids = [...new Set([...one.ids, ...other.ids])].sort();
+  const known = together.get(one)?.get(other);
+  if (known !== undefined) return known;
+  const [ofOne, ofOther] = [new Set(one.ids), new Set(other.ids)];
+  const ids = [...ofOne.union(ofOther)].sort();
   const operators: Record<string, Operator> = {};
   for (const id of ids) {
-    const operator = !other.ids.includes(id)
+    const operator = !ofOther.has(id)
       ? operatorOf(one.operators, id)
-      : !one.ids.includes(id)
+      : !ofOne.has(id)
         ? operatorOf(other.operators, id)
         : leastRevealing(operatorOf(one.operators, id), operatorOf(other.operators, id));
     if (operator.type !== 'replace') operators[id] = operator;
   }
-  return { ids, operators };
+  const both = { ids, operators };
+  together.set(one, (together.get(one) ?? new WeakMap()).set(other, both));
+  return both;
 }
+
+// The same few rules mask together all the time.
+const together = new WeakMap<Masking, WeakMap<Masking, Masking>>();
 
 /** Whether what `other` masks is masked already, by operators that let no more be known. */
 export function coversMasking(one: Masking, other: Masking): boolean {
+  if (other.ids.length === 0) return true;
+  const ids = new Set(one.ids);
   return other.ids.every((id) => {
     const here = operatorOf(one.operators, id);
-    return one.ids.includes(id) && leastRevealing(here, operatorOf(other.operators, id)) === here;
+    return ids.has(id) && leastRevealing(here, operatorOf(other.operators, id)) === here;
   });
 }

@@ -4,11 +4,15 @@
  */
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { Plan } from '../checkpoint/stages.ts';
+import { type CompactOperators, type DetectorNames, operatorsByName, operatorsOf } from '../mask/detector-names.ts';
+import type { Operators } from '../mask/operators.ts';
 
 const VERSION = 1;
 
 /** Signs with the first key, accepts any: rotation adds the new key behind, swaps, then removes the old one. */
 export interface PlanKeys {
+  /** How the detectors of a plan are named: Envoy sends it along with each chunk. Default: each by its id. */
+  readonly names?: DetectorNames;
   /** Key objects, not bytes: Node imports the bytes anew for each HMAC, which takes four times as long as the HMAC. */
   readonly keys: readonly [KeyObject, ...KeyObject[]];
 }
@@ -17,8 +21,9 @@ function mac(key: KeyObject, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest();
 }
 
-export function sealPlan(plan: Plan, { keys }: PlanKeys): string {
-  const text = Buffer.from(JSON.stringify({ v: VERSION, ...plan }), 'utf8').toString('base64url');
+export function sealPlan(plan: Plan, { keys, names }: PlanKeys): string {
+  const sent = names === undefined ? plan : { ...plan, ...withNames(plan, names) };
+  const text = Buffer.from(JSON.stringify({ v: VERSION, ...sent }), 'utf8').toString('base64url');
   return `${text}.${mac(keys[0], text).toString('base64url')}`;
 }
 
@@ -27,6 +32,7 @@ export type PlanRefusal =
   | 'malformed'
   | 'forged'
   | 'version'
+  | 'other_detectors'
   | 'stale'
   | 'other_request'
   | 'other_cluster'
@@ -50,7 +56,7 @@ export interface StreamFacts {
   readonly cluster: string | undefined;
 }
 
-export function openPlan(sealed: string | undefined, { keys }: PlanKeys, stream: StreamFacts): PlanOpening {
+export function openPlan(sealed: string | undefined, { keys, names }: PlanKeys, stream: StreamFacts): PlanOpening {
   if (sealed === undefined || sealed === '') return { ok: false, why: 'missing' };
   const dot = sealed.lastIndexOf('.');
   if (dot < 0) return { ok: false, why: 'malformed' };
@@ -60,7 +66,9 @@ export function openPlan(sealed: string | undefined, { keys }: PlanKeys, stream:
   if (!keys.some((key) => timingSafeEqual(mac(key, text), given))) return { ok: false, why: 'forged' };
   const { v, ...sent } = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Plan & { v: number };
   if (v !== VERSION) return { ok: false, why: 'version' };
-  const plan = { ...ABSENT, ...sent };
+  const read = names === undefined ? {} : withIds(sent, names);
+  if (read === undefined) return { ok: false, why: 'other_detectors' };
+  const plan = { ...ABSENT, ...sent, ...read };
   if (Math.abs(stream.nowMs - plan.issuedAtMs) > PLAN_FRESH_MS) return { ok: false, why: 'stale' };
   if (stream.requestId !== plan.requestId) return { ok: false, why: 'other_request' };
   // A request that is to be masked has no route before that, whatever becomes of the order to buffer its body.
@@ -68,6 +76,30 @@ export function openPlan(sealed: string | undefined, { keys }: PlanKeys, stream:
   if (stream.cluster !== plan.cluster) return { ok: false, why: 'other_cluster' };
   return { ok: true, plan };
 }
+
+function withNames({ mask, maskRequest, operators }: Plan, names: DetectorNames): object {
+  const grouped = operators && {
+    request: operatorsByName(operators.request, names.compact),
+    response: operatorsByName(operators.response, names.compact),
+  };
+  return { mask: names.compact(mask), maskRequest: names.compact(maskRequest), ...(grouped && { operators: grouped }) };
+}
+
+/** Undefined: another build of the gateway means other detectors by these names. */
+function withIds(sent: Plan, names: DetectorNames): Partial<Plan> | undefined {
+  const mask = names.expand(sent.mask);
+  const maskRequest = names.expand(sent.maskRequest ?? []);
+  const request = asOperators(sent.operators?.request, names);
+  const response = asOperators(sent.operators?.response, names);
+  if (mask === undefined || maskRequest === undefined || request === undefined || response === undefined)
+    return undefined;
+  return { mask, maskRequest, ...(sent.operators && { operators: { request, response } }) };
+}
+
+const asOperators = (sent: Operators | CompactOperators | undefined, names: DetectorNames): Operators | undefined =>
+  isCompact(sent) ? operatorsOf(sent, names) : (sent ?? {});
+
+const isCompact = (sent: Operators | CompactOperators | undefined): sent is CompactOperators => Array.isArray(sent);
 
 /** What a replica of the version before does not send. */
 const ABSENT: Pick<Plan, 'reservations' | 'maskRequest' | 'tokens' | 'opaque' | 'watched'> = {

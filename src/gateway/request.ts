@@ -86,6 +86,7 @@ export function requestStages(parts: RequestParts): Stages {
     limits: parts.limits,
     later: (session, bytes, work) => parts.late.plan(session, bytes, work),
     maskText: (text) => bodies.text(text),
+    masking: bodies.names,
     policy: () => parts.policies.current,
     recorder: parts.recorder,
     refuse,

@@ -12,6 +12,7 @@ import { type Cancelled, paced } from '../exchange/pace.ts';
 import { ToolCalls } from '../exchange/tool-calls.ts';
 import { type BodyMaskerOptions, createBodyMasker } from './body.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
+import { type DetectorNames, detectorNames } from './detector-names.ts';
 import { createEncodedParts, type EncodedParts, maskedShort } from './encoded.ts';
 import { NamesOfBody, type NamesOptions } from './names.ts';
 import { OpaqueDigest, opaqueKept } from './opaque.ts';
@@ -53,6 +54,8 @@ export interface MaskedRequest {
 }
 
 export interface Bodies {
+  /** A few names for many detectors. */
+  readonly names: DetectorNames;
   /**
    * Masks a request's body (JSON, read strictly before) for the record, what is found in base64 and percent-encoded parts of
    * its strings included; both are counted. Abandoned once `cancelled` says so.
@@ -121,6 +124,7 @@ export function createBodies(
   // What was delivered has passed the limits of the delivery; labels may have made it longer since.
   const delivered = { maxJsonBytes: 4 * maxJsonBytes, maxEventBytes: 8 * 1024 * 1024 };
   const byIds = new Map<string, DetectorSet>();
+  const byArray = new WeakMap<readonly string[], DetectorSet>();
   const maskersOf = (
     { automaton, names }: Pick<DetectorSet, 'automaton' | 'names'>,
     becomesOf: (id: string) => Becomes,
@@ -130,24 +134,29 @@ export function createBodies(
     return withNames({ finder, ids: new Set(names), automaton, patterns, becomes: becomesOf });
   };
   const detectorSet = (ids: readonly string[], operators: Operators = {}): DetectorSet => {
-    const chosenOperators = ids.flatMap((id) => operators[id] ?? []);
-    const key = ids.join() + (chosenOperators.length === 0 ? '' : JSON.stringify(ids.map((id) => operators[id])));
-    let found = byIds.get(key);
-    if (found === undefined) {
-      const chosen = known.filter(({ id }) => ids.includes(id));
-      const names = finder?.ids.filter((id) => ids.includes(id)) ?? [];
-      if (chosen.length + names.length !== new Set(ids).size)
-        throw new UnknownPlanDetector(`one of ${ids.join()} is not known here`);
-      const automaton = compileAutomaton(chosen);
-      const maskers = maskersOf({ automaton, names }, (id) => becomes(id, operatorOf(operators, id), keys));
-      const encoded = createEncodedParts(automaton);
-      // The record has names in the place of what was found, and nothing of what was found.
-      const enoughToRecord = chosenOperators.length === 0 && recordDetect.every((id) => ids.includes(id));
-      found = { automaton, names, maskers, encoded, enoughToRecord };
-      if (byIds.size >= MAX_SETS) byIds.delete(byIds.keys().next().value ?? '');
-      byIds.set(key, found);
-    }
+    const isPlain = Object.keys(operators).length === 0;
+    // Plans that name the same detectors have the same array (`DetectorNames.expand`).
+    const before = isPlain ? byArray.get(ids) : undefined;
+    if (before !== undefined) return before;
+    const key = ids.join() + (isPlain ? '' : JSON.stringify(ids.map((id) => operators[id])));
+    const found = byIds.get(key) ?? newSet(ids, operators);
+    if (!byIds.has(key) && byIds.size >= MAX_SETS) byIds.delete(byIds.keys().next().value ?? '');
+    byIds.set(key, found);
+    if (isPlain) byArray.set(ids, found);
     return found;
+  };
+  const newSet = (ids: readonly string[], operators: Operators): DetectorSet => {
+    const asked = new Set(ids);
+    const chosen = known.filter(({ id }) => asked.has(id));
+    const names = finder?.ids.filter((id) => asked.has(id)) ?? [];
+    if (chosen.length + names.length !== asked.size)
+      throw new UnknownPlanDetector(`one of ${ids.join()} is not known here`);
+    const automaton = compileAutomaton(chosen);
+    const maskers = maskersOf({ automaton, names }, (id) => becomes(id, operatorOf(operators, id), keys));
+    const encoded = createEncodedParts(automaton);
+    // The record has names in the place of what was found, and nothing of what was found.
+    const enoughToRecord = !ids.some((id) => id in operators) && recordDetect.every((id) => asked.has(id));
+    return { automaton, names, maskers, encoded, enoughToRecord };
   };
   const forRecord = detectorSet(recordDetect);
   const { maskers: recorded, encoded: recordEncoded } = forRecord;
@@ -205,6 +214,7 @@ export function createBodies(
     return { ...(await whole(requestMasker(id, undefined, { maskers, encoded: set.encoded }), body)), pseudonyms };
   };
   return {
+    names: detectorNames(known),
     request: (id, body, cancelled) => whole(requestMasker(id, cancelled), body),
     maskedRequest(id, body, mask, operators) {
       const set = detectorSet(mask, operators);

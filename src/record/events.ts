@@ -107,9 +107,10 @@ export interface DecisionEvent extends Base {
   readonly type: 'decision';
   readonly verdict: 'allow' | 'deny' | 'requireApproval' | 'limit';
   readonly rules: readonly RuleOutcome[];
+  /** Names of categories and detectors. */
   readonly maskResponse: readonly string[];
   readonly maskRequest: readonly string[];
-  /** Detector id → operator, of those that are not replaced by their names; not there where there are none. */
+  /** Name of a detector or category → operator, of those that are not replaced by their names; not there where there are none. */
   readonly operators?: {
     readonly request: Readonly<Record<string, string>>;
     readonly response: Readonly<Record<string, string>>;

@@ -52,6 +52,7 @@ function gate({ needs, decision = allow, reserve, durable, expiresAtMs }: World 
     newSession: () => 's',
     nowMs: () => nowMs,
     maskText: (text: string) => text,
+    masking: { shown: (ids: readonly string[]) => ids, operators: () => ({}) },
     recorder: {
       state: 'open',
       writer: 'w',

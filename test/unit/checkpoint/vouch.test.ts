@@ -31,6 +31,7 @@ function gate(vouch: Stages['vouch'], verdict: 'allow' | 'deny' = 'allow') {
     newSession: () => 's',
     nowMs: () => 0,
     maskText: (text: string) => text,
+    masking: { shown: (ids: readonly string[]) => ids, operators: () => ({}) },
     recorder: {
       state: 'open',
       writer: 'w',

@@ -35,6 +35,7 @@ function gate(places: LargeBodies) {
     newSession: () => 's',
     nowMs: () => 0,
     maskText: (text: string) => text,
+    masking: { shown: (ids: readonly string[]) => ids, operators: () => ({}) },
     recorder: { state: 'open', event: (event: object) => events.push(event) },
     refuseTransport: () => undefined,
     findCredential: () => ({ ok: true, token: 't' }),
