@@ -7,7 +7,7 @@ import { parseClass, parsePattern, type Shape } from './pattern.ts';
 
 export interface AutomatonOptions {
   /**
-   * DFA states kept at most (default 4,096: 2 MB or so). At the bound the cache is dropped and built again from where
+   * DFA states kept at most (default 16,384: 12 MB or so, where all are used). At the bound the cache is dropped and built again from where
    * each channel stands: slower, never different.
    */
   readonly maxStates?: number;
@@ -32,7 +32,7 @@ interface Rule {
 
 export type CompiledSwallow =
   /** `start`: the state that searches for the closer. */
-  | { readonly how: 'until'; readonly start: readonly number[] }
+  | { readonly how: 'until'; readonly start: Int32Array }
   /** Per class: 0 ends it, 1 is body, 2 is a joint. */
   | { readonly how: 'body'; readonly roles: Uint8Array };
 
@@ -58,7 +58,7 @@ const wordSymbols = parseClass('\\w');
  * Costs some milliseconds: do it per policy revision, not per request.
  */
 export function compileAutomaton(detectors: readonly Detector[], options: AutomatonOptions = {}): Automaton {
-  const maxStates = options.maxStates ?? 4096;
+  const maxStates = options.maxStates ?? 16_384;
   if (!Number.isInteger(maxStates) || maxStates < 4 || maxStates > 65_536)
     throw new RangeError('maxStates must be an integer from 4 to 65536');
   const nfa = new Nfa();
@@ -67,6 +67,7 @@ export function compileAutomaton(detectors: readonly Detector[], options: Automa
   const rules: ((classes: Uint8Array) => Rule)[] = [];
 
   const context = new ContextWords();
+  const sameShape = new Map<string, number[]>();
   const addRule = (
     pattern: Pattern,
     detector: Detector,
@@ -95,7 +96,16 @@ export function compileAutomaton(detectors: readonly Detector[], options: Automa
         throw new TypeError(
           `${detector.id}: an opener cannot end in a word boundary, which is known one character late`,
         );
-      shapes.push({ shape, state: nfa.add(shape.node, { rule, right: shape.right }) });
+      // Many detectors have the same shape, with other words before it: the automaton knows it once.
+      const key = `${pattern.ignoreCase ?? false} ${shape.source}`;
+      const shared = sameShape.get(key);
+      if (shared !== undefined) {
+        shared.push(rule);
+        continue;
+      }
+      const sharers = [rule];
+      sameShape.set(key, sharers);
+      shapes.push({ shape, state: nfa.add(shape.node, { rules: sharers, right: shape.right }) });
     }
   };
   detectors.forEach((detector, index) => {
@@ -138,8 +148,8 @@ function compileSwallow(detector: Detector, nfa: Nfa, sets: Uint8Array[]): (clas
     const only = shapes[0]!;
     if (shapes.length > 1 || only.left !== 'none' || only.right !== 'none')
       throw new TypeError(`${detector.id}: a closer is one alternative without word boundaries`);
-    const state = nfa.addSearch(only.node, { rule: -1, right: 'none' });
-    return () => ({ how: 'until', start: nfa.closure(state) });
+    const state = nfa.addSearch(only.node, { rules: [-1], right: 'none' });
+    return () => ({ how: 'until', start: Int32Array.from(nfa.closure(state)) });
   }
   const body = parseClass(swallow.body);
   const joint = swallow.joint === undefined ? new Uint8Array(SYMBOLS) : parseClass(swallow.joint);

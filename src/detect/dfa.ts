@@ -1,4 +1,4 @@
-import type { Accept, Nfa } from './nfa.ts';
+import type { Nfa } from './nfa.ts';
 import type { Edge } from './pattern.ts';
 
 /** Flags in the low bits of a state: what there is to do when it is entered. */
@@ -9,6 +9,12 @@ export const OPENS = 4;
 /** Nothing can follow: the match, if there is one, is as long as it gets. */
 export const FINAL = 8;
 const FLAG_BITS = 4;
+
+/** A rule that accepts if this follows. */
+export interface Accepted {
+  readonly rule: number;
+  readonly right: Edge;
+}
 
 /** No match can continue. */
 export const DEAD = 0;
@@ -40,10 +46,16 @@ export class Dfa {
   #table: Int32Array;
   // Two rows: a match that begins after a non-word character (or at the start of the text), and after a word character.
   readonly #starts: Int32Array;
-  #sets: (readonly number[])[] = [];
+  #sets: Int32Array[] = [];
   #accepts: (readonly number[])[] = [];
-  #edges: (readonly Accept[])[] = [];
-  #ids = new Map<string, number>();
+  #edges: (readonly Accepted[])[] = [];
+  /** Hash of a set → the states of such sets. */
+  #ids = new Map<number, number[]>();
+  // Of the set that is being put together: which states are in it, by the stamp of this time.
+  readonly #marks: Int32Array;
+  readonly #targets: Int32Array;
+  #reached = 0;
+  #stamp = 0;
 
   constructor(parts: DfaParts) {
     this.#parts = parts;
@@ -52,6 +64,8 @@ export class Dfa {
     this.#shift = columnBits + FLAG_BITS;
     this.#table = new Int32Array(Math.min(64, parts.maxStates) * this.#stride);
     this.#starts = new Int32Array(2 * this.#stride);
+    this.#marks = new Int32Array(parts.nfa.size);
+    this.#targets = new Int32Array(parts.nfa.size);
     this.#drop();
   }
 
@@ -78,73 +92,95 @@ export class Dfa {
   }
 
   /** Rules accepted if the right thing follows. */
-  edgesOf(state: number): readonly Accept[] {
+  edgesOf(state: number): readonly Accepted[] {
     return this.#edges[state >> this.#shift]!;
   }
 
-  setOf(state: number): readonly number[] {
+  setOf(state: number): Int32Array {
     return this.#sets[state >> this.#shift]!;
   }
 
   /** The number of the state with this set, in the present generation. */
-  resume(set: readonly number[]): number {
-    return this.#intern(set);
+  resume(set: Int32Array): number {
+    return set.length === 0 ? DEAD : this.#intern(set);
   }
 
   #workOutStart(afterWord: number, symbol: number): number {
-    const reached = new Set<number>();
     const boundary = this.#parts.word[symbol] !== afterWord;
+    this.#reached = 0;
+    this.#stamp++;
     for (const { left, states } of this.#parts.starts)
-      if (left === 'none' || (left === 'boundary') === boundary) this.#read(states, symbol, reached);
-    const next = this.#internUnsorted(reached);
+      if (left === 'none' || (left === 'boundary') === boundary) this.#read(states, symbol);
+    const next = this.#internReached();
     this.#starts[afterWord * this.#stride + symbol] = next;
     return next;
   }
 
   #workOut(state: number, symbol: number): number {
     const generation = this.generation;
-    const reached = new Set<number>();
-    this.#read(this.setOf(state), symbol, reached);
-    const next = this.#internUnsorted(reached);
+    this.#reached = 0;
+    this.#stamp++;
+    this.#read(this.setOf(state), symbol);
+    const next = this.#internReached();
     if (generation === this.generation) this.#table[(state >> FLAG_BITS) + symbol] = next;
     return next;
   }
 
-  #read(states: readonly number[], symbol: number, reached: Set<number>): void {
+  /** Adds what is reached from these states to the first `#reached` of `#targets`, each once. */
+  #read(states: Iterable<number>, symbol: number): void {
     const { nfa, classReads } = this.#parts;
-    for (const state of states)
-      if (classReads[state]?.[symbol] === 1) for (const next of nfa.closure(nfa.target[state]!)) reached.add(next);
+    const marks = this.#marks;
+    const stamp = this.#stamp;
+    for (const state of states) {
+      if (classReads[state]?.[symbol] !== 1) continue;
+      for (const next of nfa.closure(nfa.target[state]!)) {
+        if (marks[next] === stamp) continue;
+        marks[next] = stamp;
+        this.#targets[this.#reached++] = next;
+      }
+    }
   }
 
-  #internUnsorted(reached: ReadonlySet<number>): number {
-    return reached.size === 0 ? DEAD : this.#intern([...reached].sort((a, b) => a - b));
+  #internReached(): number {
+    return this.#reached === 0 ? DEAD : this.#intern(this.#targets.slice(0, this.#reached).sort());
   }
 
-  #intern(set: readonly number[]): number {
-    const key = set.join();
-    const known = this.#ids.get(key);
-    if (known !== undefined) return known;
+  /** The state of a sorted set. */
+  #intern(set: Int32Array): number {
+    let hash = set.length;
+    for (const state of set) hash = Math.imul(hash ^ state, 0x01000193) ^ (hash >>> 15);
+    const same = this.#ids.get(hash)?.find((state) => isSame(this.setOf(state), set));
+    if (same !== undefined) return same;
     if (this.#sets.length >= this.#parts.maxStates) this.#drop();
     const index = this.#sets.length;
     this.#grow(index + 1);
     const { nfa, openers, classReads } = this.#parts;
-    const accepted = set.flatMap((state) => nfa.accept[state] ?? []);
-    const accepts = [...new Set(accepted.filter(({ right }) => right === 'none').map(({ rule }) => rule))];
+    const accepts = new Set<number>();
     // One entry a rule and side: several alternatives of a pattern may end here.
-    const edges = accepted.filter(
-      ({ rule, right }, i) =>
-        right !== 'none' && accepted.findIndex((other) => other.rule === rule && other.right === right) === i,
-    );
+    const edges: Accepted[] = [];
+    let isFinal = true;
+    for (const state of set) {
+      isFinal &&= classReads[state] === undefined;
+      const accept = nfa.accept[state];
+      if (accept === undefined) continue;
+      const { rules, right } = accept;
+      for (const rule of rules)
+        if (right === 'none') accepts.add(rule);
+        else if (!edges.some((edge) => edge.rule === rule && edge.right === right)) edges.push({ rule, right });
+    }
+    const all = [...accepts];
     const flags =
-      (accepts.length > 0 ? ACCEPTS : 0) |
+      (all.length > 0 ? ACCEPTS : 0) |
       (edges.length > 0 ? ACCEPTS_AT_EDGE : 0) |
-      (accepts.some((rule) => openers.has(rule)) ? OPENS : 0) |
-      (set.every((state) => classReads[state] === undefined) ? FINAL : 0);
+      (all.some((rule) => openers.has(rule)) ? OPENS : 0) |
+      (isFinal ? FINAL : 0);
     this.#sets.push(set);
-    this.#accepts.push(accepts);
+    this.#accepts.push(all);
     this.#edges.push(edges);
     const state = (index << this.#shift) | flags;
-    this.#ids.set(key, state);
+    const bucket = this.#ids.get(hash);
+    if (bucket === undefined) this.#ids.set(hash, [state]);
+    else bucket.push(state);
     return state;
   }
 
@@ -160,11 +196,17 @@ export class Dfa {
 
   #drop(): void {
     this.generation++;
-    this.#sets = [[]];
+    this.#sets = [new Int32Array(0)];
     this.#accepts = [[]];
     this.#edges = [[]];
     this.#ids = new Map();
     this.#table.fill(DEAD, 0, this.#stride);
     this.#starts.fill(UNKNOWN);
   }
+}
+
+function isSame(one: Int32Array, other: Int32Array): boolean {
+  if (one.length !== other.length) return false;
+  for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return false;
+  return true;
 }

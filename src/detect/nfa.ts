@@ -1,9 +1,9 @@
 import { SYMBOLS } from './fold.ts';
 import type { Edge, Node } from './pattern.ts';
 
-/** What is accepted when a match ends: the rule, and what must follow it. */
+/** What is accepted when a match ends: the rules whose pattern this is, and what must follow it. */
 export interface Accept {
-  readonly rule: number;
+  readonly rules: readonly number[];
   readonly right: Edge;
 }
 
@@ -18,6 +18,10 @@ export class Nfa {
   readonly accept: (Accept | undefined)[] = [];
   readonly #passes: number[][] = [];
   readonly #closures: (readonly number[] | undefined)[] = [];
+
+  get size(): number {
+    return this.reads.length;
+  }
 
   state(): number {
     this.#passes.push([]);

@@ -33,6 +33,8 @@ export interface Shape {
   readonly right: Edge;
   readonly node: Node;
   readonly maxLength: number;
+  /** As it is written: equal ones match the same. */
+  readonly source: string;
 }
 
 interface Measured {
@@ -90,7 +92,7 @@ class PatternReader {
     if (min === 0) this.#refuse('a pattern may not match the empty text', alternative);
     if (max > MAX_MATCH_LENGTH)
       this.#refuse(`a match could be ${max} characters long; at most ${MAX_MATCH_LENGTH} are allowed`, alternative);
-    return { left, right, node, maxLength: max };
+    return { left, right, node, maxLength: max, source: alternative.raw };
   }
 
   #sequence(elements: readonly AST.Element[]): Measured {

@@ -15,6 +15,8 @@ export interface ScanSink {
   close(end: number): void;
 }
 
+const nothing = new Int32Array(0);
+
 /** Result of reading one symbol: nothing visible yet. */
 const NOTHING = -1;
 
@@ -36,7 +38,7 @@ export class Scanner {
   #afterWord = 0;
   #state = DEAD;
   // What `#state` is, should the automaton drop its cache before the next call.
-  #set: readonly number[] = [];
+  #set: Int32Array = nothing;
   #generation = 0;
   /** Class of the symbol at `#from`, and its length in units, once a match may begin there. */
   #first = 0;
