@@ -64,7 +64,8 @@ export class Scanner {
     this.#sink = sink;
     const said = automaton.context === undefined ? '' : before.slice(-MAX_CONTEXT);
     this.#least = -said.length;
-    for (let i = 0; i < said.length; i++) this.#keep(i - said.length, said.charCodeAt(i));
+    if (said !== '') this.#recent = new Uint16Array(RECENT);
+    for (let i = 0; i < said.length; i++) this.#recent![(i - said.length) & (RECENT - 1)] = said.charCodeAt(i);
   }
 
   /** Everything before this offset is decided. */
@@ -101,7 +102,10 @@ export class Scanner {
     if (length === 0) return;
     if (this.#automaton.context !== undefined) {
       const base = this.#base;
-      for (let i = Math.max(0, length - MAX_CONTEXT); i < length; i++) this.#keep(base + i, text[i]!);
+      this.#recent ??= new Uint16Array(RECENT);
+      const recent = this.#recent;
+      for (let i = length > MAX_CONTEXT ? length - MAX_CONTEXT : 0; i < length; i++)
+        recent[(base + i) & (RECENT - 1)] = text[i]!;
       this.#base = base + length;
     }
     this.#from -= length;
@@ -109,11 +113,6 @@ export class Scanner {
     this.#readEnd -= length;
     const candidates = this.#candidates;
     for (let i = 1; i < candidates.length; i += 3) candidates[i]! -= length;
-  }
-
-  #keep(at: number, unit: number): void {
-    this.#recent ??= new Uint16Array(RECENT);
-    this.#recent[at & (RECENT - 1)] = unit;
   }
 
   /** Class of the symbol at an offset beyond ASCII, its width in `#width`; NOTHING when half of it is not known yet. */
