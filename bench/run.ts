@@ -1,11 +1,12 @@
 /**
- * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory,slices,identity,policies,scan,reload --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
- * rounds on one Envoy; identity, policies and scans alone, without Envoy. Every answer that is timed is asserted. Prints rates, latencies, CPU, memory and ratios.
+ * `npm run bench [-- --rounds N --seconds S --only json,streams,paced,memory,slices,identity,policies,scan,mask,reload --profile DIR --json]`: Envoy alone, the pass-through pair and Sallyport, in interleaved
+ * rounds on one Envoy; identity, policies, scans and masking alone, without Envoy. Every answer that is timed is asserted. Prints rates, latencies, CPU, memory and ratios.
  */
 import { parseArgs } from 'node:util';
 import { EVENTS, MASKED, SECRET } from './answers.ts';
 import { identity } from './identity.ts';
 import { type Exchange, holdStreams, pacing, quantile, type Throughput, throughput } from './load.ts';
+import { masking } from './mask.ts';
 import { policies } from './policies.ts';
 import { childrenOf, cpuUs, rssBytes } from './procstat.ts';
 import { otherModels, reload } from './reload.ts';
@@ -24,7 +25,7 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     /** Folder for a CPU profile of the gateway. */
     profile: { type: 'string' },
-    only: { type: 'string', default: 'json,streams,paced,memory,slices,identity,policies,scan,reload' },
+    only: { type: 'string', default: 'json,streams,paced,memory,slices,identity,policies,scan,mask,reload' },
   },
 });
 const rounds = Number(values.rounds);
@@ -228,6 +229,7 @@ async function behindEnvoy(): Promise<void> {
   }
 }
 
+if (wanted.has('mask')) results['mask'] = masking(report, 2 * rounds + 1);
 if (wanted.has('scan')) results['scan'] = await scans(report);
 if (wanted.has('identity')) results['identity'] = await identity(report);
 if (wanted.has('policies')) results['policies'] = await policies(report);
