@@ -179,18 +179,21 @@ export function headerOf(request: RequestHead, name: string): string {
 /** https://www.iana.org/assignments/http-methods, those that reach a gateway; HTTP/2 lets a client write anything. */
 const METHODS = new Set(['', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT', 'TRACE']);
 /** The address of the gateway itself, as callers without a name for it write it. */
+/** As Envoy makes request ids: there is nothing of anybody in them. */
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const IP_AND_PORT = /^\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?$/;
 
 /** What the record keeps of a request's head: no query, no header but these, freely chosen text masked. */
 export function httpFacts(request: RequestHead, maskText: Stages['maskText']): HttpFacts {
   // https://www.w3.org/TR/trace-context/#traceparent-header
+  const requestId = headerOf(request, 'x-request-id');
   const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(headerOf(request, 'traceparent'));
   return {
     clientAddress: request.clientAddress,
     host: IP_AND_PORT.test(request.host) ? request.host : maskText(request.host.slice(0, 256)),
     method: METHODS.has(request.method) ? request.method : 'other',
     path: maskText(pathOf(request.path).slice(0, 1024)),
-    requestId: maskText(headerOf(request, 'x-request-id').slice(0, 128)),
+    requestId: UUID.test(requestId) ? requestId : maskText(requestId.slice(0, 128)),
     traceId: trace?.[1] ?? '',
     userAgent: maskText(headerOf(request, 'user-agent').slice(0, 256)),
   };
