@@ -96,8 +96,8 @@ interface DetectorSet {
   readonly names: readonly string[];
   readonly maskers: TextMaskers;
   readonly encoded: EncodedParts;
-  /** What they leave needs no second look for the record. */
-  readonly enoughToRecord: boolean;
+  /** Detectors of the record that have not replaced what they find: what is delivered is searched for it again. */
+  readonly leftToRecord: readonly string[];
 }
 
 /** Sets of detectors kept compiled; policies name a handful. */
@@ -155,8 +155,8 @@ export function createBodies(
     const maskers = maskersOf({ automaton, names }, (id) => becomes(id, operatorOf(operators, id), keys));
     const encoded = createEncodedParts(automaton);
     // The record has names in the place of what was found, and nothing of what was found.
-    const enoughToRecord = !ids.some((id) => id in operators) && recordDetect.every((id) => asked.has(id));
-    return { automaton, names, maskers, encoded, enoughToRecord };
+    const leftToRecord = ids.some((id) => id in operators) ? recordDetect : recordDetect.filter((id) => !asked.has(id));
+    return { automaton, names, maskers, encoded, leftToRecord };
   };
   const forRecord = detectorSet(recordDetect);
   const { maskers: recorded, encoded: recordEncoded } = forRecord;
@@ -188,8 +188,10 @@ export function createBodies(
     delivers: DetectorSet | undefined,
   ): BodyMasker | undefined => {
     if (framing === 'opaque') return new OpaqueDigest();
-    if (framing === 'none' || delivers?.enoughToRecord) return undefined;
-    return createBodyMasker({ format, direction: 'response', framing, textMaskers: recorded, ...delivered });
+    const left = delivers?.leftToRecord ?? recordDetect;
+    if (framing === 'none' || left.length === 0) return undefined;
+    const textMaskers = left === recordDetect ? recorded : detectorSet(left).maskers;
+    return createBodyMasker({ format, direction: 'response', framing, textMaskers, ...delivered });
   };
   /** First the tokens are looked for that the request has itself, so that none of them comes to stand for a value. */
   const withPseudonyms = async (
