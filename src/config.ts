@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { detectorsSection } from './detect/config.ts';
 import { drainTimeout, listenSection, maxRequestBytes, planKeyFiles } from './envoy/config.ts';
 import { filtersSection, guardsSection } from './guard/config.ts';
-import { detectSection } from './guard/presidio-config.ts';
+import { namesSection } from './guard/presidio-config.ts';
 import { identitySection } from './identity/config.ts';
 import { limitsSection } from './limits/config.ts';
 import { maskingSection } from './mask/config.ts';
@@ -41,7 +41,11 @@ const sections = z.strictObject({
   detectors: detectorsSection.describe(
     'Detectors of your own, beside those that are built in. See [own-detectors.md](own-detectors.md).',
   ),
-  detect: detectSection.prefault({}).describe('What is found beside the patterns of [detectors.md](detectors.md).'),
+  names: namesSection
+    .optional()
+    .describe(
+      'Names of people, places and organisations. Default: nobody looks for them. See [detectors.md](detectors.md#names).',
+    ),
   filters: filtersSection.describe(
     'Content filters: word lists and patterns that rules ask for. See [content-checks.md](content-checks.md).',
   ),

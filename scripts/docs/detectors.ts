@@ -56,10 +56,10 @@ about each sentence of texts in requests and answers, and what it finds can be n
 
 \`\`\`yaml
 # sallyport.yaml
-detect:
-  presidio:
-    url: http://presidio-analyzer:3000/analyze
-    entities: [PERSON, LOCATION]         # the detectors person and location
+names:
+  engine: presidio
+  url: http://presidio-analyzer:3000/analyze
+  entities: [PERSON, LOCATION]         # the detectors person and location
 record:
   detect: [all, person, location]        # neither \`all\` nor a category includes them
 \`\`\`

@@ -5,7 +5,7 @@ import { CliError, exitCodes, type Io } from './cli.ts';
 
 /** The detectors that the gateway has with this configuration. Throws CliError that lists every problem. */
 export async function detectorsOf(
-  config: Pick<Config, 'detectors' | 'detect' | 'file'>,
+  config: Pick<Config, 'detectors' | 'names' | 'file'>,
   io: Io,
 ): Promise<KnownDetectors> {
   const opened = await openDetectors(config, secretReader(io.env));

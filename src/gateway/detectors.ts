@@ -22,10 +22,10 @@ export type OpenedDetectors =
 
 /** Reads what the definitions name, and compiles each. Changes come into force at the next start. */
 export async function openDetectors(
-  { detectors, detect, file }: Pick<Config, 'detectors' | 'detect' | 'file'>,
+  { detectors, names: analyzer, file }: Pick<Config, 'detectors' | 'names' | 'file'>,
   read: ReadSecret,
 ): Promise<OpenedDetectors> {
-  const names = detect.presidio?.entities.map((entity) => entity.toLowerCase()) ?? [];
+  const names = analyzer?.entities.map((entity) => entity.toLowerCase()) ?? [];
   const taken = new Set(['all', ...categories, ...builtIn.map(({ id }) => id), ...names]);
   const own = await ownDetectors(detectors, taken, {
     file: readList,

@@ -101,8 +101,7 @@ export async function loadParts(
   };
   try {
     const content = kept(await openContent({ config, environment: env, log, metrics }));
-    const { presidio } = config.detect;
-    const finder = presidio && kept(presidioOf(presidio, metrics));
+    const finder = config.names && kept(presidioOf(config.names, metrics));
     const state = kept(await openState(config.state, { environment: env, now: nowMs }));
     const limiter = kept(await openLimits(config, env, metrics));
     const identity = kept(await openIdentity(config, { state, environment: env, log, models, now: nowMs }));

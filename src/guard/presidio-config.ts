@@ -10,8 +10,11 @@ const entity = z
     'has a detector of its own: it is found without an analyzer',
   );
 
-/** The `detect.presidio:` section. */
-const presidioSection = z.strictObject({
+/** The `names:` section. */
+export const namesSection = z.strictObject({
+  engine: z
+    .literal('presidio')
+    .describe('Who finds them: `presidio`, an analyzer of Microsoft Presidio over HTTP. Required.'),
   url: z
     .string()
     .refine(isGuardUrl, 'must be an http or https URL without user or fragment')
@@ -59,13 +62,4 @@ const presidioSection = z.strictObject({
     ),
 });
 
-/** The `detect:` section. */
-export const detectSection = z.strictObject({
-  presidio: presidioSection
-    .optional()
-    .describe(
-      'Names, places and organisations, by a Presidio analyzer. Default: none is asked. See [detectors.md](detectors.md#names).',
-    ),
-});
-
-export type PresidioConfig = z.output<typeof presidioSection>;
+export type PresidioConfig = z.output<typeof namesSection>;

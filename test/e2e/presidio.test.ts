@@ -31,14 +31,15 @@ describe.skipIf(packages === undefined)('with a Presidio analyzer', () => {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [port] = await once(analyzer.stdout!, 'data');
-    const presidio = {
+    const names = {
+      engine: 'presidio',
       url: `http://127.0.0.1:${String(port).trim()}/analyze`,
       entities: ['PERSON', 'LOCATION'],
       timeout: '5s',
     };
     stack = await startStack({
       policies: { 'test.yaml': POLICY },
-      config: { detect: { presidio }, record: { detect: ['all', 'person', 'location'] } },
+      config: { names, record: { detect: ['all', 'person', 'location'] } },
     });
   }, 120_000);
   afterAll(async () => {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createPresidio } from '../../../src/guard/presidio.ts';
-import { detectSection } from '../../../src/guard/presidio-config.ts';
+import { namesSection } from '../../../src/guard/presidio-config.ts';
 
 const open: (() => unknown)[] = [];
 afterEach(async () => {
@@ -25,7 +25,7 @@ async function analyzer(
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/analyze`;
   const outcomes: string[] = [];
-  const { presidio } = detectSection.parse({ presidio: { url, ...options } });
+  const presidio = namesSection.parse({ engine: 'presidio', url, ...options });
   const found = createPresidio(presidio!, { asked: (outcome) => void outcomes.push(outcome) });
   open.push(
     () => found.close(),
@@ -141,6 +141,6 @@ describe('the configuration of an analyzer', () => {
     [{ url, onFailure: 'allow' }],
     [{ url, lang: 'en' }],
   ])('refuses %j', (presidio) => {
-    expect(detectSection.safeParse({ presidio }).success).toBe(false);
+    expect(namesSection.safeParse({ engine: 'presidio', ...presidio }).success).toBe(false);
   });
 });
