@@ -36,6 +36,8 @@ ${Object.keys(titles)
 ## How they match
 
 - On decoded text: JSON escapes are gone, and pieces of one text are one text, in whatever events they come.
+- Behind the name of the member where the format does not know it (\`{"ssn": 536221234}\`, arguments of tool calls included): in an array,
+  that of the array. What is around the object is not looked at.
 - Folded: full-width and other digits, look-alike letters, dashes and dots count as their ASCII ones; invisible characters
   are read over.
 - The longest match wins, where the value is checked (a check digit, a length by country, …) the longest that holds. Of two
