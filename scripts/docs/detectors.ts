@@ -36,6 +36,8 @@ ${Object.keys(titles)
 ## How they match
 
 - On decoded text: JSON escapes are gone, and pieces of one text are one text, in whatever events they come.
+- Behind the name of the member where the format does not know it (\`{"ssn": 536221234}\`, arguments of tool calls included): in an array,
+  that of the array. What is around the object is not looked at.
 - Folded: full-width and other digits, look-alike letters, dashes and dots count as their ASCII ones; invisible characters
   are read over.
 - The longest match wins, where the value is checked (a check digit, a length by country, …) the longest that holds. Of two
@@ -82,10 +84,13 @@ record:
 sallyport scan < mail.txt                       # line:column, detector, what was found (most of it covered)
 sallyport scan --jsonl < texts.jsonl            # {"id", "text"} a line → {"id", "spans": [{"start", "end", "type"}]} a line
 kubectl logs -f deploy/api | sallyport mask     # masked as it comes
+sallyport mask --operator mask,secrets=redact < mail.txt           # what matches become, of all or of some
+sallyport mask --operator encrypt --key-file masking.key < mail.txt | sallyport decrypt --key-file masking.key
 git diff | sallyport scan --detect secrets --exit-code
 \`\`\`
 
 Both read UTF-8 of any length and need no configuration. Offsets are UTF-16 units, or Unicode code points with \`--code-points\`.
+The operators of \`mask\` are [those of the rules](policies.md#what-a-match-becomes) without \`pseudonym\`; an id goes before a category.
 
 How to add one: [architecture.md](architecture.md#add-a-detector).
 `;

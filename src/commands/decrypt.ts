@@ -1,14 +1,8 @@
-import { resolve } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
-import { readMaskingKey, readMaskingKeys } from '../gateway/masking-keys.ts';
-import { secretReader } from '../gateway/secrets.ts';
-import { decryptText, type MaskingKeys } from '../mask/operators.ts';
-import { type AddCommand, CliError, examples, exitCodes, type Io } from './cli.ts';
-import { type ConfigOption, configOf, withConfig } from './config-option.ts';
-
-interface Options extends ConfigOption {
-  readonly keyFile?: string;
-}
+import { decryptText } from '../mask/operators.ts';
+import { type AddCommand, CliError, examples, exitCodes } from './cli.ts';
+import { withConfig } from './config-option.ts';
+import { type KeyOptions, maskingKeysOf } from './masking-key.ts';
 
 /** `sallyport decrypt`: puts back what the operator `encrypt` took out of a text. */
 export const decryptCommand: AddCommand = ({ command, io, action }) => {
@@ -20,10 +14,10 @@ export const decryptCommand: AddCommand = ({ command, io, action }) => {
       examples('sallyport decrypt < answer.txt', 'sallyport decrypt --key-file old-masking.key < answer.txt'),
     )
     .action(
-      action(async (options: Options) => {
+      action(async (options: KeyOptions) => {
         if (io.stdin === undefined || io.stdin.isTTY === true)
           throw new CliError(exitCodes.usage, 'There is no text.', 'Pipe it in: sallyport decrypt < answer.txt');
-        const keys = await keysOf(options, io);
+        const keys = await maskingKeysOf(options, io);
         const { text, unopened } = decryptText(await textOf(io.stdin), keys);
         if (unopened > 0)
           throw new CliError(
@@ -36,19 +30,3 @@ export const decryptCommand: AddCommand = ({ command, io, action }) => {
       }),
     );
 };
-
-async function keysOf(options: Options, io: Io): Promise<readonly MaskingKeys[]> {
-  const read = secretReader(io.env);
-  const { keyFile } = options;
-  try {
-    if (keyFile !== undefined) return [await readMaskingKey('--key-file', { file: resolve(keyFile) }, read)];
-    return await readMaskingKeys(configOf(options, io), read);
-  } catch (error) {
-    if (error instanceof CliError || !(error instanceof Error)) throw error;
-    throw new CliError(
-      exitCodes.usage,
-      `The masking key cannot be used. ${error.message}.`,
-      'It is 32 bytes in base64url: masking.key in sallyport.yaml, else masking.key in the state folder of the gateway.',
-    );
-  }
-}

@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { compileAutomaton } from '../detect/automaton.ts';
-import { selectDetectors, UnknownDetectorError } from '../detect/registry.ts';
+import { type Automaton, compileAutomaton } from '../detect/automaton.ts';
+import type { Detector } from '../detect/detector.ts';
+import { detectors as builtIn, selectDetectors, UnknownDetectorError } from '../detect/registry.ts';
 import { CliError, exitCodes, type Io } from './cli.ts';
 import { detectorsOf } from './config-detectors.ts';
 import { configOf } from './config-option.ts';
@@ -14,18 +15,24 @@ export interface DetectOptions {
 }
 
 /** The detectors that the options name, compiled. */
-export async function automatonOf({ detect, config }: DetectOptions, io: Io) {
-  const known = config === undefined ? undefined : (await detectorsOf(configOf({ config }, io), io)).all;
+export async function automatonOf(options: DetectOptions, io: Io): Promise<Automaton> {
+  return compileAutomaton((await detectorsOfOptions(options, io)).chosen);
+}
+
+/** The detectors that the options name, and all that there are. */
+export async function detectorsOfOptions({ detect, config }: DetectOptions, io: Io) {
+  const known = config === undefined ? builtIn : (await detectorsOf(configOf({ config }, io), io)).all;
+  const names = detect
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+  return { chosen: detectorsNamed(names, known), known };
+}
+
+/** As `selectDetectors`; a name that nobody knows is the command line's. */
+export function detectorsNamed(names: readonly string[], known: readonly Detector[]): readonly Detector[] {
   try {
-    return compileAutomaton(
-      selectDetectors(
-        detect
-          .split(',')
-          .map((name) => name.trim())
-          .filter((name) => name !== ''),
-        known,
-      ),
-    );
+    return selectDetectors(names, known);
   } catch (error) {
     if (!(error instanceof UnknownDetectorError)) throw error;
     throw new CliError(exitCodes.usage, `${error.message}.`, 'docs/detectors.md has them all.', error);

@@ -39,9 +39,10 @@ export class StreamScan implements ScanSink {
   #column = 1;
   #afterHigh = false;
 
-  constructor(automaton: Automaton) {
+  /** `before`: what stands before the text (scanner.ts). */
+  constructor(automaton: Automaton, before?: string) {
     this.#automaton = automaton;
-    this.#scanner = new Scanner(automaton, this);
+    this.#scanner = new Scanner(automaton, this, before);
   }
 
   /** Nothing will be found before this offset (UTF-16) that has not been told, but for the match that is open. */

@@ -1,15 +1,18 @@
 /**
  * Masks a text that is itself JSON and comes in pieces: the arguments of a tool call. Names and strings are matched
- * decoded, numbers as they are written; what comes out is valid JSON if what went in was. Text that is not touched keeps
- * its spelling; only an escape next to a match may become the character that it stands for.
+ * decoded, numbers as they are written, each value behind the name of its member; what comes out is valid JSON if what went
+ * in was. Text that is not touched keeps its spelling; only an escape next to a match may become the character that it stands
+ * for.
  *
  * A text that turns out not to be JSON is masked as plain text from the first character that JSON does not allow there
  * (with the number or word before it, which may have been the beginning of a match). That place depends on the text
  * alone, not on how it was cut.
  */
+import { ownText } from '../detect/units.ts';
 import type { TextMasker } from './contract.ts';
-import { EscapedString, isEscape } from './escaped-string.ts';
+import { EscapedString, isEscape, unitOfEscape } from './escaped-string.ts';
 import type { Findings } from './findings.ts';
+import { beforeValue, longestName } from './text-reader.ts';
 
 type State =
   | 'value'
@@ -23,6 +26,12 @@ type State =
   | 'scalar'
   | 'plain';
 
+/** An object or array that is open, and the name that it stands behind itself. */
+interface Level {
+  readonly kind: 'object' | 'array';
+  readonly name: string;
+}
+
 const maxDepth = 64;
 /** Longest number or word, with the white space behind it. */
 const maxScalar = 1024;
@@ -33,7 +42,9 @@ const word = /^(?:true|false|null)$/;
 export class ArgumentsMasker implements TextMasker {
   private readonly findings: Findings;
   private state: State = 'value';
-  private readonly stack: ('object' | 'array')[] = [];
+  private readonly stack: Level[] = [];
+  /** The name read last, or the end of it, decoded. */
+  private name = '';
   private out = '';
   private string: EscapedString | undefined;
   private stringIsKey = false;
@@ -94,7 +105,7 @@ export class ArgumentsMasker implements TextMasker {
 
   /** What may follow a value decides whether the value goes out. */
   private afterScalar(c: string, i: number): number {
-    const top = this.stack.at(-1);
+    const top = this.stack.at(-1)?.kind;
     const allowed = c === ',' ? top !== undefined : c === '}' ? top === 'object' : c === ']' && top === 'array';
     if (!allowed || !isScalar(this.scalar)) {
       this.fallBack(c);
@@ -106,7 +117,7 @@ export class ArgumentsMasker implements TextMasker {
   }
 
   private releaseScalar(): void {
-    const masked = this.findings.mask(this.scalar);
+    const masked = this.findings.mask(this.scalar, this.before());
     this.out += (masked === this.scalar ? masked : JSON.stringify(masked)) + this.space;
     this.scalar = '';
     this.space = '';
@@ -136,7 +147,7 @@ export class ArgumentsMasker implements TextMasker {
   private value(c: string): boolean {
     if (c === '{' || c === '[') {
       if (this.stack.length >= maxDepth) return false;
-      this.stack.push(c === '{' ? 'object' : 'array');
+      this.stack.push({ kind: c === '{' ? 'object' : 'array', name: this.nameHere() });
       this.state = c === '{' ? 'first-key' : 'first-value';
       this.out += c;
       return true;
@@ -149,7 +160,7 @@ export class ArgumentsMasker implements TextMasker {
   }
 
   private separator(c: string): boolean {
-    const top = this.stack.at(-1);
+    const top = this.stack.at(-1)?.kind;
     if (top === undefined) return false;
     if (c !== ',') return c === (top === 'object' ? '}' : ']') && this.close(c);
     this.state = top === 'object' ? 'key' : 'value';
@@ -166,8 +177,9 @@ export class ArgumentsMasker implements TextMasker {
 
   private openString(c: string, isKey: boolean): boolean {
     if (c !== '"') return false;
-    this.string = new EscapedString(this.findings);
+    this.string = new EscapedString(this.findings, isKey ? '' : this.before());
     this.stringIsKey = isKey;
+    if (isKey) this.name = '';
     this.state = 'string';
     this.out += c;
     return true;
@@ -177,7 +189,11 @@ export class ArgumentsMasker implements TextMasker {
     const string = this.string!;
     let i = from;
     while (i < delta.length && delta[i] !== '"' && delta[i] !== '\\') i++;
-    if (i > from) this.out += string.push(delta.slice(from, i));
+    if (i > from) {
+      const piece = delta.slice(from, i);
+      if (this.stringIsKey) this.name = endOfName(this.name, piece);
+      this.out += string.push(piece);
+    }
     if (i === delta.length) return i;
     if (delta[i] === '\\') {
       this.escape = '\\';
@@ -197,6 +213,7 @@ export class ArgumentsMasker implements TextMasker {
         this.escape = spelled;
         return i + 1;
       case 'whole':
+        if (this.stringIsKey) this.name = endOfName(this.name, unitOfEscape(spelled));
         this.out += this.string!.pushEscape(spelled);
         this.escape = '';
         this.state = 'string';
@@ -207,11 +224,21 @@ export class ArgumentsMasker implements TextMasker {
     }
   }
 
+  /** The name of the member whose value comes now; in an array, that of the array. */
+  private nameHere(): string {
+    const top = this.stack.at(-1);
+    return top === undefined || top.kind === 'object' ? this.name : top.name;
+  }
+
+  private before(): string {
+    return this.stack.length === 0 ? '' : beforeValue(this.nameHere());
+  }
+
   /** From here on it is plain text: with what was held of a scalar or an escape, then `c`. */
   private fallBack(c: string): void {
     if (this.string !== undefined) this.out += this.string.end();
     this.string = undefined;
-    this.plain = this.findings.masker();
+    this.plain = this.findings.masker(this.before());
     this.out += this.plain.push(this.escape + this.scalar + this.space + c);
     this.escape = '';
     this.scalar = '';
@@ -219,6 +246,9 @@ export class ArgumentsMasker implements TextMasker {
     this.state = 'plain';
   }
 }
+
+/** The end of a name: a name may come in pieces, and be of any length. */
+const endOfName = (name: string, piece: string): string => ownText((name + piece).slice(-longestName));
 
 function isSpace(c: string): boolean {
   return c === ' ' || c === '\n' || c === '\r' || c === '\t';

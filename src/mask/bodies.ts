@@ -266,7 +266,7 @@ function restoring(
 
 /** Maskers of complete texts and of names; a body has its own. */
 const withNames = (options: NamesOptions): TextMaskers =>
-  Object.assign((onFinding: (detector: string) => void) => options.patterns(onFinding), {
+  Object.assign((onFinding: (detector: string) => void, before?: string) => options.patterns(onFinding, before), {
     patterns: options.patterns,
     namesOfBody: () => new NamesOfBody(options),
   });

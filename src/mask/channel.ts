@@ -63,10 +63,10 @@ export class Channel {
   }
 }
 
-/** Masks a text that is complete, of any length. */
-export function* maskedText(findings: Findings, text: string, isJson: boolean): Work<string> {
+/** Masks a text that is complete, of any length; `before`: what stands before it (contract.ts). */
+export function* maskedText(findings: Findings, text: string, isJson: boolean, before = ''): Work<string> {
   if (text.length === 0) return text;
-  const channel = new Channel([], isJson ? new ArgumentsMasker(findings) : findings.masker());
+  const channel = new Channel([], isJson ? new ArgumentsMasker(findings) : findings.masker(before));
   const out = yield* channel.pushLong(text);
   return out + channel.end();
 }
@@ -79,8 +79,9 @@ export function* maskedPieces(
   findings: Findings,
   text: readonly string[],
   isJson: boolean,
+  before = '',
 ): Work<readonly string[] | undefined> {
-  const channel = new Channel([], isJson ? new ArgumentsMasker(findings) : findings.masker());
+  const channel = new Channel([], isJson ? new ArgumentsMasker(findings) : findings.masker(before));
   const pieces: string[] = [];
   /** What went in and has not come out, as long as all that came out is what went in. */
   let due = '';

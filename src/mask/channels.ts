@@ -23,12 +23,12 @@ export class Channels {
     this.findings = findings;
   }
 
-  /** The channel at a path. `scope`: of a format whose texts have one; empty: none. */
-  channel(path: readonly PathStep[], isJson: boolean, scope = ''): Channel {
+  /** The channel at a path. `scope`: of a format whose texts have one; empty: none. `before`: what stands before its text. */
+  channel(path: readonly PathStep[], isJson: boolean, scope = '', before = ''): Channel {
     const key = keyOf(scope === '' ? path : [scope, ...path]);
     let channel = this.channels.get(key);
     if (channel === undefined) {
-      channel = new Channel(path, isJson ? new ArgumentsMasker(this.findings) : this.findings.masker());
+      channel = new Channel(path, isJson ? new ArgumentsMasker(this.findings) : this.findings.masker(before));
       channel.ended = this.isClosed(key);
       this.channels.set(key, channel);
       this.bound();

@@ -9,9 +9,12 @@ export interface TextMasker {
   readonly held: number;
 }
 
-/** Makes a masker for a new channel. `onFinding` is called once per confirmed match with the detector's id. */
+/**
+ * Makes a masker for a new channel. `onFinding` is called once per confirmed match with the detector's id. `before`: what
+ * stands before the text without being part of it, such as the name of the field; detectors find their words there.
+ */
 export interface TextMaskers {
-  (onFinding: (detector: string) => void): TextMasker;
+  (onFinding: (detector: string) => void, before?: string): TextMasker;
   /** Of maskers that look for names too, those that do not: for what is short, and no sentence. */
   readonly patterns?: TextMaskers;
   /** What to ask an analyzer about, for one body: it has its own maskers then (names.ts). */

@@ -26,12 +26,13 @@ export function* maskedDecoded(
   parts: EncodedParts | undefined,
   text: string,
   isJson: boolean,
+  before = '',
 ): Work<string> {
   const runs = parts === undefined || text.length < shortest ? [] : yield* parts(text);
-  const masked = yield* maskedText(findings, text, isJson);
+  const masked = yield* maskedText(findings, text, isJson, before);
   if (runs.length === 0) return masked;
   count(findings, runs);
-  return yield* maskedText(findings.uncounted(), replaced([text], runs).join(''), isJson);
+  return yield* maskedText(findings.uncounted(), replaced([text], runs).join(''), isJson, before);
 }
 
 /** As `maskedPieces`. */
@@ -40,13 +41,14 @@ export function* maskedDecodedPieces(
   parts: EncodedParts | undefined,
   text: readonly string[],
   isJson: boolean,
+  before = '',
 ): Work<readonly string[] | undefined> {
   const runs = parts === undefined ? [] : yield* parts(text);
-  const masked = yield* maskedPieces(findings, text, isJson);
+  const masked = yield* maskedPieces(findings, text, isJson, before);
   if (runs.length === 0) return masked;
   count(findings, runs);
   const labelled = replaced(text, runs);
-  return (yield* maskedPieces(findings.uncounted(), labelled, isJson)) ?? labelled;
+  return (yield* maskedPieces(findings.uncounted(), labelled, isJson, before)) ?? labelled;
 }
 
 /** A short text, at once. */

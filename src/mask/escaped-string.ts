@@ -13,8 +13,9 @@ export class EscapedString {
   /** Once there was an escape: the spelling of each unit of `tail`. */
   private spelling: string[] | undefined;
 
-  constructor(findings: Findings) {
-    this.masker = findings.masker();
+  /** `before`: what stands before the string (contract.ts). */
+  constructor(findings: Findings, before = '') {
+    this.masker = findings.masker(before);
   }
 
   get held(): number {
@@ -35,9 +36,7 @@ export class EscapedString {
 
   /** A whole escape, such as `\n` or `\u00e9`. */
   pushEscape(spelled: string): string {
-    const code = spelled[1]!;
-    const unit = code === 'u' ? String.fromCharCode(Number.parseInt(spelled.slice(2), 16)) : simple[code]!;
-    return this.unit(unit, spelled);
+    return this.unit(unitOfEscape(spelled), spelled);
   }
 
   end(): string {
@@ -68,6 +67,12 @@ const simple: Readonly<Record<string, string>> = {
   r: '\r',
   t: '\t',
 };
+
+/** The UTF-16 unit that a whole escape stands for. */
+export function unitOfEscape(spelled: string): string {
+  const code = spelled[1]!;
+  return code === 'u' ? String.fromCharCode(Number.parseInt(spelled.slice(2), 16)) : simple[code]!;
+}
 
 /** Whether the text is a JSON escape, may become one, or cannot. Surrogates are units of their own. */
 export function isEscape(text: string): 'begun' | 'whole' | 'not' {

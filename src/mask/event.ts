@@ -11,7 +11,7 @@ import { type Channel, maskedText } from './channel.ts';
 import { Channels } from './channels.ts';
 import { jsonInside, wholeEnd } from './escaped-string.ts';
 import type { Findings } from './findings.ts';
-import { type Candidate, isOutermost, pathOf, TextReader } from './text-reader.ts';
+import { type Candidate, isOutermost, nameBefore, pathOf, TextReader } from './text-reader.ts';
 import type { UsageReader } from './usage.ts';
 
 export interface MaskedEvent {
@@ -146,19 +146,30 @@ export class EventMasker {
     const { treatment, text } = candidate;
     if (candidate.kind === 'name') return;
     if (candidate.kind === 'drop') candidate.becomes = 'null';
-    else if (candidate.kind === 'number') settle(candidate, this.findings!.mask(text));
+    else if (candidate.kind === 'number') settle(candidate, this.findings!.mask(text, nameBefore(candidate)));
     else if (yield* isMedia(treatment, text)) return;
     else if (kind.texts === 'complete')
-      yield* settleLong(candidate, yield* maskedText(this.findings!, text, treatment === 'json'));
+      yield* settleLong(
+        candidate,
+        yield* maskedText(this.findings!, text, treatment === 'json', nameBefore(candidate)),
+      );
     else if (treatment === 'channel' || treatment === 'json') {
       const isJson = treatment === 'json' || kind.texts === 'json-pieces';
-      const channel = channels.channel(pathOf(candidate.frame, candidate.step), isJson, kind.scope);
+      const channel = channels.channel(
+        pathOf(candidate.frame, candidate.step),
+        isJson,
+        kind.scope,
+        nameBefore(candidate),
+      );
       const out = yield* channel.pushLong(text);
       channel.header = header;
       const earlier = pieces.get(channel);
       if (earlier !== undefined) settle(earlier.last, earlier.text);
       pieces.set(channel, { last: candidate, text: out });
-    } else settle(candidate, yield* channels.whole(pathOf(candidate.frame, candidate.step)).mask(text));
+    } else {
+      const whole = channels.whole(pathOf(candidate.frame, candidate.step));
+      settle(candidate, yield* whole.mask(text, nameBefore(candidate)));
+    }
   }
 
   /** What ended channels still held goes into their piece of this event, or, where there is none, into a carrier. */

@@ -21,15 +21,15 @@ export class Findings {
     return new Findings(this.makers);
   }
 
-  /** A masker for a new text. */
-  masker(): TextMasker {
-    return this.makers(this.add);
+  /** A masker for a new text; `before`: what stands before it (contract.ts). */
+  masker(before = ''): TextMasker {
+    return this.makers(this.add, before);
   }
 
   /** Masks a short text that is complete, such as a number: by its patterns, names are in sentences. */
-  mask(text: string): string {
+  mask(text: string, before = ''): string {
     if (text === '') return text;
-    const masker = (this.makers.patterns ?? this.makers)(this.add);
+    const masker = (this.makers.patterns ?? this.makers)(this.add, before);
     return masker.push(text) + masker.end();
   }
 

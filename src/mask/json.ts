@@ -16,7 +16,7 @@ import { maxValues, settle } from './event.ts';
 import type { Findings } from './findings.ts';
 import { joined } from './joined.ts';
 import { isJoined, JoinedTexts } from './joined-texts.ts';
-import { type Candidate, TextReader } from './text-reader.ts';
+import { type Candidate, nameBefore, TextReader } from './text-reader.ts';
 import { UsageReader } from './usage.ts';
 
 const nothing = Buffer.alloc(0);
@@ -141,10 +141,13 @@ function* applyMasks(
     else if (isJoined(candidate)) {
       // Settled already.
     } else if (candidate.pieces !== undefined) {
-      const pieces = yield* maskedDecodedPieces(masks, encoded, candidate.pieces, candidate.treatment === 'json');
+      const isJson = candidate.treatment === 'json';
+      const before = nameBefore(candidate);
+      const pieces = yield* maskedDecodedPieces(masks, encoded, candidate.pieces, isJson, before);
       if (pieces !== undefined) yield* output.replaceString(candidate.start, candidate.end, pieces);
     } else if (candidate.kind !== 'name' && !(isShortStructural(candidate) && clean.has(candidate.text))) {
-      settle(candidate, yield* maskedDecoded(masks, encoded, candidate.text, candidate.treatment === 'json'));
+      const isJson = candidate.treatment === 'json';
+      settle(candidate, yield* maskedDecoded(masks, encoded, candidate.text, isJson, nameBefore(candidate)));
       if (candidate.becomes === undefined && isShortStructural(candidate) && clean.size < mostClean)
         clean.add(candidate.text);
     }

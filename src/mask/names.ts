@@ -58,7 +58,8 @@ export class NamesOfBody {
       patterns: options.patterns,
     });
     this.masking = Object.assign(
-      (onFinding: (detector: string) => void) => new NamesMasker(options, (text) => this.#answerTo(text), onFinding),
+      (onFinding: (detector: string) => void, before?: string) =>
+        new NamesMasker(options, (text) => this.#answerTo(text), onFinding, before),
       { patterns: options.patterns },
     );
   }
@@ -152,13 +153,14 @@ class NamesMasker implements TextMasker {
     options: NamesOptions,
     answerTo: (text: string) => readonly Finding[] | undefined,
     onFinding: (detector: string) => void,
+    before: string | undefined,
   ) {
     this.#options = options;
     this.#answerTo = answerTo;
     this.#onFinding = onFinding;
     this.#sentences = new Sentences(options.finder.maxHoldback);
-    this.#scan = new StreamScan(options.automaton);
-    this.#patterns = options.patterns(onFinding);
+    this.#scan = new StreamScan(options.automaton, before);
+    this.#patterns = options.patterns(onFinding, before);
   }
 
   get held(): number {

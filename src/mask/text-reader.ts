@@ -284,6 +284,24 @@ export function isOutermost(frame: Frame | undefined): boolean {
   return frame !== undefined && frame.parent === undefined;
 }
 
+/** Of a name, its end: longer than any word that a detector looks for, and all that is kept of a name that streams. */
+export const longestName = 64;
+
+/** What stands before the value of a member: detectors look for their words in it. */
+export const beforeValue = (name: string): string => (name === '' ? '' : `${name.slice(-longestName)}: `);
+
+/**
+ * What stands before a value: the name of its member, or of the array that it is in. Nothing where the format knows the name,
+ * which says nothing of the value then (`content`, `id`).
+ */
+export function nameBefore({ frame, step, treatment }: Candidate): string {
+  if (isStructural(treatment)) return '';
+  let at = frame;
+  let name = step;
+  for (; at?.kind === 'array'; at = at.parent) name = at.step;
+  return at === undefined || typeof name !== 'string' || at.rule.members.has(name) ? '' : beforeValue(name);
+}
+
 const written = /^(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$/;
 const mostDigits = 64;
 

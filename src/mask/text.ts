@@ -20,7 +20,7 @@ const PIECE_LENGTH = 16_384;
  */
 export function createTextMaskers(automaton: Automaton, becomes: (id: string) => Becomes = labelOf): TextMaskers {
   const all = automaton.detectors.map(({ id }) => becomes(id));
-  return (onFinding) => new ReplacingMasker(automaton, all, onFinding);
+  return (onFinding, before) => new ReplacingMasker(automaton, all, onFinding, before);
 }
 
 // What is being scanned, of whichever channel: no call of a scanner outlives a push, and a sink must not push.
@@ -46,11 +46,16 @@ class ReplacingMasker implements TextMasker, ScanSink {
   #clear = 0;
   #found: string[] = [];
 
-  constructor(automaton: Automaton, becomes: readonly Becomes[], onFinding: (detector: string) => void) {
+  constructor(
+    automaton: Automaton,
+    becomes: readonly Becomes[],
+    onFinding: (detector: string) => void,
+    before: string | undefined,
+  ) {
     this.#automaton = automaton;
     this.#becomes = becomes;
     this.#onFinding = onFinding;
-    this.#scanner = new Scanner(automaton, this);
+    this.#scanner = new Scanner(automaton, this, before);
   }
 
   get held(): number {

@@ -28,14 +28,15 @@ export class WholeText {
     this.findings = findings;
   }
 
-  *mask(text: string): Work<string> {
+  /** `before`: what stands before the value, the same each time. */
+  *mask(text: string, before = ''): Work<string> {
     if (text === this.last && this.settled) return this.lastMasked;
     const seam = this.seam(text.slice(0, seamLength));
     if (seam !== undefined) this.findings.add(seam);
-    const masked = seam === undefined ? yield* maskedText(this.findings, text, false) : seamLabel;
-    const before = (this.before + text.slice(-rememberedLength)).slice(-rememberedLength);
-    this.settled = text === this.last && before === this.before;
-    this.before = ownText(before);
+    const masked = seam === undefined ? yield* maskedText(this.findings, text, false, before) : seamLabel;
+    const earlier = (this.before + text.slice(-rememberedLength)).slice(-rememberedLength);
+    this.settled = text === this.last && earlier === this.before;
+    this.before = ownText(earlier);
     // Remembered only where that is cheap.
     this.last = text.length <= rememberedLength ? ownText(text) : '';
     this.lastMasked = masked;

@@ -37,6 +37,28 @@ describe('masking the arguments of a tool call', () => {
   });
 
   it.each([
+    ['{"ssn":"536221234"}', '{"ssn":"<US_SSN>"}'],
+    ['{"ssn": 536221234 }', '{"ssn": "<US_SSN>" }'],
+    ['{"s\\u0073n":"5362\\u00321234"}', '{"s\\u0073n":"<US_SSN>"}'],
+    ['{"customerSsn":"536221234","order":536221234}', '{"customerSsn":"<US_SSN>","order":536221234}'],
+    ['{"api_key":"a8f5Kq93mZx7Lw2Pv0Rt"}', '{"api_key":"<GENERIC_API_KEY>"}'],
+    // In an array, the name of the array.
+    ['{"ssn":[536221234,["536221234"]]}', '{"ssn":["<US_SSN>",["<US_SSN>"]]}'],
+    ['{"ssn":[{"n":536221234},536221234],"n":536221234}', '{"ssn":[{"n":536221234},"<US_SSN>"],"n":536221234}'],
+    ['{"list":[{"ssn":1},536221234]}', '{"list":[{"ssn":1},536221234]}'],
+    // The end of a long name is enough; the name of what is around it is not looked at.
+    [`{"${'x_'.repeat(200)}ssn":"536221234"}`, `{"${'x_'.repeat(200)}ssn":"<US_SSN>"}`],
+    ['{"ssn":{"value":536221234}}', '{"ssn":{"value":536221234}}'],
+    ['[536221234]', '[536221234]'],
+    // No JSON, from the quote on.
+    ['{"ssn": \'536221234\'}', '{"ssn": \'<US_SSN>\'}'],
+  ])('reads a value behind its name: %s', (text, expected) => {
+    expect(mask(text)).toBe(expected);
+    expect(mask(text, everyCut(text))).toBe(expected);
+    for (const cut of text.length < 100 ? everyCut(text) : []) expect(mask(text, [cut])).toBe(expected);
+  });
+
+  it.each([
     '{ "city" : "Z\\u00fcrich \\ud83d\\ude00 \\/ \\"x\\" \\b", "n" : [ 1, -0.0e-1, true, false, null, {}, [] ] }',
     '"Grüße 😀"',
     '{"a":"line\nbreak\tand \\ud83d lone"}',
@@ -104,6 +126,7 @@ describe('masking the arguments of a tool call', () => {
         '4111 1111 1111 1111',
       ],
       ...['4111111111111111', 'jane.doe', '@', '@example.com', 'é', '😀', '\\ud83d', '10.0.0.17', '"a":', '{"a":"'],
+      ...['"ssn":', '{"ss', 'n":"', '536221234', '{"ssn":[', '\\u0073', '{"api_key":"', 'a8f5Kq93mZx7Lw2Pv0Rt'],
     );
     fc.assert(
       fc.property(fc.array(scrap, { maxLength: 16 }), fc.array(fc.nat(80), { maxLength: 12 }), (parts, cuts) => {

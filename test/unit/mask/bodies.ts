@@ -15,9 +15,9 @@ export const masker = (framing: Framing, options: Partial<BodyMaskerOptions> = {
 export const fixture = (name: string): Buffer =>
   readFileSync(new URL(`../../fixtures/openai-chat/${name}`, import.meta.url));
 
-/** The text masked by itself, as one piece. */
-export function maskText(text: string): string {
-  const one = textMaskers(() => undefined);
+/** The text masked by itself, as one piece; `before`: what stands before it. */
+export function maskText(text: string, before = ''): string {
+  const one = textMaskers(() => undefined, before);
   return one.push(text) + one.end();
 }
 
