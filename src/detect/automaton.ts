@@ -53,91 +53,122 @@ export interface Automaton {
 
 const wordSymbols = parseClass('\\w');
 
+/** Detectors compiled in one step of `compiling`: about a millisecond of work, three at first. */
+const TOGETHER = 8;
+
 /**
  * Compiles detectors into one automaton. Throws PatternError for a pattern that it cannot run, RangeError for bad options.
- * Costs some milliseconds: do it per policy revision, not per request.
+ * Costs some tens of milliseconds for all: do it when rules are loaded, not per request.
  */
 export function compileAutomaton(detectors: readonly Detector[], options: AutomatonOptions = {}): Automaton {
+  const work = compiling(detectors, options);
+  for (;;) {
+    const step = work.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** As `compileAutomaton`, as work that may be interrupted wherever it yields. */
+export function* compiling(
+  detectors: readonly Detector[],
+  options: AutomatonOptions = {},
+): Generator<undefined, Automaton, undefined> {
   const maxStates = options.maxStates ?? 16_384;
   if (!Number.isInteger(maxStates) || maxStates < 4 || maxStates > 65_536)
     throw new RangeError('maxStates must be an integer from 4 to 65536');
-  const nfa = new Nfa();
-  const sets: Uint8Array[] = [wordSymbols];
-  const shapes: { readonly shape: Shape; readonly state: number }[] = [];
-  const rules: ((classes: Uint8Array) => Rule)[] = [];
+  const compilation = new Compilation();
+  for (const [index, detector] of detectors.entries()) {
+    compilation.add(detector, index);
+    if (index % TOGETHER === TOGETHER - 1) yield;
+  }
+  for (const detector of detectors) compilation.addDecoys(detector);
+  yield;
+  return compilation.finish(detectors, maxStates);
+}
 
-  const context = new ContextWords();
-  const sameShape = new Map<string, number[]>();
-  const addRule = (
-    pattern: Pattern,
-    detector: Detector,
-    index: number,
-    swallow?: (classes: Uint8Array) => CompiledSwallow,
-  ) => {
-    const words = pattern.context && context.add(pattern.context);
-    const unless = pattern.unless && context.add(pattern.unless);
-    const { validate, refuses, confirms, weak = false } = pattern;
-    const certain = validate === undefined && confirms === undefined && words === undefined && unless === undefined;
-    const rule =
-      rules.push((classes) => ({
-        detector: index,
-        validate,
-        refuses,
-        confirms,
-        swallow: swallow?.(classes),
-        context: words,
-        unless,
-        weak,
-        certain,
-        conclusive: certain && index >= 0,
-      })) - 1;
-    for (const shape of parsePattern(pattern.pattern, pattern.ignoreCase ?? false)) {
-      if (swallow !== undefined && shape.right !== 'none')
-        throw new TypeError(
-          `${detector.id}: an opener cannot end in a word boundary, which is known one character late`,
-        );
-      // Many detectors have the same shape, with other words before it: the automaton knows it once.
-      const key = `${pattern.ignoreCase ?? false} ${shape.source}`;
-      const shared = sameShape.get(key);
-      if (shared !== undefined) {
-        shared.push(rule);
-        continue;
-      }
-      const sharers = [rule];
-      sameShape.set(key, sharers);
-      shapes.push({ shape, state: nfa.add(shape.node, { rules: sharers, right: shape.right }) });
-    }
-  };
-  detectors.forEach((detector, index) => {
+// What patterns were read as: the same detectors are in the automata of many rules.
+const shapesOf = new WeakMap<Pattern, readonly Shape[]>();
+
+class Compilation {
+  readonly #nfa = new Nfa();
+  readonly #sets: Uint8Array[] = [wordSymbols];
+  readonly #starts: { readonly shape: Shape; readonly state: number }[] = [];
+  readonly #rules: ((classes: Uint8Array) => Rule)[] = [];
+  readonly #context = new ContextWords();
+  readonly #sameShape = new Map<string, number[]>();
+
+  add(detector: Detector, index: number): void {
     if (detector.swallow === undefined) {
-      for (const pattern of [detector, ...(detector.also ?? [])]) addRule(pattern, detector, index);
+      for (const pattern of [detector, ...(detector.also ?? [])]) this.#addRule(pattern, detector, index);
       return;
     }
     if (detector.validate ?? detector.confirms ?? detector.context ?? detector.unless ?? detector.also)
       throw new TypeError(
         `${detector.id}: an opener is conclusive: it can have neither a validator, nor a context, nor other patterns`,
       );
-    addRule(detector, detector, index, compileSwallow(detector, nfa, sets));
-  });
-  for (const detector of detectors)
-    for (const pattern of detector.decoys ?? [])
-      addRule({ pattern, ignoreCase: detector.ignoreCase ?? false }, detector, -1);
+    this.#addRule(detector, detector, index, compileSwallow(detector, this.#nfa, this.#sets));
+  }
 
-  for (const reads of nfa.reads) if (reads !== undefined) sets.push(reads);
-  const { classes, count } = partition(sets);
-  const word = perClass(wordSymbols, classes, count);
-  const compiled = rules.map((rule) => rule(classes));
-  const openers = new Set(compiled.flatMap((rule, index) => (rule.swallow === undefined ? [] : [index])));
-  const starts = shapes.map(({ shape, state }) => ({ left: shape.left, states: nfa.closure(state) }));
-  return {
-    detectors,
-    rules: compiled,
-    classes,
-    word,
-    dfa: new Dfa({ nfa, starts, openers, word, classReads: classReader(nfa, classes, count), maxStates }),
-    context: context.isEmpty ? undefined : context,
-    maxLength: shapes.reduce((longest, { shape }) => Math.max(longest, shape.maxLength), 0),
-  };
+  addDecoys(detector: Detector): void {
+    for (const pattern of detector.decoys ?? [])
+      this.#addRule({ pattern, ignoreCase: detector.ignoreCase ?? false }, detector, -1);
+  }
+
+  #addRule(
+    pattern: Pattern,
+    detector: Detector,
+    index: number,
+    swallow?: (classes: Uint8Array) => CompiledSwallow,
+  ): void {
+    const context = pattern.context && this.#context.add(pattern.context);
+    const unless = pattern.unless && this.#context.add(pattern.unless);
+    const { validate, refuses, confirms, weak = false } = pattern;
+    const certain = [validate, confirms, context, unless].every((each) => each === undefined);
+    const conclusive = certain && index >= 0;
+    const settled = { detector: index, validate, refuses, confirms, context, unless, weak, certain, conclusive };
+    const rule = this.#rules.push((classes) => ({ ...settled, swallow: swallow?.(classes) })) - 1;
+    for (const shape of this.#shapes(pattern)) {
+      if (swallow !== undefined && shape.right !== 'none')
+        throw new TypeError(
+          `${detector.id}: an opener cannot end in a word boundary, which is known one character late`,
+        );
+      // Many detectors have the same shape, with other words before it: the automaton knows it once.
+      const key = `${pattern.ignoreCase ?? false} ${shape.source}`;
+      const sharers = this.#sameShape.get(key);
+      if (sharers !== undefined) {
+        sharers.push(rule);
+        continue;
+      }
+      const rules = [rule];
+      this.#sameShape.set(key, rules);
+      this.#starts.push({ shape, state: this.#nfa.add(shape.node, { rules, right: shape.right }) });
+    }
+  }
+
+  #shapes(pattern: Pattern): readonly Shape[] {
+    const known = shapesOf.get(pattern) ?? parsePattern(pattern.pattern, pattern.ignoreCase ?? false);
+    shapesOf.set(pattern, known);
+    return known;
+  }
+
+  finish(detectors: readonly Detector[], maxStates: number): Automaton {
+    const nfa = this.#nfa;
+    for (const reads of nfa.reads) if (reads !== undefined) this.#sets.push(reads);
+    const { classes, count } = partition(this.#sets);
+    const word = perClass(wordSymbols, classes, count);
+    const rules = this.#rules.map((rule) => rule(classes));
+    const openers = new Set(rules.flatMap((rule, index) => (rule.swallow === undefined ? [] : [index])));
+    const starts = this.#starts.map(({ shape, state }) => ({ left: shape.left, states: nfa.closure(state) }));
+    return {
+      detectors,
+      rules,
+      classes,
+      word,
+      dfa: new Dfa({ nfa, starts, openers, word, classReads: classReader(nfa, classes, count), maxStates }),
+      context: this.#context.isEmpty ? undefined : this.#context,
+      maxLength: this.#starts.reduce((longest, { shape }) => Math.max(longest, shape.maxLength), 0),
+    };
+  }
 }
 
 /** Adds what a swallow reads to the NFA now; answers with what it is once the classes are known. */

@@ -12,6 +12,7 @@ import { loadModels } from '../models/load.ts';
 import { createRegistry, type Registry } from '../models/registry.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import type { PolicySet } from '../policy/decision.ts';
 import type { PolicySource } from '../policy/source.ts';
 import { openState } from '../state/open.ts';
 import type { StateStore } from '../state/store.ts';
@@ -90,7 +91,9 @@ export async function loadParts(
   const maskingKeys = await maskingKeysOf(config, env);
   const { evaluationBudget } = config.policies;
   const compile = { models, resolveDetectors, detected: recordDetect.ids, evaluationBudget, ...namesIn(config) };
-  const policies = await openPolicies({ config, environment: env, log, compile });
+  let bodies: Bodies | undefined;
+  const prepare = async (set: PolicySet): Promise<void> => bodies?.prepare(set.maskings());
+  const policies = await openPolicies({ config, environment: env, log, compile, prepare });
   const parts: { close(): Promise<void> }[] = [];
   const closeAll = async (): Promise<void> => {
     for (const part of parts.toReversed()) await part.close();
@@ -105,17 +108,19 @@ export async function loadParts(
     const state = kept(await openState(config.state, { environment: env, now: nowMs }));
     const limiter = kept(await openLimits(config, env, metrics));
     const identity = kept(await openIdentity(config, { state, environment: env, log, models, now: nowMs }));
+    bodies = createBodies(recordDetect.ids, {
+      keys: maskingKeys,
+      known,
+      ...(finder && { finder }),
+      maxJsonBytes: config.masking.json.maxBytes,
+    });
+    await prepare(policies.source.current);
     return {
       models: createRegistry(models),
       policies: policies.source,
       startPolicies: policies.start,
       identity,
-      bodies: createBodies(recordDetect.ids, {
-        keys: maskingKeys,
-        known,
-        ...(finder && { finder }),
-        maxJsonBytes: config.masking.json.maxBytes,
-      }),
+      bodies,
       state,
       content,
       limiter,

@@ -4,6 +4,7 @@ import { type Config, shownPath } from '../config.ts';
 import type { Model } from '../models/model.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import type { PolicySet } from '../policy/decision.ts';
 import { folderOrigin } from '../policy/folder.ts';
 import { gitOrigin } from '../policy/git/origin.ts';
 import { compileInSlices, type LoadOptions } from '../policy/load.ts';
@@ -22,6 +23,8 @@ export interface PolicyNeeds {
   readonly log: Log;
   /** What rules are compiled against: the models that were loaded at the start, and what else they may name. */
   readonly compile: Omit<LoadOptions, 'commit'> & { readonly models: readonly Model[] };
+  /** Called before a set comes into force. */
+  readonly prepare: (set: PolicySet) => Promise<void>;
 }
 
 export interface OpenedPolicies {
@@ -53,6 +56,7 @@ export async function openPolicies(needs: PolicyNeeds): Promise<OpenedPolicies> 
     compile: (files, commit) => compileInSlices(files, { ...compile, commit }),
     nowMs,
     changing: async (change) => {
+      if (change.action === 'loaded') await needs.prepare(change.set);
       tell(log, change);
       // Before there is a record, nothing is decided: `start` records what was loaded first.
       if (kept === undefined) return;

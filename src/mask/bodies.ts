@@ -2,8 +2,9 @@
  * The maskers of a gateway: one automaton a set of detectors, shared by all that use the set; and from it what one
  * request or one response needs. What is recorded is masked with the record's own detectors, whatever was delivered.
  */
-import { type Automaton, compileAutomaton } from '../detect/automaton.ts';
+import { type Automaton, compileAutomaton, compiling } from '../detect/automaton.ts';
 import type { Detector, NameFinder } from '../detect/detector.ts';
+import type { Masking } from '../detect/operator.ts';
 import { detectors as builtIn } from '../detect/registry.ts';
 import type { Format } from '../exchange/format.ts';
 import { formatById } from '../exchange/formats.ts';
@@ -56,6 +57,8 @@ export interface MaskedRequest {
 export interface Bodies {
   /** A few names for many detectors. */
   readonly names: DetectorNames;
+  /** Compiles what these need, a little at a time: the first request that is masked so need not wait for it. */
+  prepare(maskings: readonly Masking[]): Promise<void>;
   /**
    * Masks a request's body (JSON, read strictly before) for the record, what is found in base64 and percent-encoded parts of
    * its strings included; both are counted. Abandoned once `cancelled` says so.
@@ -133,30 +136,46 @@ export function createBodies(
     if (finder === undefined || names.length === 0) return patterns;
     return withNames({ finder, ids: new Set(names), automaton, patterns, becomes: becomesOf });
   };
+  const keyOf = (ids: readonly string[], operators: Operators): string =>
+    ids.join() + (Object.keys(operators).length === 0 ? '' : JSON.stringify(ids.map((id) => operators[id])));
   const detectorSet = (ids: readonly string[], operators: Operators = {}): DetectorSet => {
     const isPlain = Object.keys(operators).length === 0;
     // Plans that name the same detectors have the same array (`DetectorNames.expand`).
     const before = isPlain ? byArray.get(ids) : undefined;
     if (before !== undefined) return before;
-    const key = ids.join() + (isPlain ? '' : JSON.stringify(ids.map((id) => operators[id])));
-    const found = byIds.get(key) ?? newSet(ids, operators);
-    if (!byIds.has(key) && byIds.size >= MAX_SETS) byIds.delete(byIds.keys().next().value ?? '');
-    byIds.set(key, found);
+    const key = keyOf(ids, operators);
+    const found = byIds.get(key) ?? newSet(ids, operators, compileAutomaton(chosenOf(ids)));
+    keep(key, found);
     if (isPlain) byArray.set(ids, found);
     return found;
   };
-  const newSet = (ids: readonly string[], operators: Operators): DetectorSet => {
+  const keep = (key: string, set: DetectorSet): void => {
+    if (!byIds.has(key) && byIds.size >= MAX_SETS) byIds.delete(byIds.keys().next().value ?? '');
+    byIds.set(key, set);
+  };
+  const chosenOf = (ids: readonly string[]): readonly Detector[] => {
     const asked = new Set(ids);
     const chosen = known.filter(({ id }) => asked.has(id));
     const names = finder?.ids.filter((id) => asked.has(id)) ?? [];
     if (chosen.length + names.length !== asked.size)
       throw new UnknownPlanDetector(`one of ${ids.join()} is not known here`);
-    const automaton = compileAutomaton(chosen);
+    return chosen;
+  };
+  const newSet = (ids: readonly string[], operators: Operators, automaton: Automaton): DetectorSet => {
+    const asked = new Set(ids);
+    const names = finder?.ids.filter((id) => asked.has(id)) ?? [];
     const maskers = maskersOf({ automaton, names }, (id) => becomes(id, operatorOf(operators, id), keys));
     const encoded = createEncodedParts(automaton);
     // The record has names in the place of what was found, and nothing of what was found.
     const leftToRecord = ids.some((id) => id in operators) ? recordDetect : recordDetect.filter((id) => !asked.has(id));
     return { automaton, names, maskers, encoded, leftToRecord };
+  };
+  const prepare = async ({ ids, operators }: Masking): Promise<void> => {
+    const key = keyOf(ids, operators);
+    if (ids.length === 0 || byIds.has(key)) return;
+    const set = newSet(ids, operators, await paced(compiling(chosenOf(ids))));
+    keep(key, set);
+    if (set.leftToRecord !== recordDetect) await prepare({ ids: set.leftToRecord, operators: {} });
   };
   const forRecord = detectorSet(recordDetect);
   const { maskers: recorded, encoded: recordEncoded } = forRecord;
@@ -217,6 +236,9 @@ export function createBodies(
   };
   return {
     names: detectorNames(known),
+    async prepare(maskings) {
+      for (const masking of maskings) await prepare(masking);
+    },
     request: (id, body, cancelled) => whole(requestMasker(id, cancelled), body),
     maskedRequest(id, body, mask, operators) {
       const set = detectorSet(mask, operators);

@@ -1,4 +1,4 @@
-import type { Operators } from '../detect/operator.ts';
+import type { Masking, Operators } from '../detect/operator.ts';
 import type { RequestFacts } from '../exchange/facts.ts';
 import type { Caller } from '../identity/caller.ts';
 import type { Model } from '../models/model.ts';
@@ -200,6 +200,8 @@ export interface PolicySet {
   readonly revision: string;
   /** Git commit that the files came from, 40 or 64 hex digits; undefined: none. */
   readonly commit: string | undefined;
+  /** What its enforced rules mask, each rule alone and all of them together: for whoever prepares for it. */
+  maskings(): readonly Masking[];
   /** Every rule, in the order of files and of rules in them; `model`: those in scope of it. */
   rules(model?: Model): readonly RuleInfo[];
   /** What must be computed before `decide` is asked about this model. */

@@ -1,3 +1,4 @@
+import { bothMasked, type Masking, noMasking } from '../detect/operator.ts';
 import type { Model } from '../models/model.ts';
 import type { Situation, ViewCache } from './activation.ts';
 import type { Budget } from './budget.ts';
@@ -40,6 +41,7 @@ export function createPolicySet({ policies, budget, categories, revision, commit
     revision,
     commit,
     rules: (model) => everyRule.filter((rule) => model === undefined || rule.appliesTo(model)).map(infoOf),
+    maskings: () => maskingsOf(everyRule),
     needs: (model) => inScope(model).needs,
     decide(input, asks) {
       const { caller, model, nowMs } = input;
@@ -63,6 +65,16 @@ export function createPolicySet({ policies, budget, categories, revision, commit
       decideLifecycle(inScope(model).lifecycle, evaluation({ caller, model, nowMs, change }), revision),
     admits: (caller, model, nowMs) => admits(inScope(model).request, evaluation({ caller, model, nowMs })),
   };
+}
+
+function maskingsOf(rules: readonly CompiledRule[]): readonly Masking[] {
+  const masks = rules.flatMap(({ mode, action }) => (mode === 'enforce' && action.effect === 'mask' ? [action] : []));
+  const together = (one: Masking, other: Masking) => bothMasked(one, other);
+  return [
+    ...masks.flatMap(({ request, response }) => [request, response]),
+    masks.map(({ request }) => request).reduce(together, noMasking),
+    masks.map(({ response }) => response).reduce(together, noMasking),
+  ];
 }
 
 function infoOf({ policy, name, phase, mode, hit, document, where, reads }: CompiledRule): RuleInfo {
