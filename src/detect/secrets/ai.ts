@@ -1,5 +1,6 @@
 import type { Detector } from '../detector.ts';
-import { alnum, gitleaks, near, opener, token } from './make.ts';
+import { alnum, gitleaks, hashWords, hex, near, opener, token } from './make.ts';
+import { isRandom } from './values.ts';
 
 /** Keys to AI models and what is around them. */
 export const ai: readonly Detector[] = [
@@ -139,6 +140,18 @@ export const ai: readonly Detector[] = [
     'ElevenLabs API keys.',
     ['sk_4c2b54b95523cf6941fa1c257c6f561c5cb347611a3ce9d9'],
     'ElevenLabs docs, "Authentication"',
+    {
+      // The older ones have no prefix.
+      also: [
+        {
+          pattern: hex(32),
+          ignoreCase: true,
+          validate: isRandom,
+          context: { words: ['eleven labs', 'xi api key'], within: 60 },
+          unless: hashWords,
+        },
+      ],
+    },
   ),
   near(
     'privateai_api_token',

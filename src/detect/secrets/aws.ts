@@ -25,7 +25,7 @@ export const aws: readonly Detector[] = [
       String.raw`\B${sign}[A-Za-z0-9+\/]{38}${word}\b`,
     ].join('|'),
     validate: (candidate) => candidate.includes('EXAMPLE') || (!candidate.startsWith('YC') && isRandom(candidate)),
-    context: { words: ['aws', 'secret access key', 'secret key', 'aws secret', 'secret'], within: 60 },
+    context: { words: ['aws', 'secret access key', 'secret key', 'aws secret'], within: 60 },
     unless: hashWords,
     doc: 'AWS secret access keys, where they are called by name.',
     examples: ['wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'],

@@ -116,7 +116,7 @@ export const chat: readonly Detector[] = [
   near(
     'mattermost_access_token',
     alnum(26),
-    ['mattermost'],
+    ['matter most'],
     'Mattermost access tokens.',
     ['1q5qzgo6k61ma4yvyh9fzjt06i'],
     `Mattermost docs, "Personal access tokens"; ${gitleaks}`,
@@ -156,7 +156,7 @@ export const chat: readonly Detector[] = [
   near(
     'sendbird_access_id',
     UUID,
-    ['sendbird', 'sendbird application id', 'sendbird app id'],
+    ['send bird', 'send bird application id', 'send bird app id'],
     'Sendbird application ids.',
     ['73ac7a00-edb9-4f77-a6bf-bc200caf6d6f'],
     `Sendbird docs; ${gitleaks}`,
@@ -165,7 +165,7 @@ export const chat: readonly Detector[] = [
   near(
     'sendbird_access_token',
     hex(40),
-    ['sendbird'],
+    ['send bird'],
     'Sendbird API tokens.',
     ['1f6af0894e69f569ca039b645d93b4398d8e9a80'],
     `Sendbird docs, "API token"; ${gitleaks}`,
@@ -239,7 +239,7 @@ export const chat: readonly Detector[] = [
   near(
     'facebook_secret',
     hex(32),
-    ['facebook', 'fb app secret'],
+    ['face book', 'fb app secret'],
     'Facebook app secrets.',
     ['953507bf4de51b20a401549935d49a54'],
     `Meta for Developers, "App secret"; ${gitleaks}`,

@@ -1,6 +1,6 @@
 import type { Detector } from '../detector.ts';
-import { alnum, gitleaks, hex, near, opener, token, UUID, urlSafe } from './make.ts';
-import { isVaried } from './values.ts';
+import { alnum, gitleaks, hashWords, hex, near, opener, token, UUID, urlSafe } from './make.ts';
+import { isRandom, isVaried } from './values.ts';
 
 /** Credentials of clouds and of what hosts web sites. */
 export const cloud: readonly Detector[] = [
@@ -40,14 +40,16 @@ export const cloud: readonly Detector[] = [
   ),
   token(
     'azure_ad_client_secret',
-    String.raw`\b[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.\-]{30,33}[A-Za-z0-9_~]`,
+    [String.raw`\b\w`, String.raw`\B[~.]`]
+      .map((first) => String.raw`${first}[\w~.]{2}\dQ~[\w~.\-]{30,33}[\w~\-]`)
+      .join('|'),
     'Microsoft Entra ID (Azure AD) client secrets.',
     ['gqo8Q~jpQHgI3HLBkbvHEzuPyXQEW88ad3DNBYjc', 'bhg7Q~vSsddfrfifiUziXnFAAoeelK9mqmALB'],
     `Microsoft Entra docs, "Add credentials"; ${gitleaks}`,
   ),
   near(
     'azure_storage_account_key',
-    String.raw`\b[A-Za-z0-9+\/]{86}==`,
+    String.raw`\b\w[A-Za-z0-9+\/]{85}==|\B[+\/][A-Za-z0-9+\/]{85}==`,
     ['account key', 'storage key', 'azure storage', 'shared key', 'shared access key', 'azure'],
     'Azure storage account keys.',
     ['qbwq7sdTWx6uX9MGE2sNVbYAbBHXgwETdIKnT30fK0skBaHmsWWdawFgFSY0l9FLw91GqK8ks0n8SoFkh8OXfF=='],
@@ -103,7 +105,7 @@ export const cloud: readonly Detector[] = [
   near(
     'cloudflare_api_key',
     urlSafe(40),
-    ['cloudflare', 'cf api token', 'cf api key'],
+    ['cloud flare', 'cf api token', 'cf api key'],
     'Cloudflare API tokens.',
     ['3qSk_WzDNhY7AGbX6lTiDYHP9zyBylxLUTZtFf-g'],
     `Cloudflare docs, "Create API token"; ${gitleaks}`,
@@ -118,7 +120,7 @@ export const cloud: readonly Detector[] = [
   near(
     'cloudflare_global_api_key',
     String.raw`\b[a-f0-9]{37}\b`,
-    ['cloudflare', 'cf api key'],
+    ['cloud flare', 'cf api key'],
     'Cloudflare global API keys.',
     ['8f134a069e3fab8c3bfc5e740e61572b4e3c0'],
     `Cloudflare docs, "Global API key"; ${gitleaks}`,
@@ -198,7 +200,7 @@ export const cloud: readonly Detector[] = [
   ),
   near(
     'netlify_access_token',
-    String.raw`\b\w{2}[\w\-]{37,43}\w\b|\b\w{2}[\w\-]{37,43}-\B`,
+    urlSafe(40, 46),
     ['netlify'],
     'Netlify personal access tokens.',
     ['bWsGI4bdRt_9eejxY8u5YDjUQBNqfBvU7Q7XTOaQ9Qp'],
@@ -241,30 +243,47 @@ export const cloud: readonly Detector[] = [
     ['tk-us-PZldrphAxHUtwudSF4-BSX6BPdnbiZShDW0WCdGcH3EDTAPr'],
     `Scalingo docs, "API tokens"; ${gitleaks}`,
   ),
-  near(
+  token(
     'yandex_access_token',
-    String.raw`\bt1\.[\w\-]{1,300}={0,2}\.[\w\-]{86}={0,2}`,
-    ['yandex'],
+    String.raw`\bt1\.\deue[\w\-]{12,296}={0,2}\.[\w\-]{86}={0,2}`,
     'Yandex Cloud IAM tokens.',
     [
-      't1.i-Bu9IrMKlQa_FuO5BgAUf4x3rMdotbrMtTmv7Yl1RYQeEzberD3ncgOiopH.jawCsoT-jSBCjIwbHIifzg0UIbPf6KQ0IZ2O1XtXX0saEGWEzolegZP4O6a88RWEWTiYIPjCHH8S9CsiUAvUE0',
+      't1.9euei-Bu9IrMKlQa_FuO5BgAUf4x3rMdotbrMtTmv7Yl1RYQeEzberD3ncgOiopH.jawCsoT-jSBCjIwbHIifzg0UIbPf6KQ0IZ2O1XtXX0saEGWEzolegZP4O6a88RWEWTiYIPjCHH8S9CsiUAvUE0',
     ],
     `Yandex Cloud docs, "IAM token"; ${gitleaks}`,
+    {
+      also: [
+        {
+          pattern: String.raw`\bt1\.[\w\-]{1,300}={0,2}\.[\w\-]{86}={0,2}`,
+          validate: isRandom,
+          context: { words: ['yandex'], within: 60 },
+          unless: hashWords,
+        },
+      ],
+    },
   ),
-  near(
+  token(
     'yandex_api_key',
     String.raw`\bAQVN[\w\-]{35,38}`,
-    ['yandex'],
     'Yandex Cloud API keys.',
     ['AQVNbwfPWU2p0tGWnUTM5lJYL5o59wtaqU_EVRWJ'],
     `Yandex Cloud docs, "API key"; ${gitleaks}`,
   ),
-  near(
+  token(
     'yandex_aws_access_token',
-    String.raw`\bYC[\w\-]{38}`,
-    ['yandex'],
-    'Yandex Cloud static access keys.',
-    ['YC3aHhwNJPGEH4l-lzq2LVf4WUfL03GTEXqyViAe'],
+    String.raw`\bYCAJE[\w\-]{20}`,
+    'Yandex Cloud static access keys: their ids, and behind the name their secrets.',
+    ['YCAJEPxv0oU4Hk2mA9tTqdW1z'],
     `Yandex Cloud docs, "Static access keys"; ${gitleaks}`,
+    {
+      also: [
+        {
+          pattern: String.raw`\bYC[\w\-]{38}`,
+          validate: isRandom,
+          context: { words: ['yandex'], within: 60 },
+          unless: hashWords,
+        },
+      ],
+    },
   ),
 ];

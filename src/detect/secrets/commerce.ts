@@ -1,5 +1,5 @@
 import type { Detector } from '../detector.ts';
-import { alnum, gitleaks, hex, near, token, UUID } from './make.ts';
+import { alnum, gitleaks, hex, near, token, UUID, urlSafe } from './make.ts';
 
 /** Credentials of payment services, shops and exchanges. */
 export const commerce: readonly Detector[] = [
@@ -38,7 +38,7 @@ export const commerce: readonly Detector[] = [
   near(
     'paypal_client_secret',
     String.raw`\bE[\w\-]{78}\w\b|\bE[\w\-]{78}-\B`,
-    ['paypal'],
+    ['pay pal'],
     'PayPal REST client secrets.',
     ['ER5Y-3sADSQijNp8x77aZje3ydqzS0PATyHzaFPheMbndX14Tc5seu7OI7cKRScij4a1o9lpIbXlEYCu'],
     'PayPal docs, "Get started with REST APIs"',
@@ -73,8 +73,8 @@ export const commerce: readonly Detector[] = [
   ),
   near(
     'coinbase_access_token',
-    String.raw`\b\w{2}[\w\-]{61}\w\b|\b\w{2}[\w\-]{61}-\B`,
-    ['coinbase'],
+    urlSafe(64),
+    ['coin base'],
     'Coinbase access tokens.',
     ['KhRAoqyAgBYHlki3rjOQOjHX2SWnFI8knpljzeEwS4uPQfoeL7HbbRgKK9MWfgXx'],
     `Coinbase docs, "Authentication"; ${gitleaks}`,
@@ -90,7 +90,7 @@ export const commerce: readonly Detector[] = [
   near(
     'kucoin_access_token',
     String.raw`\b[a-f0-9]{24}\b`,
-    ['kucoin'],
+    ['ku coin'],
     'KuCoin API keys.',
     ['f8ac4e02b94baadf0446b7ca'],
     `KuCoin docs, "Authentication"; ${gitleaks}`,
@@ -98,7 +98,7 @@ export const commerce: readonly Detector[] = [
   near(
     'kucoin_secret_key',
     UUID,
-    ['kucoin'],
+    ['ku coin'],
     'KuCoin API secrets.',
     ['c4e17a14-29bd-4f9c-a687-7f85f36f2d82'],
     `KuCoin docs, "Authentication"; ${gitleaks}`,
@@ -235,7 +235,7 @@ export const commerce: readonly Detector[] = [
   near(
     'squarespace_access_token',
     UUID,
-    ['squarespace'],
+    ['square space'],
     'Squarespace API keys.',
     ['107e3421-724b-4d0b-8de5-d53e2fbb325b'],
     `Squarespace docs, "API keys"; ${gitleaks}`,

@@ -1,5 +1,5 @@
 import type { Detector } from '../detector.ts';
-import { alnum, gitleaks, near, token, urlSafe } from './make.ts';
+import { alnum, base64, gitleaks, near, token, urlSafe } from './make.ts';
 
 /** Credentials of databases and of services that give out data. */
 export const data: readonly Detector[] = [
@@ -20,7 +20,7 @@ export const data: readonly Detector[] = [
   ),
   near(
     'confluent_secret_key',
-    String.raw`\b[A-Za-z0-9+\/]{63}[A-Za-z0-9]\b|\b[A-Za-z0-9+\/]{63}[+\/]\B`,
+    base64(64),
     ['confluent'],
     'Confluent Cloud API secrets.',
     ['ANhm2I4jU3nMFDGxYFZDBFOpU63lpXcyNMWKPVutMRmx1Y2FLPVgroat5bHePo1X'],
@@ -35,21 +35,21 @@ export const data: readonly Detector[] = [
   ),
   token(
     'planetscale_api_token',
-    String.raw`\bpscale_tkn_[\w=.\-]{31,63}[\w=]`,
+    String.raw`\bpscale_tkn_[\w=.\-]{31,63}[\w=\-]`,
     'PlanetScale service tokens.',
     ['pscale_tkn_65KiVjOTtLf2-nrgOQiJtmuZ0hlTe6O-YMZSSR3ZAkY'],
     `PlanetScale docs, "Service tokens"; ${gitleaks}`,
   ),
   token(
     'planetscale_oauth_token',
-    String.raw`\bpscale_oauth_[\w=.\-]{31,63}[\w=]`,
+    String.raw`\bpscale_oauth_[\w=.\-]{31,63}[\w=\-]`,
     'PlanetScale OAuth tokens.',
     ['pscale_oauth_W9CKoFo_yEC9DMQJY6z6_lYzM_gyY-H-GKgF-UjjpmY'],
     `PlanetScale docs, "OAuth applications"; ${gitleaks}`,
   ),
   token(
     'planetscale_password',
-    String.raw`\bpscale_pw_[\w=.\-]{31,63}[\w=]`,
+    String.raw`\bpscale_pw_[\w=.\-]{31,63}[\w=\-]`,
     'PlanetScale passwords.',
     ['pscale_pw_D0nPAl5nG5gcDy5ulpoBhjQuWCdmrwO6R7bGUlhatZZ'],
     `PlanetScale docs, "Connection strings"; ${gitleaks}`,
@@ -79,7 +79,7 @@ export const data: readonly Detector[] = [
   near(
     'airtable_api_key',
     alnum(17),
-    ['airtable'],
+    ['air table'],
     'Airtable API keys.',
     ['keyR7M4fK5WcVhTQx'],
     `Airtable docs, "API keys"; ${gitleaks}`,
@@ -94,7 +94,7 @@ export const data: readonly Detector[] = [
   near(
     'looker_client_id',
     alnum(20),
-    ['looker', 'looker client id'],
+    ['looker', 'looker client id', 'lookersdk client id'],
     'Looker client ids.',
     ['havexAVvYvSgl6DY6qlj'],
     `Looker docs, "API authentication"; ${gitleaks}`,
@@ -103,7 +103,7 @@ export const data: readonly Detector[] = [
   near(
     'looker_client_secret',
     alnum(24),
-    ['looker'],
+    ['looker', 'lookersdk'],
     'Looker client secrets.',
     ['wN6TbxSLDhH61g3MBuAWLTDA'],
     `Looker docs, "API authentication"; ${gitleaks}`,
@@ -132,7 +132,7 @@ export const data: readonly Detector[] = [
   ),
   near(
     'rapidapi_access_token',
-    String.raw`\b\w{2}[\w\-]{47}\w\b|\b\w{2}[\w\-]{47}-\B`,
+    urlSafe(50),
     ['rapid api', 'rapidapi'],
     'RapidAPI keys.',
     ['sPwCGTpWBqVTGldlw6Kdo2yEJcxhlT3jer6ogZJ9ImAZOm4VuZ'],

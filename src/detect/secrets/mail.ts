@@ -1,5 +1,5 @@
 import type { Detector } from '../detector.ts';
-import { alnum, gitleaks, near, token, UUID } from './make.ts';
+import { alnum, gitleaks, near, token, UUID, urlSafe } from './make.ts';
 
 /** Credentials of mail and of services for customers. */
 export const mail: readonly Detector[] = [
@@ -48,7 +48,7 @@ export const mail: readonly Detector[] = [
   ),
   near(
     'beamer_api_token',
-    String.raw`\bb_[\w=\-]{43}\w\b|\bb_[\w=\-]{43}[\-=]\B`,
+    String.raw`\bb_[\w=+\/\-]{43}\w\b|\bb_[\w=+\/\-]{43}[\-=+\/]\B`,
     ['beamer'],
     'Beamer API keys.',
     ['b_r1grvxv36hArO6VdfVI0up13tdtSDFu7qdx313QmvHB5'],
@@ -63,7 +63,7 @@ export const mail: readonly Detector[] = [
   ),
   near(
     'intercom_api_key',
-    String.raw`\b\w{2}[\w=\-]{57}\w\b|\b\w{2}[\w=\-]{57}[\-=]\B`,
+    urlSafe(60, 60, '='),
     ['intercom'],
     'Intercom access tokens.',
     ['vAYiFKTsSgfTQJzrDpPUA6ewNLPo9D9LctRMgITchyA2jTIFL6Os4uMYXAhh'],
@@ -72,7 +72,7 @@ export const mail: readonly Detector[] = [
   near(
     'hubspot_api_key',
     UUID,
-    ['hubspot'],
+    ['hub spot', 'hapikey'],
     'HubSpot API keys.',
     ['c89d5f3d-bb0d-4d70-b65a-4a7d1d47c561'],
     `HubSpot docs, "API keys"; ${gitleaks}`,
@@ -87,7 +87,7 @@ export const mail: readonly Detector[] = [
   near(
     'zendesk_secret_key',
     alnum(40),
-    ['zendesk'],
+    ['zen desk'],
     'Zendesk API tokens.',
     ['IhM1C9s9brL74CHxR6s0WRtsTgvlgqTm9Kzu7n64'],
     `Zendesk docs, "API tokens"; ${gitleaks}`,

@@ -1,12 +1,12 @@
 import type { Detector } from '../detector.ts';
-import { alnum, gitleaks, hex, near, opener, token } from './make.ts';
+import { alnum, gitleaks, hex, near, opener, token, urlSafe } from './make.ts';
 
 /** Credentials of what watches and switches running software. */
 export const observability: readonly Detector[] = [
   near(
     'datadog_access_token',
     hex(40),
-    ['datadog', 'dd app key', 'dd application key'],
+    ['data dog', 'dd app key', 'dd application key'],
     'Datadog application keys.',
     ['d19e082c8f245f50ab146211568036ba2f4be3f2'],
     `Datadog docs, "API and application keys"; ${gitleaks}`,
@@ -14,7 +14,7 @@ export const observability: readonly Detector[] = [
   near(
     'datadog_api_key',
     hex(32),
-    ['datadog', 'dd api key'],
+    ['data dog', 'dd api key'],
     'Datadog API keys.',
     ['5f27556a376a0a2bb2b9b7c84790482a'],
     'Datadog docs, "API and application keys"',
@@ -58,7 +58,7 @@ export const observability: readonly Detector[] = [
   ),
   token(
     'new_relic_license_key',
-    String.raw`\b(?:eu01xx)?[a-f0-9]{32,36}NRAL\b`,
+    String.raw`\b(?:eu01xx)?[a-f0-9]{30,36}NRAL\b`,
     'New Relic license keys.',
     ['f9e79ba59c3a4fdebbedcb5b4016aa5ff4d7NRAL', 'eu01xx7a0a806987c4007129d427557721266512NRAL'],
     'New Relic docs, "API keys"',
@@ -132,7 +132,7 @@ export const observability: readonly Detector[] = [
   ),
   near(
     'launchdarkly_access_token',
-    String.raw`\b\w{2}[\w=\-]{37}\w\b|\b\w{2}[\w=\-]{37}[\-=]\B`,
+    urlSafe(40, 40, '='),
     ['launch darkly', 'launchdarkly'],
     'LaunchDarkly access tokens without a prefix.',
     ['a1aac90b-5fc8-9ccf-4a73-4d08c296ea02pSv8'],

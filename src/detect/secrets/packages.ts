@@ -1,6 +1,6 @@
 import type { Detector } from '../detector.ts';
-import { alnum, gitleaks, near, opener, token, UUID } from './make.ts';
-import { isPassword, isRandom, isVaried } from './values.ts';
+import { alnum, gitleaks, near, opener, password, token, UUID } from './make.ts';
+import { isNamedPassword, isRandom, isVaried } from './values.ts';
 
 /** Credentials of package registries, and of what builds, tests and rolls out. */
 export const packages: readonly Detector[] = [
@@ -21,7 +21,7 @@ export const packages: readonly Detector[] = [
   near(
     'jfrog_api_key',
     alnum(73),
-    ['jfrog', 'artifactory', 'bintray', 'xray'],
+    ['j frog', 'artifactory', 'bintray', 'xray'],
     'JFrog API keys.',
     ['MZqMDEJJTyiqpJhr9Aj6iHiLu4WdkoBkfL0CYAq4KQo3j9Vr98TAgdB60g9b5sesW9l3iAeHy'],
     `JFrog docs, "User profile"; ${gitleaks}`,
@@ -29,7 +29,7 @@ export const packages: readonly Detector[] = [
   near(
     'jfrog_identity_token',
     alnum(64),
-    ['jfrog', 'artifactory', 'bintray', 'xray'],
+    ['j frog', 'artifactory', 'bintray', 'xray'],
     'JFrog identity tokens.',
     ['2tZQPTGLhCpFQHLRZx5H9JmBeL5qKyl3S9qPpAx9HqR0eSVdNREnRuZ6aCEvRWT9'],
     `JFrog docs, "Identity tokens"; ${gitleaks}`,
@@ -84,12 +84,12 @@ export const packages: readonly Detector[] = [
   ),
   near(
     'nuget_config_password',
-    String.raw`\b\w[\w!@#$%^&*+=~]{6,30}\w\b|\b\w[\w!@#$%^&*+=~]{6,30}[!@#$%^&*+=~]\B`,
+    password(String.raw`!@#$%^&*+=~\-`),
     ['clear text password value', 'password value'],
     'Passwords in NuGet.config.',
     ['r11B7GdF8aC3f3e5YJRAjuDk'],
     `NuGet docs, "nuget.config reference"; ${gitleaks}`,
-    { within: 4, validate: isPassword },
+    { within: 4, validate: isNamedPassword },
   ),
   token(
     'dockerhub_pat',
@@ -152,12 +152,12 @@ export const packages: readonly Detector[] = [
   ),
   near(
     'hashicorp_tf_password',
-    String.raw`\b\w{2}[\w=\-]{5,17}[\w=]`,
+    password(String.raw`=\-`),
     ['administrator login password', 'admin password'],
     'Passwords in Terraform configurations.',
     ['uXbunDh9sDOxKX88'],
     `HashiCorp docs, "Sensitive data"; ${gitleaks}`,
-    { within: 6, validate: isPassword },
+    { within: 6, validate: (candidate) => candidate.length <= 20 && isNamedPassword(candidate) },
   ),
   token(
     'harness_api_key',

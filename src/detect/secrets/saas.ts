@@ -75,7 +75,7 @@ export const saas: readonly Detector[] = [
   ),
   near(
     'contentful_delivery_api_token',
-    String.raw`\b\w{2}[\w=\-]{40}\w\b|\b\w{2}[\w=\-]{40}[\-=]\B`,
+    urlSafe(43, 43, '='),
     ['contentful'],
     'Contentful delivery API tokens.',
     ['FYMglmMA5CrpXl7ODVMSIyMLWfu4QtdaWshiSRRaslC'],
@@ -98,7 +98,7 @@ export const saas: readonly Detector[] = [
   near(
     'dropbox_api_token',
     alnum(15),
-    ['dropbox'],
+    ['drop box'],
     'Dropbox app keys and secrets.',
     ['tsi1ppo0pj1pn1l'],
     `Dropbox docs, "OAuth guide"; ${gitleaks}`,
@@ -106,7 +106,7 @@ export const saas: readonly Detector[] = [
   near(
     'dropbox_long_lived_api_token',
     String.raw`\b[A-Za-z0-9]{11}AAAAAAAAAA[\w=\-]{43}`,
-    ['dropbox'],
+    ['drop box'],
     'Dropbox long-lived access tokens.',
     ['RxxnqHHU8ogAAAAAAAAAAoL9xbpfrAr-xbVVjkJqxL__N8rz7pR76GVE_bi1_EYi'],
     `Dropbox docs, "OAuth guide"; ${gitleaks}`,
@@ -142,7 +142,11 @@ export const saas: readonly Detector[] = [
     'Freemius secret keys.',
     ['sk_UisYBMUg13iTl6nKXMRLT2Zfo5FVa'],
     `Freemius docs, "WordPress SDK"; ${gitleaks}`,
-    { within: 20 },
+    // Stripe's may be as long.
+    {
+      within: 20,
+      validate: (candidate) => /^sk_(?!live_|test_|prod_).*[\d!@#$%^&*]/.test(candidate) && isVaried(candidate),
+    },
   ),
   token(
     'intra42_client_secret',
@@ -212,7 +216,7 @@ export const saas: readonly Detector[] = [
   ),
   near(
     'auth0_client_secret',
-    String.raw`\b\w{2}[\w\-]{61}\w\b|\b\w{2}[\w\-]{61}-\B`,
+    urlSafe(64),
     ['auth0'],
     'Auth0 client secrets.',
     ['vx2JKZ7YwGFpApRBNLdNwmTzibNiQRE5_VvRKgl6dm4ytwiAkFgMzwzks9ix8v3f'],

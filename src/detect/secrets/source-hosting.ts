@@ -1,5 +1,5 @@
 import type { Detector } from '../detector.ts';
-import { alnum, gitleaks, near, token, urlSafe } from './make.ts';
+import { alnum, gitleaks, near, token, UUID, urlSafe } from './make.ts';
 
 /** Credentials of where source text is kept, and of what builds it. */
 export const sourceHosting: readonly Detector[] = [
@@ -113,7 +113,7 @@ export const sourceHosting: readonly Detector[] = [
   near(
     'bitbucket_client_id',
     alnum(32),
-    ['bitbucket', 'bitbucket client id'],
+    ['bit bucket', 'bit bucket client id'],
     'Bitbucket OAuth client ids.',
     ['QqePEKiBDR4TNDmvNmhzksWmeV5HbCXm'],
     `Bitbucket Cloud docs, "OAuth consumers"; ${gitleaks}`,
@@ -121,8 +121,8 @@ export const sourceHosting: readonly Detector[] = [
   ),
   near(
     'bitbucket_client_secret',
-    String.raw`\b\w{2}[\w=\-]{61}\w\b|\b\w{2}[\w=\-]{61}[\-=]\B`,
-    ['bitbucket'],
+    urlSafe(64, 64, '='),
+    ['bit bucket'],
     'Bitbucket OAuth client secrets.',
     ['YTVmXqmJWS1sVY8b6VUNUbewnAa13PUVOIqJwOkKOuwtgcVlSwA5bZTDXgvg2jxX'],
     `Bitbucket Cloud docs, "OAuth consumers"; ${gitleaks}`,
@@ -155,10 +155,10 @@ export const sourceHosting: readonly Detector[] = [
   ),
   near(
     'codecov_access_token',
-    alnum(32),
-    ['codecov'],
+    `${alnum(32)}|${UUID}`,
+    ['code cov'],
     'Codecov access tokens.',
-    ['hl2kszpvqbfnqjeezteee8aexej9h56r'],
+    ['hl2kszpvqbfnqjeezteee8aexej9h56r', '8b3c4ce2-7c4e-4c4e-9d7f-0d3f9f6d1a52'],
     `Codecov docs, "Tokens"; ${gitleaks}`,
   ),
   near(

@@ -10,7 +10,7 @@ export const isVaried = (candidate: string): boolean => !placeholder.test(candid
 
 /** The same, of what no prefix speaks for: no name of a variable. */
 export const isVariedWithDigit = (candidate: string): boolean =>
-  /\d/.test(candidate) && !/^[A-Z]+_[A-Z0-9_]+$/.test(candidate) && isVaried(candidate);
+  candidate.length >= 10 && /\d/.test(candidate) && !/^[A-Z]+_[A-Z0-9_]+$/.test(candidate) && isVaried(candidate);
 
 /** Whatever has the shape: where long runs of one character belong to it. */
 export const isAny = (candidate: string): boolean => candidate.length > 0;
@@ -92,6 +92,7 @@ const hasWord = (candidate: string): boolean =>
 
 /** A random value where nothing but a name (`token`, `secret`) speaks for it. */
 export function isUnnamedSecret(candidate: string): boolean {
+  if (candidate.length < 10) return false;
   // Most candidates are plain words.
   const digits = candidate.match(/\d+/g);
   if (digits === null || !/[A-Za-z]/.test(candidate) || placeholder.test(candidate)) return false;
@@ -104,32 +105,45 @@ export function isUnnamedSecret(candidate: string): boolean {
   if (
     digits.length === 1 &&
     /^[a-z]+(?:[_.\-/][a-z]+)*\d{1,4}$/i.test(candidate) &&
-    !/[A-Z][a-z]*[A-Z][a-z][A-Z]/.test(candidate)
+    !/[A-Z][a-z]*[A-Z][a-z][A-Z]|[B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{5}/.test(candidate)
   )
     return false;
   if (candidate.split(/[/.\-_]/).length > Math.max(3, candidate.length / 7)) return false;
-  if (entropy(candidate) < Math.min(3.4, Math.log2(candidate.length) - 0.65)) return false;
+  // Sixteen digits have four bits at most.
+  const least = /^[a-f0-9]+$/i.test(candidate) ? 3 : 3.4;
+  if (entropy(candidate) < Math.min(least, Math.log2(candidate.length) - 0.65)) return false;
   return !hasWord(candidate);
 }
 
 /** What somebody has thought up: letters, digits, and a sign or capitals. */
 export function isPassword(candidate: string): boolean {
-  if (placeholder.test(candidate) || !/\d/.test(candidate) || !/[A-Za-z]/.test(candidate)) return false;
+  if (!isNamedPassword(candidate)) return false;
   return /[A-Z]/.test(candidate) || /[!@#$%^&*]/.test(candidate);
 }
 
-/** Base64 of plain text, as the values in a Kubernetes secret. */
-export function isEncodedText(candidate: string): boolean {
+/** The same, where there can be nothing but a password. */
+export const isNamedPassword = (candidate: string): boolean =>
+  candidate.length >= 8 && /\d/.test(candidate) && /[A-Za-z]/.test(candidate) && isVaried(candidate);
+
+/** Base64, of plain text or of random bytes, as the values in a Kubernetes secret. */
+export function isEncoded(candidate: string): boolean {
   if (candidate.length % 4 !== 0 || !/[A-Z]/.test(candidate) || !/[a-z]/.test(candidate)) return false;
+  if (candidate.length >= 12 && isRandom(candidate) && !words.test(candidate)) return true;
   // Mostly the first bytes say no.
-  const isText = (encoded: string) => /^[\t\n\r\x20-\x7e]+$/.test(Buffer.from(encoded, 'base64').toString('latin1'));
-  return isText(candidate.slice(0, 8)) && isText(candidate);
+  return decodesTo(text, candidate.slice(0, 8)) && decodesTo(text, candidate);
 }
+
+const text = /^[\t\n\r\x20-\x7e]+$/;
+const decodesTo = (pattern: RegExp, encoded: string) => pattern.test(Buffer.from(encoded, 'base64').toString('latin1'));
+
+/** Base64 of a name and a password. */
+export const isEncodedUserAndPassword = (candidate: string): boolean =>
+  decodesTo(/^[^:]{1,100}:[\x20-\x7e]{1,200}$/, candidate) && decodesTo(text, candidate);
 
 /** A name and a password: not the numbers of a user and a group, nor a time. */
 export function isUserAndPassword(candidate: string): boolean {
   const [user = '', password = ''] = candidate.split(/:(.*)/s);
   return (
-    /[A-Za-z]/.test(user) && !/^\d{1,5}$/.test(password) && !password.startsWith('//') && !placeholder.test(password)
+    /[A-Za-z]/.test(user) && !/^\d{1,5}$|^\/\/|^\$\{?[A-Z_]{1,40}\}?$/.test(password) && !placeholder.test(password)
   );
 }
