@@ -1,4 +1,4 @@
-import { isOneDigit, iso7064Mod11_10, luhn, plain, remainder, weightedCrossSum, weightedSum } from '../check-digits.ts';
+import { isMonotone, iso7064Mod11_10, luhn, plain, remainder, weightedCrossSum, weightedSum } from '../check-digits.ts';
 import { isAfm, isNip } from './central-checks.ts';
 import { isCif, isDni, isNie, isPortugueseNif } from './iberia-checks.ts';
 import { isPartitaIva } from './italy-checks.ts';
@@ -63,7 +63,7 @@ const shapes: Readonly<Record<string, RegExp>> = {
 export function isEuVat(candidate: string): boolean {
   const text = plain(candidate);
   const number = text.slice(2);
-  return !isOneDigit(number.replace(/\D/g, '')) && (numbers[text.slice(0, 2)]?.(number) ?? false);
+  return !isMonotone(number.replace(/\D/g, '')) && (numbers[text.slice(0, 2)]?.(number) ?? false);
 }
 
 /** A VAT number of a country of which only the shape is looked at. */

@@ -1,6 +1,6 @@
+import { isMonotone, verhoeff } from '../check-digits.ts';
 import type { Detector } from '../detector.ts';
 import { otherwise } from './labels.ts';
-import { isMonotone, verhoeff } from './sums.ts';
 
 const panBody = String.raw`[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]`;
 

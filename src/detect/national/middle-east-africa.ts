@@ -1,13 +1,13 @@
+import { isMonotone, isYmd, verhoeff, weightedSum } from '../check-digits.ts';
 import type { Detector } from '../detector.ts';
 import { digitsOf, luhn } from '../validators.ts';
 import { otherwise } from './labels.ts';
-import { isMonotone, isShortDate, verhoeff, weighted } from './sums.ts';
 
 /** A Turkish identity number: two check digits modulo 10. */
 function isTurkishId(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  const odd = weighted(digits, [1, 0, 1, 0, 1, 0, 1, 0, 1]);
-  const even = weighted(digits, [0, 1, 0, 1, 0, 1, 0, 1]);
+  const odd = weightedSum(digits, [1, 0, 1, 0, 1, 0, 1, 0, 1]);
+  const even = weightedSum(digits, [0, 1, 0, 1, 0, 1, 0, 1]);
   const tenth = (((odd * 7 - even) % 10) + 10) % 10;
   return digits[0] !== '0' && tenth === Number(digits[9]) && (odd + even + tenth) % 10 === Number(digits[10]);
 }
@@ -25,7 +25,7 @@ function isTurkishTaxNumber(candidate: string): boolean {
 /** A South African identity number: a date, citizen 0, 1 or 2, and Luhn. */
 function isSouthAfricanId(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  return isShortDate(digits) && digits.charCodeAt(10) <= 0x32 && luhn(digits);
+  return isYmd(digits) && digits.charCodeAt(10) <= 0x32 && luhn(digits);
 }
 
 /** An Israeli identity number: Luhn over nine digits. */
