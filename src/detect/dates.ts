@@ -223,7 +223,7 @@ export const dates: readonly Detector[] = [
     ].join('|'),
     ignoreCase: true,
     validate: isDate,
-    context: { words: birthWords, within: 56 },
+    context: { words: birthWords, within: 80 },
     unless: { words: otherDays, within: 40 },
     doc: 'Dates of birth in the usual spellings: a day that there is, after words that say so.',
     examples: ['1990-05-12', '12 May 1990', 'May 12th, 1990'],

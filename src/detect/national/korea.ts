@@ -56,7 +56,10 @@ const passportWords = ['passport', 'passport number', 'passport no', '여권', '
 const koreanPassportWords = [
   'korean passport',
   'korean passport number',
+  'korean passport no',
   'korea passport',
+  'kr passport',
+  'passport kr',
   '여권',
   '여권번호',
   'korea',
@@ -136,13 +139,13 @@ export const korea: readonly Detector[] = [
     regions: ['kr'],
     pattern: String.raw`\b[MSROD]\d{3}[A-Z]\d{4}\b`,
     ignoreCase: true,
-    context: { words: passportWords, within: 56 },
+    context: { words: passportWords, within: 80 },
     unless: otherwise(passportWords),
     also: [
       {
         pattern: String.raw`\b[MSROD]\d{8}\b`,
         ignoreCase: true,
-        context: { words: koreanPassportWords, within: 40 },
+        context: { words: koreanPassportWords, within: 80 },
         unless: otherwise(koreanPassportWords.concat('passport')),
       },
     ],

@@ -58,7 +58,7 @@ function isRfc(candidate: string): boolean {
 function isCuit(candidate: string): boolean {
   const digits = digitsOf(candidate);
   const sum = weightedSum(digits, [5, 4, 3, 2, 7, 6, 5, 4, 3, 2]);
-  return /^(?:2[03-7]|3[034]|5[015])/.test(digits) && (11 - (sum % 11)) % 11 === Number(digits[10]);
+  return /^(?:2[03-7]|3[034]|5[015])/.test(digits) && '01234567899'[(11 - (sum % 11)) % 11] === digits[10];
 }
 
 /** A Chilean RUT: the check character is 11 less the sum modulo 11, weights 2 to 7 from the right; K is 10. */
@@ -218,7 +218,7 @@ export const latinAmerica: readonly Detector[] = [
     categories: ['pii'],
     regions: ['ar'],
     pattern: String.raw`\b\d{7,8}\b|\b\d{1,2}\.\d{3}\.\d{3}\b`,
-    context: { words: dniWords, within: 32 },
+    context: { words: dniWords, within: 72 },
     unless: otherwise(dniWords),
     weak: true,
     doc: 'Argentine identity documents, after words that say so.',

@@ -23,7 +23,7 @@ function isTurkishTaxNumber(candidate: string): boolean {
 }
 
 /** A South African identity number: a date, citizen 0, 1 or 2, and Luhn. */
-function isSouthAfricanId(candidate: string): boolean {
+export function isSouthAfricanId(candidate: string): boolean {
   const digits = digitsOf(candidate);
   return isYmd(digits) && digits.charCodeAt(10) <= 0x32 && luhn(digits);
 }
@@ -97,6 +97,7 @@ const israeliWords = [
   'ת"ז',
   'ת״ז',
   'תעודת זהות',
+  'תעודת הזהות',
   'מספר זהות',
 ];
 
@@ -135,7 +136,7 @@ export const middleEastAfrica: readonly Detector[] = [
       String.raw`\b(?:0[1-9]|[1-7]\d|8[01])-[A-PR-VYZ]{1,3}-\d{2,5}\b`,
     ].join('|'),
     ignoreCase: true,
-    context: { words: plateWords, within: 40 },
+    context: { words: plateWords, within: 80 },
     unless: otherwise(plateWords),
     doc: 'Turkish licence plates, after words that say so.',
     examples: ['34 ABC 1234', '06-A-123'],
@@ -180,7 +181,7 @@ export const middleEastAfrica: readonly Detector[] = [
     categories: ['pii'],
     regions: ['ng'],
     pattern: String.raw`\b[A-Z]{3}[ \-]?\d{3}[ \-]?[A-Z]{2}\b`,
-    context: { words: plateWords, within: 40 },
+    context: { words: plateWords, within: 80 },
     unless: otherwise(plateWords),
     weak: true,
     doc: 'Nigerian vehicle registrations, after words that say so.',

@@ -52,8 +52,8 @@ function isNhi(candidate: string): boolean {
   return nhiLetters[23 - (sum % 24)] === nhi[6];
 }
 
-const abnWords = ['abn', 'australian business number', 'business number'];
-const acnWords = ['acn', 'australian company number', 'company number'];
+const abnWords = ['abn', 'a b n', 'australian business number', 'business number'];
+const acnWords = ['acn', 'a c n', 'australian company number', 'company number'];
 const tfnWords = ['tfn', 'tax file', 'tax file number', 'tax file no'];
 const medicareWords = ['medicare', 'medicare number', 'medicare card', 'medicare card number', 'medicare no'];
 const irdWords = ['ird', 'ird number', 'ird no', 'inland revenue', 'tax number'];

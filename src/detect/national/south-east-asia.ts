@@ -2,6 +2,7 @@ import { isDay, isMonotone, isYmd, weightedSum } from '../check-digits.ts';
 import type { Detector } from '../detector.ts';
 import { digitsOf } from '../validators.ts';
 import { otherwise } from './labels.ts';
+import { isSouthAfricanId } from './middle-east-africa.ts';
 
 /** An NRIC or FIN of Singapore: weights modulo 11, offsets and letters by its first letter. */
 function isNricOrFin(candidate: string): boolean {
@@ -108,6 +109,7 @@ const tinWords = [
   'taxpayer',
   'taxpayer id',
   'taxpayer identification number',
+  'tax identification number',
   'tax id',
   'rdo',
 ];
@@ -161,7 +163,8 @@ export const southEastAsia: readonly Detector[] = [
     also: [
       {
         pattern: String.raw`\b\d{13}\b`,
-        validate: isThaiId,
+        // `ID number` is a word for both.
+        validate: (candidate) => isThaiId(candidate) && !isSouthAfricanId(candidate),
         context: { words: thaiWords },
         unless: otherwise(thaiWords),
       },

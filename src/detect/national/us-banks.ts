@@ -65,9 +65,9 @@ export const usBanks: readonly Detector[] = [
     categories: ['finance', 'pii'],
     regions: ['us'],
     pattern: String.raw`\b\d{8,17}\b|\b\d{4}[ \-]\d{4}[ \-]\d{4}\b`,
-    context: { words: accountWords, within: 40 },
+    context: { words: accountWords, within: 64 },
     unless: {
-      words: [...otherwise(accountWords).words, 'account id', 'account opened', 'account created'],
+      words: [...otherwise(accountWords).words, 'account id', 'a c n', 'a b n', 'account opened', 'account created'],
       within: 40,
     },
     weak: true,
