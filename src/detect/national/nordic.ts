@@ -94,7 +94,7 @@ export const nordic: readonly Detector[] = [
         },
       },
     ],
-    doc: 'Swedish organisation numbers with a right check digit; ten bare digits after a word for them.',
+    doc: 'Swedish organisation numbers with a right check digit: of a series in use with their dash, or after a word for them.',
     examples: ['556703-7485'],
     source: 'Skatteverket, SKV 709',
   },
