@@ -1,5 +1,7 @@
 /** Arithmetic of check digits, and of dates written into numbers. All take plain digits (or letters) without separators. */
 
+import { digitsOf } from './validators.ts';
+
 export { luhn } from './validators.ts';
 
 /** Letters and digits of a text, in capitals. */
@@ -44,16 +46,52 @@ export function icaoCheckDigit(text: string): number {
   return sum % 10;
 }
 
-/** Whether all digits are the same: right by many a checksum, and given to nobody. */
-export const isOneDigit = (digits: string): boolean => /^(\d)\1*$/.test(digits);
+/** Whether all characters are the same one: right by many a checksum, and given to nobody. */
+export const isMonotone = (text: string): boolean => text === text.charAt(0).repeat(text.length);
 
-const daysOf = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+// The dihedral group of order ten, and the permutation applied once a place (J. Verhoeff, 1969).
+const products = [
+  '0123456789',
+  '1234067895',
+  '2340178956',
+  '3401289567',
+  '4012395678',
+  '5987604321',
+  '6598710432',
+  '7659821043',
+  '8765932104',
+  '9876543210',
+];
+const permutations = [
+  '0123456789',
+  '1576283094',
+  '5803796142',
+  '8916043527',
+  '9453126870',
+  '4286573901',
+  '2793806415',
+  '7046913258',
+];
 
-/** A day of the calendar; of a year of two digits, 29 February of any year that may be a leap year in some century. */
-export function isDay(year: number, month: number, day: number): boolean {
-  if (!(month >= 1 && month <= 12 && day >= 1)) return false;
-  const isLeap = year % 4 === 0 && (year < 100 || year % 100 !== 0 || year % 400 === 0);
-  return day <= (month === 2 && isLeap ? 29 : daysOf[month - 1]!);
+/** Verhoeff's check digit, over all digits of a text. */
+export function verhoeff(candidate: string): boolean {
+  const digits = digitsOf(candidate);
+  let check = 0;
+  for (let i = 0; i < digits.length; i++) {
+    const digit = Number(digits[digits.length - 1 - i]);
+    check = Number(products[check]![Number(permutations[i % 8]![digit])]);
+  }
+  return check === 0;
+}
+
+const daysOf = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+/** A day of the calendar; 29 February of a year of two digits that is a leap year in some century, or of one not known. */
+export function isDay(year: number | undefined, month: number, day: number): boolean {
+  const days = daysOf[month - 1];
+  if (days === undefined || !(day >= 1 && day <= days)) return false;
+  if (month !== 2 || day < 29 || year === undefined) return true;
+  return year % 4 === 0 && (year < 100 || year % 100 !== 0 || year % 400 === 0);
 }
 
 /** `YYMMDD` at an offset. */

@@ -1,6 +1,6 @@
 import type { Detector } from './detector.ts';
 import { otherwise } from './national/labels.ts';
-import { isInternational, isLocal, isNational } from './phone.ts';
+import { isInternational, isLocal, isNational, isOfTown } from './phone.ts';
 
 const phoneWords = [
   'phone',
@@ -47,13 +47,22 @@ const phoneWords = [
   'their number',
   'reach me at',
   'reach me on',
+  'reach us at',
+  'reach us on',
+  'reach him at',
+  'reach her at',
+  'text to',
+  'text at',
+  'ring me',
+  'ring us',
+  'whatsapp me',
+  'new number',
   'israeli number',
   'japanese number',
   'cn number',
   'us number',
   'uk number',
-  'telefon',
-  'telefonnummer',
+  'telefon*',
   'rufnummer',
   'handy',
   'handynummer',
@@ -61,6 +70,38 @@ const phoneWords = [
   'mobilnummer',
   'fon',
   'anrufen',
+  'ruf mich',
+  'rufen sie',
+  'erreichbar',
+  'erreichen',
+  'joindre',
+  'joignable',
+  'appelez',
+  'appeler',
+  'rappeler',
+  'rappelez',
+  'appelle',
+  'chiamami',
+  'chiamare',
+  'chiamate',
+  'chiamaci',
+  'llamame',
+  'llamenos',
+  'llamanos',
+  'bel me',
+  'bel ons',
+  'bellen',
+  'bereikbaar',
+  'liga me',
+  'ligue me',
+  'zadzwon',
+  'zavolejte',
+  'soita',
+  'nar mig pa',
+  'na mig pa',
+  'ring mig',
+  'ring meg',
+  'arayin',
   'telefono',
   'cellulare',
   'telefone',
@@ -74,7 +115,6 @@ const phoneWords = [
   'telefoon',
   'telefoonnummer',
   'gsm',
-  'telefonu',
   'cep telefonu',
   'numero de telephone',
   'numero de telefono',
@@ -99,6 +139,9 @@ const phoneWords = [
   'मोबाइल',
 ];
 
+/** What is dialled once somebody has answered: `x309`, ` ext. 12`. */
+const extension = '(?:(?: ?x|,? ext\\.? ?|,? extension )\\d{1,5})?';
+
 /** How people are reached. */
 export const contact: readonly Detector[] = [
   {
@@ -115,46 +158,87 @@ export const contact: readonly Detector[] = [
     id: 'phone_number',
     categories: ['pii'],
     pattern: [
-      // International: +44 20 7946 0958, +49 (0)30 123456, +1-415-555-0132, (+33) 1 23 45 67 89.
-      String.raw`\B\+\d{1,3}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d{1,14}\b`,
-      String.raw`\B\+\d{1,3}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d{1,6}(?:[ .\-\/]\d{1,8}){1,5}\b`,
+      // International: +44 20 7946 0958, +49 (0)30 123456, +1-415-555-0132, (+33) 1 23 45 67 89, +(371) 6720 1234.
+      String.raw`\B\+\d{1,3}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d{1,14}${extension}\b`,
+      String.raw`\B\+\d{1,3}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d{1,6}(?:[ .\-\/]\d{1,8}){1,5}${extension}\b`,
+      String.raw`\B\+\(\d{1,3}\)[ .\-]?\d{1,6}(?:[ .\-\/]?\d{2,8}){1,5}\b`,
       String.raw`\(\+\d{1,3}\)[ .\-]?\d{1,6}(?:[ .\-\/]?\d{2,8}){1,5}\b`,
-      String.raw`\b00[1-9]\d{0,2}[ .\-](?:\(\d{1,4}\)[ .\-]?)?\d{1,6}(?:[ .\-\/]\d{1,8}){1,5}\b`,
     ].join('|'),
     validate: isInternational,
     also: [
       {
         pattern: [
           // North American: (415) 555-0132, 415-555-0132, 1 415 555 0132.
-          String.raw`\((?:1[ .\-])?\d{3}\)[ .\-]?\d{3}[ .\-]\d{4}\b`,
-          String.raw`\b1[ .\-]?\(\d{3}\)[ .\-]?\d{3}[ .\-]\d{4}\b`,
-          String.raw`\b(?:1[ .\-])?\d{3}-\d{3}-\d{4}\b`,
-          String.raw`\b(?:1[ .\-])?\d{3}\.\d{3}\.\d{4}\b`,
-          String.raw`\b(?:1[ .\-])?\d{3} \d{3}[ \-]\d{4}\b`,
+          String.raw`\((?:1[ .\-])?\d{3}\)[ .\-]?\d{3}[ .\-]\d{4}${extension}\b`,
+          String.raw`\b1[ .\-]?\(\d{3}\)[ .\-]?\d{3}[ .\-]\d{4}${extension}\b`,
+          String.raw`\b(?:1[ .\-])?\d{3}-\d{3}-\d{4}${extension}\b`,
+          String.raw`\b(?:1[ .\-])?\d{3}\.\d{3}\.\d{4}${extension}\b`,
+          String.raw`\b(?:1[ .\-])?\d{3} \d{3}[ \-]\d{4}${extension}\b`,
+          // From abroad: 0049 30 123456, 001-415-555-0132.
+          String.raw`\b00[1-9]\d{0,2}[ .\-](?:\(\d{1,4}\)[ .\-]?)?\d{1,6}(?:[ .\-\/]\d{1,8}){1,5}${extension}\b`,
           // With a trunk prefix: 020 7946 0958, 030 123456, 030/123456, 01 23 45 67 89, 07700 900 123, 090-1234-5678.
           String.raw`\b0[1-9]\d{1,3}[ \/]\d{3,4} \d{3,4}\b`,
           String.raw`\b0[1-9]\d{1,3}[ \/]\d{4,8}\b`,
           String.raw`\b0[1-9](?:[ .]\d{2}){4}\b`,
           String.raw`\b0[1-9]\d{0,2}-\d{3,4}-\d{4}\b`,
           String.raw`\b0[1-9] \d{4} \d{4}\b`,
+          // German and British mobile ones, Swedish and Turkish groups: 0151-31945323, 070-174 06 38, 0532 843 05 59.
+          String.raw`\b0(?:1[5-7]|7)\d{1,3}-\d{6,8}\b`,
+          String.raw`\b0[1-9]\d{0,2}-\d{2,3}(?: \d{2,3}){1,2}\b`,
+          String.raw`\b0[1-9]\d\d \d{3} \d{2} \d{2}\b`,
           String.raw`\(0[1-9]\d{0,3}\) ?\d{3,8}(?:[ \-]\d{3,4})?\b`,
         ].join('|'),
         validate: isNational,
-        unless: { words: ['isbn', 'order', 'order number', 'invoice', 'tracking', 'serial', 'version'], within: 24 },
+        unless: {
+          words: [
+            'isbn',
+            'ean',
+            'gtin',
+            'upc',
+            'order',
+            'order number',
+            'invoice',
+            'tracking',
+            'tracking number',
+            'serial',
+            'version',
+          ],
+          within: 32,
+        },
       },
       {
         pattern: [
-          String.raw`\b\d{8,13}\b`,
-          String.raw`\b\d{2,5}(?:[ .\-\/]\d{2,5}){1,4}\b`,
+          String.raw`\b\d{8,13}${extension}\b`,
+          String.raw`\B\+\d{8,15}\b`,
+          String.raw`\b\d{2,5}(?:[ .\-\/]\d{2,5}){1,4}${extension}\b`,
+          String.raw`\b[1-9] \d{3} \d{3} \d{2} \d{2}\b`,
           String.raw`\b\d{1,5}[ \-\/]\d{5,8}\b`,
-          String.raw`\(\d{2,5}\) ?\d{3,5}(?:[ \-]\d{3,5})?\b`,
+          String.raw`\(\d{1,5}\)[ .\-]?\d{3,8}(?:[ .\-]\d{2,5}){0,2}${extension}\b`,
         ].join('|'),
         validate: isLocal,
         context: { words: phoneWords, within: 32 },
         unless: {
-          words: [...otherwise(phoneWords, 24).words, 'call id', 'phone id', 'contact id', 'mobile id', 'cep'],
+          words: [
+            ...otherwise(phoneWords, 24).words,
+            'call id',
+            'phone id',
+            'contact id',
+            'mobile id',
+            'cep',
+            'sold',
+            'phones sold',
+          ],
           within: 24,
         },
+      },
+      {
+        pattern: String.raw`\b\d{7}\b`,
+        validate: isOfTown,
+        context: {
+          words: ['phone', 'phone number', 'phone no', 'telephone', 'tel', 'telefon*', 'telefono', 'telephone number'],
+          within: 8,
+        },
+        weak: true,
       },
     ],
     doc: 'Telephone numbers of a numbering plan: international with +; national ones that their shape tells, or after words that say so.',

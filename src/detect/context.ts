@@ -6,7 +6,7 @@ import type { Context } from './detector.ts';
 import { fold, OTHER, symbolOf } from './fold.ts';
 import { normalize } from './normalize.ts';
 
-const DEFAULT_WITHIN = 64;
+const DEFAULT_WITHIN = 120;
 const MAX_WITHIN = 120;
 /** Longest word, with what is between its parts. */
 export const MAX_WORD = 48;

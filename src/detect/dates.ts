@@ -1,5 +1,5 @@
+import { isDay } from './check-digits.ts';
 import type { Detector } from './detector.ts';
-import { isDay } from './national/sums.ts';
 
 /** Months by name, folded: English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, Turkish. Index: month − 1. */
 const monthNames: readonly (readonly string[])[] = [
@@ -50,7 +50,7 @@ function isDate(candidate: string): boolean {
     const [first, second] = numbers;
     if (first === undefined || second === undefined) return false;
     const yearFirst = first.length === 4;
-    return isDay(monthOf.get(named)!, Number(yearFirst ? second : first), wholeYear(yearFirst ? first : second));
+    return isDay(wholeYear(yearFirst ? first : second), monthOf.get(named)!, Number(yearFirst ? second : first));
   }
   const [first, second, third] =
     numbers.length === 1
@@ -59,9 +59,9 @@ function isDate(candidate: string): boolean {
         : [candidate.slice(0, 2), candidate.slice(2, 4), candidate.slice(4)]
       : numbers;
   if (first === undefined || second === undefined || third === undefined) return false;
-  if (first.length === 4) return isDay(Number(second), Number(third.slice(0, 2)), Number(first));
+  if (first.length === 4) return isDay(Number(first), Number(second), Number(third.slice(0, 2)));
   const at = wholeYear(third);
-  return isDay(Number(second), Number(first), at) || isDay(Number(first), Number(second), at);
+  return isDay(at, Number(second), Number(first)) || isDay(at, Number(first), Number(second));
 }
 
 const wholeYear = (digits: string): number | undefined => (digits.length === 4 ? Number(digits) : undefined);
@@ -223,7 +223,7 @@ export const dates: readonly Detector[] = [
     ].join('|'),
     ignoreCase: true,
     validate: isDate,
-    context: { words: birthWords, within: 56 },
+    context: { words: birthWords, within: 80 },
     unless: { words: otherDays, within: 40 },
     doc: 'Dates of birth in the usual spellings: a day that there is, after words that say so.',
     examples: ['1990-05-12', '12 May 1990', 'May 12th, 1990'],

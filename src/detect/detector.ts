@@ -8,7 +8,7 @@ export type Category = 'pii' | 'finance' | 'health' | 'secrets' | 'network';
 type Swallow = { readonly until: string } | { readonly body: string; readonly joint?: string };
 
 /**
- * Words that must stand before a match, at most `within` UTF-16 units (default 64, at most 120) between their end and it.
+ * Words that must stand before a match, at most `within` UTF-16 units (default and most: 120) between their end and it.
  * Compared without case, accents and look-alike letters; a word begins and ends where letters do (`taxId` is `tax id`), and
  * a plural `s` may follow. A space in a word is any of ` `, line break, `_`, `-`, `.`, `/`, or nothing: `tax id` is also
  * `tax_id` and `taxid`. A word ending in `*` may go on: `steuer*`. Words in other than Latin letters are looked for anywhere.

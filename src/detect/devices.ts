@@ -1,6 +1,6 @@
+import { isMonotone } from './check-digits.ts';
 import type { Detector } from './detector.ts';
 import { otherwise } from './national/labels.ts';
-import { isMonotone } from './national/sums.ts';
 import { digitsOf, luhn } from './validators.ts';
 
 const vinWeights = [8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2];
@@ -42,6 +42,10 @@ const vinWords = [
   'chassis no',
   'frame number',
   'fahrgestellnummer',
+  'fahrzeug identifizierungsnummer',
+  'fahrzeug identifikationsnummer',
+  'fahrzeug identnummer',
+  'numero de chassis',
   'fin',
   'numero de chasis',
   'bastidor',

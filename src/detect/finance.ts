@@ -13,7 +13,7 @@ export const finance: readonly Detector[] = [
     id: 'credit_card',
     categories: ['finance', 'pii'],
     pattern: [
-      String.raw`\b\d{13,19}\b`,
+      String.raw`\b\d{14,19}\b`,
       // Groups as they are printed, also over lines: 4-4-4-4 and up to three more, 4-6-5 and 4-6-4, 4-3-3-3.
       String.raw`\b\d{4}${wideGap}\d{4}${wideGap}\d{4}${wideGap}\d{4}(?:${gap}?\d{1,3})?\b`,
       String.raw`\b\d{4}${gap}\d{6}${gap}\d{4,5}\b`,
@@ -28,6 +28,14 @@ export const finance: readonly Detector[] = [
     decoys: [String.raw`\b0\.\d{13,24}\b`],
     validate: isCardNumber,
     refuses: isNoCardNumber,
+    also: [
+      {
+        // As long as a Visa of old, and as the number of an article.
+        pattern: String.raw`\b\d{13}\b`,
+        validate: isCardNumber,
+        unless: { words: ['ean', 'ean 13', 'gtin', 'barcode', 'bar code', 'isbn', 'upc'], within: 16 },
+      },
+    ],
     doc: 'Payment card numbers: a known issuer range and length, and a right check digit.',
     examples: ['4111 1111 1111 1111', '378282246310005'],
     source: 'ISO/IEC 7812-1',

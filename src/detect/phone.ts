@@ -129,18 +129,31 @@ const datelike =
 /** A number of one digit only, or one that counts up: nobody's. */
 const isNobodys = (digits: string): boolean => /^(\d)\1+$/.test(digits) || /^1234567890?$/.test(digits);
 
+/** What is dialled before the extension. */
+const withoutExtension = (candidate: string): string =>
+  candidate.includes('x') ? candidate.replace(/,? ?(?:x|ext).*$/, '') : candidate;
+
 /** A telephone number in E.164's international form: `+` or `00`, a country, and a number of its plan. */
 export function isInternational(candidate: string): boolean {
-  const digits = digitsOf(candidate.replace('(0)', '')).replace(/^00/, '');
+  const number = withoutExtension(candidate);
+  const digits = digitsOf(number.replace('(0)', '')).replace(/^00/, '');
   if (digits.length < 7 || digits.length > 15 || isNobodys(digits)) return false;
   if (digits.startsWith('1')) return digits.length === 11 && northAmerican.test(digits);
-  const isGrouped = /\d[^\d]+\d/.test(candidate) || drama.test(digits);
+  const isGrouped = /\d[^\d]+\d/.test(number) || drama.test(digits);
   return remembered(`${isGrouped ? '++' : '+'}${digits}`, () => isAbroad(`+${digits}`, isGrouped));
 }
 
-/** A national number that its shape tells: North American, or with a trunk prefix 0. */
+/** As `isInternational`, with the 00 that other numbers begin with as well: one of a plan, not only as long as one. */
+function isDialledAbroad(candidate: string): boolean {
+  const digits = digitsOf(withoutExtension(candidate).replace('(0)', '')).slice(2);
+  if (digits.startsWith('1')) return northAmerican.test(digits);
+  return remembered(`+${digits}`, () => isAbroad(`+${digits}`, drama.test(digits)));
+}
+
+/** A national number that its shape tells: North American, or with a trunk prefix 0; or one as dialled from abroad, with 00. */
 export function isNational(candidate: string): boolean {
-  const digits = digitsOf(candidate);
+  if (candidate.startsWith('00')) return isDialledAbroad(candidate);
+  const digits = digitsOf(withoutExtension(candidate));
   if (isNobodys(digits) || datelike.test(candidate)) return false;
   if (!digits.startsWith('0')) return northAmerican.test(digits);
   if (digits.length < 9 || digits.length > 12) return false;
@@ -148,13 +161,21 @@ export function isNational(candidate: string): boolean {
   return trunked.test(digits);
 }
 
+/** A number of seven digits, as one dials it within a town. */
+export const isOfTown = (candidate: string): boolean => /^[2-9]/.test(candidate) && !isNobodys(candidate);
+
 /** A national number of any country that people write from, for where a word says that it is one. */
 export function isLocal(candidate: string): boolean {
-  const digits = digitsOf(candidate);
-  if (digits.length < 7 || digits.length > 13 || isNobodys(digits) || datelike.test(candidate)) return false;
-  if (/^[2-9](?!11)\d\d[ .-]\d{4}$/.test(candidate)) return true;
+  const number = withoutExtension(candidate);
+  const digits = digitsOf(number);
+  if (digits.length < 7 || digits.length > 15 || isNobodys(digits) || datelike.test(number)) return false;
+  // Of somebody's exchange: 555-0132, 143 65 37.
+  if (/^[2-9](?!11)\d\d[ .-]\d{4}$/.test(number) || /^\d{3}[ -]\d\d[ -]\d\d$/.test(number)) return true;
   if (digits.length < 8) return false;
-  if (northAmerican.test(digits) || isNational(candidate)) return true;
+  // Plans change, and there are more than we know: a trunk prefix after a word for telephones is enough.
+  if (/^00[1-9]/.test(number)) return isDialledAbroad(number);
+  if (/^\+|^\(?0[1-9]/.test(number) && digits.length >= 9 && digits.length <= 12) return true;
+  if (northAmerican.test(digits) || isNational(number)) return true;
   known ??= nationalNumbers(afterWord);
-  return known.test(digits);
+  return known.test(digits) || (digits.length > 10 && digits[0] !== '0' && isInternational(`+${digits}`));
 }

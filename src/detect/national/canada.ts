@@ -1,7 +1,7 @@
+import { isMonotone } from '../check-digits.ts';
 import type { Detector } from '../detector.ts';
 import { digitsOf, luhn } from '../validators.ts';
 import { fraction, otherwise } from './labels.ts';
-import { isMonotone } from './sums.ts';
 
 const words = [
   'sin',

@@ -1,4 +1,4 @@
-import { isDay, isDmy, isOneDigit, isYmd, luhn, plain, remainder, weightedSum } from '../check-digits.ts';
+import { isDay, isDmy, isMonotone, isYmd, luhn, plain, remainder, weightedSum } from '../check-digits.ts';
 
 /** A PESEL: a day of birth with its century in the month, weights 1, 3, 7, 9. */
 export function isPesel(digits: string): boolean {
@@ -62,7 +62,7 @@ export const isAmka = (candidate: string): boolean => isDmy(plain(candidate)) &&
 export function isAfm(candidate: string): boolean {
   const digits = candidate.replace(/\D/g, '');
   const rest = weightedSum(digits, [256, 128, 64, 32, 16, 8, 4, 2]) % 11;
-  return !isOneDigit(digits) && rest % 10 === digits.charCodeAt(8) - 48;
+  return !isMonotone(digits) && rest % 10 === digits.charCodeAt(8) - 48;
 }
 
 /** A personal number of former Yugoslavia (JMBG, EMŠO): a day of birth with three digits of its year, modulo 11. */
@@ -79,5 +79,5 @@ export function isEmso(digits: string): boolean {
 /** A Hungarian TAJ number: weights 3 and 7 in turn. */
 export function isTaj(candidate: string): boolean {
   const digits = plain(candidate);
-  return !isOneDigit(digits) && weightedSum(digits, [3, 7, 3, 7, 3, 7, 3, 7]) % 10 === digits.charCodeAt(8) - 48;
+  return !isMonotone(digits) && weightedSum(digits, [3, 7, 3, 7, 3, 7, 3, 7]) % 10 === digits.charCodeAt(8) - 48;
 }

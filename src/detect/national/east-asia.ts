@@ -1,22 +1,22 @@
+import { isDay, isMonotone, weightedSum } from '../check-digits.ts';
 import type { Detector } from '../detector.ts';
 import { digitsOf } from '../validators.ts';
 import { otherwise } from './labels.ts';
-import { isDay, isMonotone, weighted } from './sums.ts';
 
 /** A Chinese resident's identity number: a province, a date, and a check character, ISO 7064 MOD 11-2 (GB 11643-1999). */
 function isResidentId(candidate: string): boolean {
   if (!/^(?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3])/.test(candidate)) return false;
   const year = Number(candidate.slice(6, 10));
-  if (year < 1870 || year > 2099 || !isDay(Number(candidate.slice(10, 12)), Number(candidate.slice(12, 14)), year))
+  if (year < 1870 || year > 2099 || !isDay(year, Number(candidate.slice(10, 12)), Number(candidate.slice(12, 14))))
     return false;
-  const sum = weighted(candidate, [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2]);
+  const sum = weightedSum(candidate, [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2]);
   return '10X98765432'[sum % 11] === candidate.charAt(17).toUpperCase();
 }
 
 /** A Japanese individual number: weights modulo 11, of which 0 and 1 give 0. */
 function isMyNumber(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  const remainder = weighted(digits, [6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11;
+  const remainder = weightedSum(digits, [6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11;
   return !isMonotone(digits) && (remainder <= 1 ? 0 : 11 - remainder) === Number(digits[11]);
 }
 
@@ -26,7 +26,7 @@ const taiwanLetters = 'ABCDEFGHJKLMNPQRSTUVXYWZIO';
 function isTaiwanId(candidate: string): boolean {
   const letter = taiwanLetters.indexOf(candidate.charAt(0).toUpperCase()) + 10;
   const digits = `${letter}${candidate.slice(1)}`;
-  return weighted(digits, [1, 9, 8, 7, 6, 5, 4, 3, 2, 1, 1]) % 10 === 0;
+  return weightedSum(digits, [1, 9, 8, 7, 6, 5, 4, 3, 2, 1, 1]) % 10 === 0;
 }
 
 /** A Hong Kong identity card: letters are 10 to 35, a space is 36, weights 9 to 1, modulo 11. */

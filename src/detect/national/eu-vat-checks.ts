@@ -1,4 +1,4 @@
-import { isOneDigit, iso7064Mod11_10, luhn, plain, remainder, weightedCrossSum, weightedSum } from '../check-digits.ts';
+import { isMonotone, iso7064Mod11_10, luhn, plain, remainder, weightedCrossSum, weightedSum } from '../check-digits.ts';
 import { isAfm, isNip } from './central-checks.ts';
 import { isCif, isDni, isNie, isPortugueseNif } from './iberia-checks.ts';
 import { isPartitaIva } from './italy-checks.ts';
@@ -10,16 +10,18 @@ const mod97OfLetters = (text: string): number =>
     97,
   );
 
-/** British: weights 8 to 2 and a check number that makes the sum, or 55 more, divisible by 97. */
+/** British: weights 8 to 2 and a check number: with it, the sum leaves 0, or in later series 42 or 55, modulo 97. */
 function isBritish(digits: string): boolean {
   const sum = weightedSum(digits, [8, 7, 6, 5, 4, 3, 2, 10, 1]);
-  return /^(?:\d{9}|\d{12})$/.test(digits) && (sum % 97 === 0 || (sum + 55) % 97 === 0);
+  return /^(?:\d{9}|\d{12})$/.test(digits) && [0, 42, 55].includes(sum % 97);
 }
 
 /** What follows the prefix: its shape and its check digits (python-stdnum and VIES agree on them). */
 const numbers: Readonly<Record<string, (number: string) => boolean>> = {
   AT: (n) => /^U\d{8}$/.test(n) && (96 - weightedCrossSum(n.slice(1), [1, 2, 1, 2, 1, 2, 1])) % 10 === Number(n[8]),
   BE: (n) => /^[01]\d{9}$/.test(n) && 97 - (Number(n.slice(0, 8)) % 97) === Number(n.slice(8)),
+  CZ: (n) =>
+    /^[0-8]\d{7}$/.test(n) && ((11 - (weightedSum(n, [8, 7, 6, 5, 4, 3, 2]) % 11)) % 11 || 1) % 10 === Number(n[7]),
   DE: (n) => /^[1-9]\d{8}$/.test(n) && iso7064Mod11_10(n),
   DK: (n) => /^[1-9]\d{7}$/.test(n) && weightedSum(n, [2, 7, 6, 5, 4, 3, 2, 1]) % 11 === 0,
   EE: (n) => /^\d{9}$/.test(n) && weightedSum(n, [3, 7, 1, 3, 7, 1, 3, 7, 1]) % 10 === 0,
@@ -37,7 +39,7 @@ const numbers: Readonly<Record<string, (number: string) => boolean>> = {
   XI: isBritish,
   HR: (n) => /^\d{11}$/.test(n) && iso7064Mod11_10(n),
   HU: (n) => /^\d{8}$/.test(n) && weightedSum(n, [9, 7, 3, 1, 9, 7, 3, 1]) % 10 === 0,
-  IE: (n) => /^\d{7}[A-W][A-I]?$/.test(n) && isPps(n),
+  IE: (n) => /^\d{7}[A-W][A-IW]?$/.test(n) && isPps(n),
   IT: (n) => /^\d{11}$/.test(n) && isPartitaIva(n),
   LU: (n) => /^\d{8}$/.test(n) && Number(n.slice(0, 6)) % 89 === Number(n.slice(6)),
   LV: (n) => /^[4-9]\d{10}$/.test(n) && weightedSum(n, [9, 1, 4, 8, 3, 10, 2, 5, 7, 6, 1]) % 11 === 3,
@@ -45,6 +47,9 @@ const numbers: Readonly<Record<string, (number: string) => boolean>> = {
   NL: (n) => /^\d{9}B\d{2}$/.test(n) && (isBsn(n.slice(0, 9)) || mod97OfLetters(`NL${n}`) === 1),
   PL: (n) => /^\d{10}$/.test(n) && isNip(n),
   PT: (n) => /^\d{9}$/.test(n) && isPortugueseNif(n),
+  RO: (n) =>
+    /^[1-9]\d{5,9}$/.test(n) &&
+    ((weightedSum(n.padStart(10, '0'), [7, 5, 3, 2, 1, 7, 5, 3, 2]) * 10) % 11) % 10 === Number(n.at(-1)),
   SE: (n) => /^\d{10}(?!00)\d{2}$/.test(n) && luhn(n.slice(0, 10)),
   SI: (n) => /^[1-9]\d{7}$/.test(n) && (11 - (weightedSum(n, [8, 7, 6, 5, 4, 3, 2]) % 11)) % 10 === Number(n[7]),
   SK: (n) => /^[1-9]\d[2-47-9]\d{7}$/.test(n) && remainder(n, 11) === 0,
@@ -63,7 +68,7 @@ const shapes: Readonly<Record<string, RegExp>> = {
 export function isEuVat(candidate: string): boolean {
   const text = plain(candidate);
   const number = text.slice(2);
-  return !isOneDigit(number.replace(/\D/g, '')) && (numbers[text.slice(0, 2)]?.(number) ?? false);
+  return !isMonotone(number.replace(/\D/g, '')) && (numbers[text.slice(0, 2)]?.(number) ?? false);
 }
 
 /** A VAT number of a country of which only the shape is looked at. */

@@ -34,13 +34,13 @@ export const euVat: readonly Detector[] = [
     ],
     pattern: [
       // As VIES has them, and in the groups that people make.
-      String.raw`\b(?:DK|FI|HU|LU|MT|SI|BE|DE|EE|EL|GB|XI|PT|PL|SK|HR|IT|LV|SE)${gap}?\d{8,12}\b`,
+      String.raw`\b(?:CZ|RO|DK|FI|HU|LU|MT|SI|BE|DE|EE|EL|GB|XI|PT|PL|SK|HR|IT|LV|SE)${gap}?\d{8,12}\b`,
       String.raw`\b(?:DK|FI|HU|LU|MT|SI)${gap}\d{2,4}(?:${gap}\d{2,4}){1,3}\b`,
       String.raw`\b(?:BE|DE|EE|EL|GB|XI|PT|PL|SK|HR|IT|LV|SE)${gap}?\d{3,4}(?:${gap}\d{2,4}){2,3}\b`,
       String.raw`\bATU${gap}?\d{8}\b|\bAT U\d{8}\b`,
       String.raw`\bES${gap}?[A-Z0-9]\d{7}[A-Z0-9]\b`,
       String.raw`\bFR${gap}?[A-HJ-NP-Z0-9]{2} ?\d{3} ?\d{3} ?\d{3}\b`,
-      String.raw`\bIE${gap}?\d{7}[A-W][A-I]?\b`,
+      String.raw`\bIE${gap}?\d{7}[A-W][A-IW]?\b`,
       String.raw`\bNL${gap}?\d{9}${gap}?B\d{2}\b|\bNL${gap}?\d{4}\.\d{2}\.\d{3}\.?B\.?\d{2}\b`,
     ].join('|'),
     validate: isEuVat,

@@ -1,7 +1,7 @@
 import {
   icaoCheckDigit,
   isDay,
-  isOneDigit,
+  isMonotone,
   iso7064Mod11_10,
   plain,
   weightedCrossSum,
@@ -42,7 +42,7 @@ export function isKvnr(candidate: string): boolean {
 
 /** A physician's number: weights 4 and 9 in turn over six digits, the seventh makes them a multiple of ten. */
 export const isLanr = (digits: string): boolean =>
-  !isOneDigit(digits) && (10 - (weightedSum(digits, [4, 9, 4, 9, 4, 9]) % 10)) % 10 === digits.charCodeAt(6) - 48;
+  !isMonotone(digits) && (10 - (weightedSum(digits, [4, 9, 4, 9, 4, 9]) % 10)) % 10 === digits.charCodeAt(6) - 48;
 
 /** A serial number of a document whose last digit is its check digit. */
 export function isDocument(candidate: string): boolean {

@@ -166,7 +166,7 @@ export const germany: readonly Detector[] = [
     id: 'de_handelsregister',
     categories: ['pii'],
     regions,
-    pattern: String.raw`\bHR[AB][ \-]?\d{1,6}\b|\bHR[AB][ \-]?Nr\.? ?\d{1,6}\b`,
+    pattern: String.raw`\bHR[AB][ \-]?\d{1,6}(?: B)?\b|\bHR[AB][ \-]?Nr\.? ?\d{1,6}(?: B)?\b`,
     ignoreCase: true,
     doc: 'Numbers of the German commercial register, sections A and B.',
     examples: ['HRB 123456', 'HRA 12345'],

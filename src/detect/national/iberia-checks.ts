@@ -1,4 +1,4 @@
-import { isOneDigit, plain, weightedSum } from '../check-digits.ts';
+import { isMonotone, plain, weightedSum } from '../check-digits.ts';
 
 /** The letter of a number: by its remainder modulo 23 (Orden INT/2058/2008). */
 const letterOf = (number: number): string => 'TRWAGMYFPDXBNJZSQVHLCKE'.charAt(number % 23);
@@ -32,7 +32,7 @@ export function isCif(candidate: string): boolean {
 /** A Portuguese NIF: weights 9 to 2, modulo 11; begins as those that are given out. */
 export function isPortugueseNif(candidate: string): boolean {
   const digits = plain(candidate);
-  if (!/^(?:[1-35689]|4[5])/.test(digits) || isOneDigit(digits)) return false;
+  if (!/^(?:[1-35689]|4[5])/.test(digits) || isMonotone(digits)) return false;
   const rest = weightedSum(digits, [9, 8, 7, 6, 5, 4, 3, 2]) % 11;
   return digits.charCodeAt(8) - 48 === (rest < 2 ? 0 : 11 - rest);
 }

@@ -65,4 +65,16 @@ export const otherNumbers: readonly string[] = [
   'transaction',
   'account',
   'reference',
+  'reference number',
+  'ref',
+  // Of other countries, with digits enough to look like one of those that need no word.
+  'cuit',
+  'cuil',
+  'cpf',
+  'ruc',
+  'rut',
+  'cpr',
+  'oib',
+  'tckn',
+  'abn',
 ];

@@ -1,6 +1,6 @@
+import { isMonotone, verhoeff } from '../check-digits.ts';
 import type { Detector } from '../detector.ts';
 import { otherwise } from './labels.ts';
-import { isMonotone, verhoeff } from './sums.ts';
 
 const panBody = String.raw`[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]`;
 
@@ -124,7 +124,7 @@ export const india: readonly Detector[] = [
     regions: ['in'],
     pattern: String.raw`\b[A-Z][1-9]\d ?\d{4}[1-9]\b`,
     ignoreCase: true,
-    context: { words: passportWords, within: 56 },
+    context: { words: passportWords, within: 80 },
     unless: otherwise(passportWords),
     weak: true,
     doc: 'Indian passport numbers, after words that say so.',
@@ -150,7 +150,7 @@ export const india: readonly Detector[] = [
     regions: ['in'],
     pattern: [
       String.raw`\b[A-Z]{2}\d{1,2}[A-Z]{1,3}\d{4}\b`,
-      String.raw`\b[A-Z]{2} \d{1,2} [A-Z]{1,3} \d{4}\b`,
+      String.raw`\b[A-Z]{2} \d{1,2}[A-Z]? [A-Z]{1,3} \d{4}\b`,
       String.raw`\b[A-Z]{2}-\d{1,2}-[A-Z]{1,3}-\d{4}\b`,
       String.raw`\b[A-Z]{2}\d{1,2} [A-Z]{1,3} ?\d{4}\b`,
       String.raw`\b\d{2}[ \-]?BH[ \-]?\d{4}[ \-]?[A-HJ-NP-Z]{1,2}\b`,

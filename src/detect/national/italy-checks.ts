@@ -1,4 +1,4 @@
-import { isOneDigit, luhn, plain } from '../check-digits.ts';
+import { isMonotone, luhn, plain } from '../check-digits.ts';
 
 // What a character at an odd place counts, by its value: Decreto 23 dicembre 1976.
 const odd = [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23];
@@ -24,5 +24,5 @@ export function isFiscalCode(candidate: string): boolean {
 /** A VAT number: Luhn, after the number of a company and that of an office (001 to 100, 120, 121, 888, 999). */
 export function isPartitaIva(candidate: string): boolean {
   const digits = plain(candidate).replace(/^IT/, '');
-  return !isOneDigit(digits) && !digits.startsWith('0000000') && luhn(digits);
+  return !isMonotone(digits) && !digits.startsWith('0000000') && luhn(digits);
 }

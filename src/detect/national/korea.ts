@@ -1,12 +1,12 @@
+import { isYmd, weightedSum } from '../check-digits.ts';
 import type { Detector } from '../detector.ts';
 import { digitsOf } from '../validators.ts';
 import { otherwise } from './labels.ts';
-import { isShortDate, weighted } from './sums.ts';
 
 /** A Korean business registration number: weights, and the tens of the ninth product. */
 function isBrn(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  const sum = weighted(digits, [1, 3, 7, 1, 3, 7, 1, 3, 5]) + Math.floor((Number(digits[8]) * 5) / 10);
+  const sum = weightedSum(digits, [1, 3, 7, 1, 3, 7, 1, 3, 5]) + Math.floor((Number(digits[8]) * 5) / 10);
   return Number(digits) > 0 && (10 - (sum % 10)) % 10 === Number(digits[9]);
 }
 
@@ -56,7 +56,10 @@ const passportWords = ['passport', 'passport number', 'passport no', '여권', '
 const koreanPassportWords = [
   'korean passport',
   'korean passport number',
+  'korean passport no',
   'korea passport',
+  'kr passport',
+  'passport kr',
   '여권',
   '여권번호',
   'korea',
@@ -71,11 +74,11 @@ export const korea: readonly Detector[] = [
     regions: ['kr'],
     // No check digit in those of October 2020 and later.
     pattern: String.raw`\b\d{6}-[1-4]\d{6}\b`,
-    validate: isShortDate,
+    validate: (candidate) => isYmd(candidate),
     also: [
       {
         pattern: String.raw`\b\d{6} ?[1-4]\d{6}\b`,
-        validate: isShortDate,
+        validate: (candidate) => isYmd(candidate),
         context: { words: rrnWords },
         unless: otherwise(rrnWords),
       },
@@ -89,11 +92,11 @@ export const korea: readonly Detector[] = [
     categories: ['pii'],
     regions: ['kr'],
     pattern: String.raw`\b\d{6}-[5-8]\d{6}\b`,
-    validate: isShortDate,
+    validate: (candidate) => isYmd(candidate),
     also: [
       {
         pattern: String.raw`\b\d{6} ?[5-8]\d{6}\b`,
-        validate: isShortDate,
+        validate: (candidate) => isYmd(candidate),
         context: { words: frnWords },
         unless: otherwise(frnWords),
       },
@@ -136,13 +139,13 @@ export const korea: readonly Detector[] = [
     regions: ['kr'],
     pattern: String.raw`\b[MSROD]\d{3}[A-Z]\d{4}\b`,
     ignoreCase: true,
-    context: { words: passportWords, within: 56 },
+    context: { words: passportWords, within: 80 },
     unless: otherwise(passportWords),
     also: [
       {
         pattern: String.raw`\b[MSROD]\d{8}\b`,
         ignoreCase: true,
-        context: { words: koreanPassportWords, within: 40 },
+        context: { words: koreanPassportWords, within: 80 },
         unless: otherwise(koreanPassportWords.concat('passport')),
       },
     ],

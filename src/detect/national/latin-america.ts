@@ -1,7 +1,7 @@
+import { isMonotone, isYmd, weightedSum } from '../check-digits.ts';
 import type { Detector } from '../detector.ts';
 import { digitsOf } from '../validators.ts';
 import { otherwise } from './labels.ts';
-import { isMonotone, isShortDate, weighted } from './sums.ts';
 
 /** A check digit of Brazil: 11 less the remainder by 11; 0 where that has two digits. */
 const brazilian = (sum: number): number => (sum % 11 < 2 ? 0 : 11 - (sum % 11));
@@ -11,8 +11,8 @@ function isCpf(candidate: string): boolean {
   const digits = digitsOf(candidate);
   return (
     !isMonotone(digits) &&
-    brazilian(weighted(digits, [10, 9, 8, 7, 6, 5, 4, 3, 2])) === Number(digits[9]) &&
-    brazilian(weighted(digits, [11, 10, 9, 8, 7, 6, 5, 4, 3, 2])) === Number(digits[10])
+    brazilian(weightedSum(digits, [10, 9, 8, 7, 6, 5, 4, 3, 2])) === Number(digits[9]) &&
+    brazilian(weightedSum(digits, [11, 10, 9, 8, 7, 6, 5, 4, 3, 2])) === Number(digits[10])
   );
 }
 
@@ -21,8 +21,8 @@ function isCnpj(candidate: string): boolean {
   const cnpj = candidate.toUpperCase().replace(/[^A-Z0-9]/g, '');
   return (
     !isMonotone(cnpj) &&
-    brazilian(weighted(cnpj, [5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2])) === Number(cnpj[12]) &&
-    brazilian(weighted(cnpj, [6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2])) === Number(cnpj[13])
+    brazilian(weightedSum(cnpj, [5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2])) === Number(cnpj[12]) &&
+    brazilian(weightedSum(cnpj, [6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2])) === Number(cnpj[13])
   );
 }
 
@@ -35,7 +35,7 @@ const curpAlphabet = '0123456789ABCDEFGHIJKLMN-OPQRSTUVWXYZ';
 /** A Mexican CURP: a date, a state, and a check digit, weights 18 to 2 modulo 10. */
 function isCurp(candidate: string): boolean {
   const curp = candidate.toUpperCase();
-  if (!isShortDate(curp.slice(4, 10)) || !curpStates.has(curp.slice(11, 13))) return false;
+  if (!isYmd(curp.slice(4, 10)) || !curpStates.has(curp.slice(11, 13))) return false;
   let sum = 0;
   for (let i = 0; i < 17; i++) sum += (18 - i) * curpAlphabet.indexOf(curp.charAt(i));
   return (10 - (sum % 10)) % 10 === Number(curp[17]);
@@ -44,7 +44,7 @@ function isCurp(candidate: string): boolean {
 const rfcAlphabet = '0123456789ABCDEFGHIJKLMN&OPQRSTUVWXYZ ';
 
 /** A Mexican RFC: a date. */
-const hasRfcDate = (candidate: string): boolean => isShortDate(digitsOf(candidate.replace(/^[A-Z&]+[ -]?/i, '')));
+const hasRfcDate = (candidate: string): boolean => isYmd(digitsOf(candidate.replace(/^[A-Z&]+[ -]?/i, '')));
 
 /** A Mexican RFC: a date, and a check character, weights 13 to 2 modulo 11. */
 function isRfc(candidate: string): boolean {
@@ -57,35 +57,35 @@ function isRfc(candidate: string): boolean {
 /** An Argentine CUIT or CUIL: a kind of person, and a check digit modulo 11. */
 function isCuit(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  const sum = weighted(digits, [5, 4, 3, 2, 7, 6, 5, 4, 3, 2]);
-  return /^(?:2[03-7]|3[034]|5[015])/.test(digits) && (11 - (sum % 11)) % 11 === Number(digits[10]);
+  const sum = weightedSum(digits, [5, 4, 3, 2, 7, 6, 5, 4, 3, 2]);
+  return /^(?:2[03-7]|3[034]|5[015])/.test(digits) && '01234567899'[(11 - (sum % 11)) % 11] === digits[10];
 }
 
 /** A Chilean RUT: the check character is 11 less the sum modulo 11, weights 2 to 7 from the right; K is 10. */
 function isRut(candidate: string): boolean {
   const rut = candidate.toUpperCase().replace(/[^0-9K]/g, '');
   const digits = rut.slice(0, -1).padStart(8, '0');
-  const check = 11 - (weighted(digits, [3, 2, 7, 6, 5, 4, 3, 2]) % 11);
+  const check = 11 - (weightedSum(digits, [3, 2, 7, 6, 5, 4, 3, 2]) % 11);
   return !isMonotone(digits) && '0123456789K0'[check] === rut.at(-1);
 }
 
 /** A Colombian NIT: primes as weights from the right, modulo 11. */
 function isNit(candidate: string): boolean {
   const digits = digitsOf(candidate).padStart(10, '0');
-  const remainder = weighted(digits, [41, 37, 29, 23, 19, 17, 13, 7, 3]) % 11;
+  const remainder = weightedSum(digits, [41, 37, 29, 23, 19, 17, 13, 7, 3]) % 11;
   return Number(digits) > 0 && (remainder < 2 ? remainder : 11 - remainder) === Number(digits[9]);
 }
 
 /** A Peruvian RUC: a kind of person, and a check digit modulo 11. */
 function isRuc(candidate: string): boolean {
-  const remainder = 11 - (weighted(candidate, [5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11);
+  const remainder = 11 - (weightedSum(candidate, [5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11);
   return /^(?:1[0567]|20)/.test(candidate) && remainder % 10 === Number(candidate[10]);
 }
 
 /** A Mexican CLABE: weights 3, 7, 1, each product modulo 10. */
 function isClabe(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  const sum = weighted(digits, [3, 7, 1, 3, 7, 1, 3, 7, 1, 3, 7, 1, 3, 7, 1, 3, 7]);
+  const sum = weightedSum(digits, [3, 7, 1, 3, 7, 1, 3, 7, 1, 3, 7, 1, 3, 7, 1, 3, 7]);
   return Number(digits) > 0 && (10 - (sum % 10)) % 10 === Number(digits[17]);
 }
 
@@ -157,7 +157,7 @@ export const latinAmerica: readonly Detector[] = [
       {
         pattern: String.raw`\b[A-Z]{4}\d{6}[HMX][A-Z]{5}[A-Z0-9]\d\b`,
         ignoreCase: true,
-        validate: (curp) => isShortDate(curp.slice(4, 10)),
+        validate: (curp) => isYmd(curp.slice(4, 10)),
         context: { words: curpWords },
       },
     ],
@@ -218,7 +218,7 @@ export const latinAmerica: readonly Detector[] = [
     categories: ['pii'],
     regions: ['ar'],
     pattern: String.raw`\b\d{7,8}\b|\b\d{1,2}\.\d{3}\.\d{3}\b`,
-    context: { words: dniWords, within: 32 },
+    context: { words: dniWords, within: 72 },
     unless: otherwise(dniWords),
     weak: true,
     doc: 'Argentine identity documents, after words that say so.',

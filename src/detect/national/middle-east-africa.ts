@@ -1,13 +1,13 @@
+import { isMonotone, isYmd, verhoeff, weightedSum } from '../check-digits.ts';
 import type { Detector } from '../detector.ts';
 import { digitsOf, luhn } from '../validators.ts';
 import { otherwise } from './labels.ts';
-import { isMonotone, isShortDate, verhoeff, weighted } from './sums.ts';
 
 /** A Turkish identity number: two check digits modulo 10. */
 function isTurkishId(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  const odd = weighted(digits, [1, 0, 1, 0, 1, 0, 1, 0, 1]);
-  const even = weighted(digits, [0, 1, 0, 1, 0, 1, 0, 1]);
+  const odd = weightedSum(digits, [1, 0, 1, 0, 1, 0, 1, 0, 1]);
+  const even = weightedSum(digits, [0, 1, 0, 1, 0, 1, 0, 1]);
   const tenth = (((odd * 7 - even) % 10) + 10) % 10;
   return digits[0] !== '0' && tenth === Number(digits[9]) && (odd + even + tenth) % 10 === Number(digits[10]);
 }
@@ -23,9 +23,9 @@ function isTurkishTaxNumber(candidate: string): boolean {
 }
 
 /** A South African identity number: a date, citizen 0, 1 or 2, and Luhn. */
-function isSouthAfricanId(candidate: string): boolean {
+export function isSouthAfricanId(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  return isShortDate(digits) && digits.charCodeAt(10) <= 0x32 && luhn(digits);
+  return isYmd(digits) && digits.charCodeAt(10) <= 0x32 && luhn(digits);
 }
 
 /** An Israeli identity number: Luhn over nine digits. */
@@ -97,6 +97,7 @@ const israeliWords = [
   'ת"ז',
   'ת״ז',
   'תעודת זהות',
+  'תעודת הזהות',
   'מספר זהות',
 ];
 
@@ -135,7 +136,7 @@ export const middleEastAfrica: readonly Detector[] = [
       String.raw`\b(?:0[1-9]|[1-7]\d|8[01])-[A-PR-VYZ]{1,3}-\d{2,5}\b`,
     ].join('|'),
     ignoreCase: true,
-    context: { words: plateWords, within: 40 },
+    context: { words: plateWords, within: 80 },
     unless: otherwise(plateWords),
     doc: 'Turkish licence plates, after words that say so.',
     examples: ['34 ABC 1234', '06-A-123'],
@@ -180,7 +181,7 @@ export const middleEastAfrica: readonly Detector[] = [
     categories: ['pii'],
     regions: ['ng'],
     pattern: String.raw`\b[A-Z]{3}[ \-]?\d{3}[ \-]?[A-Z]{2}\b`,
-    context: { words: plateWords, within: 40 },
+    context: { words: plateWords, within: 80 },
     unless: otherwise(plateWords),
     weak: true,
     doc: 'Nigerian vehicle registrations, after words that say so.',

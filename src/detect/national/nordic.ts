@@ -36,10 +36,11 @@ export const nordic: readonly Detector[] = [
     regions: ['se'],
     pattern: String.raw`\b\d{6}[\-+]\d{4}\b|\b(?:18|19|20)\d{6}[\-+ ]\d{4}\b`,
     validate: isPersonnummer,
+    unless: { words: otherNumbers, within: 24 },
     also: [
       { pattern: String.raw`\b(?:18|19|20)\d{10}\b`, validate: isLongPersonnummer },
       {
-        pattern: String.raw`\b(?:18|19|20)?\d{6} ?\d{4}\b`,
+        pattern: String.raw`\b(?:18|19|20)?\d{6}[ +\-]?\d{4}\b`,
         validate: isPersonnummer,
         context: {
           words: [
@@ -62,7 +63,8 @@ export const nordic: readonly Detector[] = [
     id: 'se_organisationsnummer',
     categories: ['finance', 'pii'],
     regions: ['se'],
-    pattern: String.raw`\b(?:16)?\d{6}-\d{4}\b`,
+    // The series in use: of the state and municipalities, companies, cooperatives, associations and foundations, partnerships.
+    pattern: String.raw`\b(?:16)?(?:2[0-5]2[01]|50[27]\d|51[36]\d|55[69]\d|702\d|71[4-7]\d|769\d|8\d[2-9]\d|902\d|9[16][69]\d)\d{2}-\d{4}\b`,
     validate: isOrganisationsnummer,
     unless: { words: otherNumbers, within: 24 },
     also: [
@@ -92,7 +94,7 @@ export const nordic: readonly Detector[] = [
         },
       },
     ],
-    doc: 'Swedish organisation numbers with a right check digit; ten bare digits after a word for them.',
+    doc: 'Swedish organisation numbers with a right check digit: of a series in use with their dash, or after a word for them.',
     examples: ['556703-7485'],
     source: 'Skatteverket, SKV 709',
   },
@@ -112,6 +114,7 @@ export const nordic: readonly Detector[] = [
     regions: ['dk'],
     pattern: String.raw`\b\d{6}-\d{4}\b`,
     validate: isCprWithCheck,
+    unless: { words: otherNumbers, within: 24 },
     also: [
       {
         pattern: String.raw`\b\d{6}[ \-]?\d{4}\b`,
@@ -135,11 +138,12 @@ export const nordic: readonly Detector[] = [
     regions: ['is'],
     pattern: String.raw`\b\d{6}-\d{4}\b`,
     validate: isOnlyKennitala,
+    unless: { words: otherNumbers, within: 24 },
     also: [
       {
         pattern: String.raw`\b\d{6}[ \-]?\d{4}\b`,
         validate: isKennitala,
-        context: { words: [...identityWords, 'kennitala', 'kennitolu', 'kt'] },
+        context: { words: [...identityWords, 'kennital*', 'kennitolu*', 'kt'] },
       },
     ],
     doc: 'Icelandic identity numbers (kennitala): a date in them, and a right check digit.',
@@ -165,7 +169,7 @@ export const nordic: readonly Detector[] = [
     regions: ['ee'],
     pattern: String.raw`\b\d{11}\b`,
     validate: isBalticCode,
-    context: { words: [...identityWords, 'isikukood*', 'eesti', 'estonian', 'estonia'] },
+    context: { words: [...identityWords, 'isikukood*', 'ik', 'eesti', 'estonian', 'estonia'] },
     doc: 'Estonian personal codes: a date in them, a right check digit, and a word for them before them.',
     examples: ['37605030299'],
     source: 'Estonian Population Register Act; EVS 585:2007',

@@ -1,40 +1,40 @@
+import { isMonotone, weightedSum } from '../check-digits.ts';
 import type { Detector } from '../detector.ts';
 import { digitsOf } from '../validators.ts';
 import { otherwise } from './labels.ts';
-import { isMonotone, weighted } from './sums.ts';
 
 const nineDigits = String.raw`\b\d{9}\b|\b\d{3} \d{3} \d{3}\b|\b\d{3}-\d{3}-\d{3}\b`;
 
 /** An Australian business number: 1 from the first digit, weights, remainder 0 modulo 89. */
 function isAbn(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  return digits[0] !== '0' && (weighted(digits, [10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]) - 10) % 89 === 0;
+  return digits[0] !== '0' && (weightedSum(digits, [10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]) - 10) % 89 === 0;
 }
 
 /** An Australian company number: weights 8 to 1, the complement modulo 10. */
 function isAcn(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  return weighted(digits, [8, 7, 6, 5, 4, 3, 2, 1, 1]) % 10 === 0 && !isMonotone(digits);
+  return weightedSum(digits, [8, 7, 6, 5, 4, 3, 2, 1, 1]) % 10 === 0 && !isMonotone(digits);
 }
 
 /** An Australian tax file number: remainder 0 modulo 11. */
 function isTfn(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  return weighted(digits, [1, 4, 3, 7, 5, 8, 6, 9, 10]) % 11 === 0 && !isMonotone(digits);
+  return weightedSum(digits, [1, 4, 3, 7, 5, 8, 6, 9, 10]) % 11 === 0 && !isMonotone(digits);
 }
 
 /** An Australian Medicare number: the ninth digit is the weighted sum of eight modulo 10. */
 function isMedicare(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  return weighted(digits, [1, 3, 7, 9, 1, 3, 7, 9]) % 10 === Number(digits[8]);
+  return weightedSum(digits, [1, 3, 7, 9, 1, 3, 7, 9]) % 10 === Number(digits[8]);
 }
 
 /** A New Zealand IRD number: 10 000 000 to 150 000 000, weights modulo 11, a second row of them where the first gives 10. */
 function isIrd(candidate: string): boolean {
   const digits = digitsOf(candidate).padStart(9, '0');
   if (Number(digits) < 10_000_000 || Number(digits) > 150_000_000) return false;
-  let check = (110 * 9 - weighted(digits, [3, 2, 7, 6, 5, 4, 3, 2])) % 11;
-  if (check === 10) check = (110 * 9 - weighted(digits, [7, 4, 3, 2, 5, 2, 7, 6])) % 11;
+  let check = (110 * 9 - weightedSum(digits, [3, 2, 7, 6, 5, 4, 3, 2])) % 11;
+  if (check === 10) check = (110 * 9 - weightedSum(digits, [7, 4, 3, 2, 5, 2, 7, 6])) % 11;
   return check === Number(digits[8]);
 }
 
@@ -52,8 +52,8 @@ function isNhi(candidate: string): boolean {
   return nhiLetters[23 - (sum % 24)] === nhi[6];
 }
 
-const abnWords = ['abn', 'australian business number', 'business number'];
-const acnWords = ['acn', 'australian company number', 'company number'];
+const abnWords = ['abn', 'a b n', 'australian business number', 'business number'];
+const acnWords = ['acn', 'a c n', 'australian company number', 'company number'];
 const tfnWords = ['tfn', 'tax file', 'tax file number', 'tax file no'];
 const medicareWords = ['medicare', 'medicare number', 'medicare card', 'medicare card number', 'medicare no'];
 const irdWords = ['ird', 'ird number', 'ird no', 'inland revenue', 'tax number'];

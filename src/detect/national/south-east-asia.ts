@@ -1,14 +1,15 @@
+import { isDay, isMonotone, isYmd, weightedSum } from '../check-digits.ts';
 import type { Detector } from '../detector.ts';
 import { digitsOf } from '../validators.ts';
 import { otherwise } from './labels.ts';
-import { isDay, isMonotone, isShortDate, weighted } from './sums.ts';
+import { isSouthAfricanId } from './middle-east-africa.ts';
 
 /** An NRIC or FIN of Singapore: weights modulo 11, offsets and letters by its first letter. */
 function isNricOrFin(candidate: string): boolean {
   const id = candidate.toUpperCase();
   const prefix = id.charAt(0);
   const offset = prefix === 'T' || prefix === 'G' ? 4 : prefix === 'M' ? 3 : 0;
-  const remainder = (weighted(id.slice(1, 8), [2, 7, 6, 5, 4, 3, 2]) + offset) % 11;
+  const remainder = (weightedSum(id.slice(1, 8), [2, 7, 6, 5, 4, 3, 2]) + offset) % 11;
   const letters = prefix === 'M' ? 'XWUTRQPNJLK' : 'FG'.includes(prefix) ? 'XWUTRQPNMLK' : 'JZIHGFEDCBA';
   return letters[remainder] === id[8];
 }
@@ -24,8 +25,8 @@ const uenAlphabet = 'ABCDEFGHJKLMNPQRSTUVWX0123456789';
 function isUen(candidate: string): boolean {
   const uen = candidate.toUpperCase();
   const check = uen.at(-1);
-  if (/^\d{8}[A-Z]$/.test(uen)) return 'XMKECAWLJDB'[weighted(uen, [10, 4, 9, 3, 8, 2, 7, 1]) % 11] === check;
-  if (/^\d{9}/.test(uen)) return 'ZKCMDNERGWH'[weighted(uen, [10, 8, 6, 4, 9, 7, 5, 3, 1]) % 11] === check;
+  if (/^\d{8}[A-Z]$/.test(uen)) return 'XMKECAWLJDB'[weightedSum(uen, [10, 4, 9, 3, 8, 2, 7, 1]) % 11] === check;
+  if (/^\d{9}/.test(uen)) return 'ZKCMDNERGWH'[weightedSum(uen, [10, 8, 6, 4, 9, 7, 5, 3, 1]) % 11] === check;
   if (!uenEntities.has(uen.slice(3, 5))) return false;
   const sum = [4, 3, 5, 3, 10, 2, 2, 5, 7].reduce(
     (at, weight, i) => at + weight * uenAlphabet.indexOf(uen.charAt(i)),
@@ -37,21 +38,21 @@ function isUen(candidate: string): boolean {
 /** A Thai national identity number: weights 13 to 2, modulo 11. */
 function isThaiId(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  const sum = weighted(digits, [13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]);
+  const sum = weightedSum(digits, [13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]);
   return digits[0] !== '0' && digits[0] !== '9' && !isMonotone(digits) && (11 - (sum % 11)) % 10 === Number(digits[12]);
 }
 
 /** A Philippine taxpayer identification number: weights 9 to 2, the remainder by 11 is the ninth digit. */
 function isPhilippineTin(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  return Number(digits.slice(0, 9)) > 0 && weighted(digits, [9, 8, 7, 6, 5, 4, 3, 2]) % 11 === Number(digits[8]);
+  return Number(digits.slice(0, 9)) > 0 && weightedSum(digits, [9, 8, 7, 6, 5, 4, 3, 2]) % 11 === Number(digits[8]);
 }
 
 /** A Malaysian identity card: a date of birth, and a place that is in use. */
 function isMyKad(candidate: string): boolean {
   const digits = digitsOf(candidate);
   const place = Number(digits.slice(6, 8));
-  return isShortDate(digits) && place > 0 && ![17, 18, 19, 20, 69, 70, 73, 80, 81, 94, 95, 96, 97].includes(place);
+  return isYmd(digits) && place > 0 && ![17, 18, 19, 20, 69, 70, 73, 80, 81, 94, 95, 96, 97].includes(place);
 }
 
 /** An Indonesian NIK: a province, a date of birth (a woman's day is 40 more), a serial number. */
@@ -61,7 +62,7 @@ function isNik(candidate: string): boolean {
   return (
     province >= 11 &&
     province <= 97 &&
-    isDay(Number(candidate.slice(8, 10)), day > 40 ? day - 40 : day) &&
+    isDay(undefined, Number(candidate.slice(8, 10)), day > 40 ? day - 40 : day) &&
     !candidate.endsWith('0000')
   );
 }
@@ -108,6 +109,7 @@ const tinWords = [
   'taxpayer',
   'taxpayer id',
   'taxpayer identification number',
+  'tax identification number',
   'tax id',
   'rdo',
 ];
@@ -161,7 +163,8 @@ export const southEastAsia: readonly Detector[] = [
     also: [
       {
         pattern: String.raw`\b\d{13}\b`,
-        validate: isThaiId,
+        // `ID number` is a word for both.
+        validate: (candidate) => isThaiId(candidate) && !isSouthAfricanId(candidate),
         context: { words: thaiWords },
         unless: otherwise(thaiWords),
       },

@@ -1,9 +1,9 @@
-import { isDay, isOneDigit, plain, weightedSum } from '../check-digits.ts';
+import { isDay, isMonotone, plain, weightedSum } from '../check-digits.ts';
 
 /** An NHS number: weights 10 to 2 over nine digits, and 11 less the remainder by 11 is the tenth; 11 is 0, 10 is none. */
 export function isNhsNumber(candidate: string): boolean {
   const digits = plain(candidate);
-  return !isOneDigit(digits) && weightedSum(digits, [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]) % 11 === 0;
+  return !isMonotone(digits) && weightedSum(digits, [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]) % 11 === 0;
 }
 
 /** A national insurance number: the letters that are given out, and none of the pairs that are not. */

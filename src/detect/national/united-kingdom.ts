@@ -34,6 +34,11 @@ const plateWords = [
   'driving a',
 ];
 
+/** What only British passports are called: a passport of the United States has nine digits as well. */
+export const britishPassportWords: readonly string[] = ['uk', 'british', 'gb', 'hm', 'hmpo', 'united kingdom'].flatMap(
+  (whose) => ['passport', 'passport number', 'passport no', 'passport num'].map((word) => `${whose} ${word}`),
+);
+
 /** The United Kingdom: numbers of people and what is theirs. */
 export const unitedKingdom: readonly Detector[] = [
   {
@@ -46,6 +51,8 @@ export const unitedKingdom: readonly Detector[] = [
     context: {
       words: [
         'nhs',
+        'nhs number',
+        'nhs no',
         'national health',
         'national health service',
         'health service',
@@ -117,6 +124,7 @@ export const unitedKingdom: readonly Detector[] = [
             'close',
             'london',
           ],
+          within: 64,
         },
         weak: true,
       },
@@ -141,7 +149,7 @@ export const unitedKingdom: readonly Detector[] = [
       },
       {
         pattern: String.raw`\b[A-HJ-NPR-TV-Y]\d{1,3}[ \-]?[A-HJ-PR-Y][A-HJ-PR-Z]{2}\b|\b[A-HJ-PR-Z]{3}[ \-]?\d{1,3}[ \-]?[A-HJ-NPR-TV-Y]\b`,
-        context: { words: plateWords },
+        context: { words: plateWords, within: 64 },
         weak: true,
       },
     ],
@@ -177,7 +185,7 @@ export const unitedKingdom: readonly Detector[] = [
     also: [
       {
         pattern: String.raw`\b\d{9}\b`,
-        context: { words: ['uk passport', 'british passport', 'gb passport', 'hm passport', 'hmpo'] },
+        context: { words: britishPassportWords },
         weak: true,
       },
     ],

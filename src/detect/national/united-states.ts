@@ -1,6 +1,7 @@
 import type { Context, Detector } from '../detector.ts';
 import { digitsOf, isSsn } from '../validators.ts';
 import { fraction, otherwise } from './labels.ts';
+import { britishPassportWords } from './united-kingdom.ts';
 
 const nineDigits = String.raw`\b\d{9}\b`;
 
@@ -48,6 +49,17 @@ const passportWords = [
   'passport card',
   'travel document',
 ];
+/** Whose passports have numbers of the same form. */
+const otherPassports = [
+  ...britishPassportWords,
+  'korean passport',
+  'korean passport number',
+  'korean passport no',
+  'kr passport',
+  'passport kr',
+  'indian passport',
+  'german passport',
+];
 const licenseWords = [
   'dl',
   'dln',
@@ -70,8 +82,8 @@ const licenseWords = [
   's permit',
 ];
 
-/** A word that is next to its number, but for `number`, `is`, a state, a colon. */
-const near = (words: readonly string[]): Context => ({ words, within: 40 });
+/** A word that is near its number: but for `number`, `is`, a state, a colon; or some rows above it. */
+const near = (words: readonly string[]): Context => ({ words, within: 72 });
 
 /** Second group of an ITIN: 50–65, 70–88, 90–92, 94–99. */
 const itinGroup = String.raw`(?:5\d|6[0-5]|7\d|8[0-8]|9[0-24-9])`;
@@ -125,7 +137,7 @@ export const unitedStates: readonly Detector[] = [
     regions: ['us'],
     pattern: String.raw`\b\d{2}-\d{7}\b`,
     validate: isEin,
-    context: near(einWords),
+    context: { words: einWords, within: 80 },
     unless: otherwise(einWords),
     also: [
       {
@@ -146,8 +158,8 @@ export const unitedStates: readonly Detector[] = [
     regions: ['us'],
     pattern: String.raw`\b[A-Z]\d{8}\b|${nineDigits}`,
     ignoreCase: true,
-    context: { words: passportWords, within: 56 },
-    unless: otherwise(passportWords),
+    context: { words: passportWords, within: 80 },
+    unless: { words: [...otherwise(passportWords).words, ...otherPassports], within: 80 },
     weak: true,
     doc: 'US passport numbers: nine digits, or a letter and eight, after words that say so.',
     examples: ['C01234567', '912803456'],

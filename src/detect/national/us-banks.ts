@@ -1,7 +1,7 @@
+import { weightedSum } from '../check-digits.ts';
 import type { Detector } from '../detector.ts';
 import { digitsOf } from '../validators.ts';
 import { fraction, otherwise } from './labels.ts';
-import { weighted } from './sums.ts';
 
 const accountWords = [
   'account',
@@ -42,7 +42,7 @@ const district = /^(?:0\d|1[0-2]|2[1-9]|3[0-2]|6[1-9]|7[0-2]|80)/;
 /** An ABA routing number: its district, and weights 3, 7, 1 modulo 10. */
 function isRoutingNumber(candidate: string): boolean {
   const digits = digitsOf(candidate);
-  return district.test(digits) && Number(digits) > 0 && weighted(digits, [3, 7, 1, 3, 7, 1, 3, 7, 1]) % 10 === 0;
+  return district.test(digits) && Number(digits) > 0 && weightedSum(digits, [3, 7, 1, 3, 7, 1, 3, 7, 1]) % 10 === 0;
 }
 
 /** Banks of the United States. */
@@ -65,9 +65,9 @@ export const usBanks: readonly Detector[] = [
     categories: ['finance', 'pii'],
     regions: ['us'],
     pattern: String.raw`\b\d{8,17}\b|\b\d{4}[ \-]\d{4}[ \-]\d{4}\b`,
-    context: { words: accountWords, within: 40 },
+    context: { words: accountWords, within: 64 },
     unless: {
-      words: [...otherwise(accountWords).words, 'account id', 'account opened', 'account created'],
+      words: [...otherwise(accountWords).words, 'account id', 'a c n', 'a b n', 'account opened', 'account created'],
       within: 40,
     },
     weak: true,

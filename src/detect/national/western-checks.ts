@@ -1,4 +1,4 @@
-import { isDmy, isOneDigit, isYmd, luhn, plain, remainder, weightedSum } from '../check-digits.ts';
+import { isDmy, isMonotone, isYmd, luhn, plain, remainder, weightedSum } from '../check-digits.ts';
 
 /** A French NIR: sex, year, month (also beyond 20 where it is not known), department, and a key modulo 97. */
 export function isNir(candidate: string): boolean {
@@ -15,7 +15,7 @@ export const isNirWithoutKey = (candidate: string): boolean =>
 /** A SIREN, or a SIRET that begins with one: Luhn; the establishments of La Poste have a sum of digits instead. */
 export function isSiret(candidate: string): boolean {
   const digits = plain(candidate);
-  if (isOneDigit(digits)) return false;
+  if (isMonotone(digits)) return false;
   if (digits.startsWith('356000000') && digits.length === 14)
     return weightedSum(digits, new Array<number>(14).fill(1)) % 5 === 0 || luhn(digits);
   return luhn(digits) && luhn(digits.slice(0, 9));
@@ -24,7 +24,7 @@ export function isSiret(candidate: string): boolean {
 /** A Dutch BSN: weights 9 to 2 and -1, modulo 11 (the eleven test). */
 export function isBsn(candidate: string): boolean {
   const digits = plain(candidate);
-  return !isOneDigit(digits) && weightedSum(digits, [9, 8, 7, 6, 5, 4, 3, 2, -1]) % 11 === 0;
+  return !isMonotone(digits) && weightedSum(digits, [9, 8, 7, 6, 5, 4, 3, 2, -1]) % 11 === 0;
 }
 
 /** A Belgian national number: a day of birth (20 or 40 more in the month of a BIS number), modulo 97; since 2000 with a 2 before. */
