@@ -9,6 +9,9 @@ import { normalize } from './normalize.ts';
 /** Between the parts of one word: `tax id`, `tax_id`, `tax - id`. */
 const MAX_GAP = 3;
 
+/** Units that cost less to look at than a validator. */
+const NEAR = 48;
+
 /** Of a match that no word stands before: farther than any. */
 export const NO_CONTEXT = 1000;
 
@@ -59,6 +62,11 @@ export class ContextCursor {
   constructor(words: ContextWords, least: number) {
     this.#words = words;
     this.#least = least;
+  }
+
+  /** Whether little is to be read for an offset in the whole text. */
+  isNear(at: number): boolean {
+    return at - this.#from <= NEAR;
   }
 
   /**

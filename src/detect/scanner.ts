@@ -241,6 +241,8 @@ export class Scanner {
     let best = -1;
     let bestEnd = 0;
     let bestDistance = 0;
+    let unread = 0;
+    let hasLooked = this.#cursor?.isNear(this.#base + this.#from) === true;
     let last = 0;
     // Folded once, from the longest candidate down: the others are its beginnings.
     let folded = '';
@@ -253,8 +255,10 @@ export class Scanner {
       const found = rules[rule]!;
       let distance = NO_CONTEXT;
       if (!found.certain) {
-        // The words first: they are looked for once for all candidates.
-        if (found.context !== undefined || found.unless !== undefined) {
+        // The words are looked for once for all candidates; only for what holds without them where that is much to read.
+        const asksWords = found.context !== undefined || found.unless !== undefined;
+        if (asksWords && !hasLooked) hasLooked = ++unread > MOST_UNREAD;
+        if (asksWords && hasLooked) {
           distance = this.#distance(text, found);
           if (distance < 0) continue;
         }
@@ -270,6 +274,11 @@ export class Scanner {
           }
           if (refuses?.(folded, length)) continue;
           if (!validate(length === folded.length ? folded : folded.slice(0, length))) continue;
+        }
+        if (asksWords && !hasLooked) {
+          hasLooked = true;
+          distance = this.#distance(text, found);
+          if (distance < 0) continue;
         }
         if (confirms !== undefined && !confirms(textOf(text, this.#from, end))) continue;
       }
@@ -375,6 +384,9 @@ export class Scanner {
     return final && this.#from < end;
   }
 }
+
+/** Candidates from one place that may be validated before the words before it are read. */
+const MOST_UNREAD = 2;
 
 type Ranked = Pick<Automaton['rules'][number], 'weak' | 'conclusive'>;
 
