@@ -115,6 +115,7 @@ export async function loadParts(
         known,
         ...(finder && { finder }),
         maxJsonBytes: config.masking.json.maxBytes,
+        beyondJson: config.masking.json.beyond,
       }),
       state,
       content,
