@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { detectors } from '../../../src/detect/registry.ts';
 import { anthropicMessages } from '../../../src/exchange/anthropic-messages.ts';
 import { bedrockConverse } from '../../../src/exchange/bedrock-converse.ts';
 import { gemini } from '../../../src/exchange/gemini.ts';
 import { openaiChat } from '../../../src/exchange/openai-chat.ts';
 import { ToolCalls } from '../../../src/exchange/tool-calls.ts';
 import { UnreadableBody } from '../../../src/exchange/unreadable.ts';
+import { createBodies } from '../../../src/mask/bodies.ts';
 import type { BodyMaskerOptions } from '../../../src/mask/body.ts';
 import { Findings } from '../../../src/mask/findings.ts';
 import { FlowingJson } from '../../../src/mask/json-flow.ts';
@@ -202,4 +204,28 @@ it('keeps 256 KiB at most of a body of any length', async () => {
   await push(Buffer.from('1]}'));
   expect((await one.end()).bytes.toString()).toContain('1]}');
   expect(most).toBeLessThan(128 * 1024);
+});
+
+it('is masked for the record as it leaves, too', async () => {
+  const options = { maxJsonBytes: 64 * 1024, beyondJson: 'stream' } as const;
+  const bodies = createBodies(
+    detectors.map(({ id }) => id),
+    options,
+  );
+  const { delivery, record } = bodies.response('openai-chat', 'json', ['email_address']);
+  const body = chat({ content: `${mail} 4111 1111 1111 1111 ${words.repeat(20)}` });
+  const delivered: Buffer[] = [];
+  const recorded: Buffer[] = [];
+  for (let at = 0; at < body.length; at += 16_384) {
+    const { bytes } = await delivery.push(Buffer.from(body.slice(at, at + 16_384)));
+    delivered.push(bytes);
+    recorded.push((await record!.push(bytes)).bytes);
+    const behind = Buffer.concat(delivered).length - Buffer.concat(recorded).length;
+    expect(behind).toBeLessThan(34 * 1024);
+  }
+  const { bytes } = await delivery.end();
+  recorded.push((await record!.push(bytes)).bytes, (await record!.end()).bytes);
+  expect(Buffer.concat([...delivered, bytes]).toString()).toBe(body.replace(mail, label));
+  const expected = body.replace(mail, label).replace('4111 1111 1111 1111', '<CREDIT_CARD>');
+  expect(Buffer.concat(recorded).toString()).toBe(expected);
 });
