@@ -155,6 +155,7 @@ async function call(stages: Stages, passage: Passage, caller: Caller, asked: Cal
     reservations: passage.reserved,
     tokens: facts.tokens,
     opaque: facts.format === 'opaque',
+    ...(facts.rpcId !== undefined && { rpcId: facts.rpcId }),
     watched: policy.enforcesOnResponses(model),
   };
   const headers = stages.forward(request, caller, model, passage.session, assertion, plan.maskRequest.length > 0);

@@ -64,6 +64,8 @@ export interface Plan {
   readonly opaque: boolean;
   /** An enforced rule watches the response: whoever does not know the rules (another process) must refuse it. */
   readonly watched: boolean;
+  /** MCP: the id of the request, as JSON, up to 128 characters: what an error in the answer's place names. */
+  readonly rpcId?: string;
 }
 
 export type Answer =
@@ -214,6 +216,8 @@ export type RefuseStage = (refusal: {
   readonly format?: string | undefined;
   readonly message?: string;
   readonly session: string;
+  /** MCP: the id of the request, as JSON. */
+  readonly rpcId?: string | undefined;
 }) => { readonly status: number; readonly headers: readonly Header[]; readonly body: string };
 
 /** State of one passage through the gate. */

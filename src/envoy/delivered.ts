@@ -1,6 +1,7 @@
 /** What of one response has been released to Envoy: into the journal before it goes, and summed up for the session's end. */
 import { recordText } from '../checkpoint/content.ts';
 import type { Framing } from '../exchange/media.ts';
+import { UnreadableBody } from '../exchange/unreadable.ts';
 import type { ResponseBody } from '../mask/bodies.ts';
 import type { BodyMasker, Released } from '../mask/contract.ts';
 import type { Recorder } from '../record/events.ts';
@@ -84,13 +85,19 @@ export class Delivered {
     return this.chunk(kept);
   }
 
-  /** As `look`, for the last that leaves of an answer that is cut off: nothing, where it cannot be read. */
+  /** As `look`, for the last that leaves of an answer that is cut off: as much of it as can be read. */
   async lookAtLast(delivered: Buffer): Promise<Buffer> {
+    const second = this.body?.record;
+    if (second === undefined) return delivered;
+    const looked: Buffer[] = [];
     try {
-      return await this.look(delivered, true);
-    } catch {
-      return this.body?.record === undefined ? delivered : Buffer.alloc(0);
+      looked.push((await second.push(delivered)).bytes);
+      looked.push((await second.end()).bytes);
+    } catch (error) {
+      // A JSON body that left as it came is no JSON text now.
+      if (error instanceof UnreadableBody) looked.push(await second.salvage());
     }
+    return Buffer.concat(looked);
   }
 
   /** A piece that was read, and does not leave. */

@@ -131,14 +131,14 @@ export class GateStream {
     detail = '',
     message?: string,
   ): Promise<void> {
-    const { session, format } = plan;
-    const answer = this.options.refuse({ code, session, format, ...(message === undefined ? {} : { message }) });
+    const { session, format, rpcId } = plan;
+    const answer = this.options.refuse({ code, session, format, rpcId, ...(message === undefined ? {} : { message }) });
     const ending = this.delivered?.ending(how, code, answer.status) ?? NOTHING_DELIVERED;
     this.options.sessions.end(session, this.ending({ ...ending, how, code, detail, status: answer.status }));
     this.phase = 'over';
     return this.options.recorder.durable().then(
       () => this.writeImmediate(answer),
-      () => this.writeImmediate(this.options.refuse({ code: 'record_unavailable', session, format })),
+      () => this.writeImmediate(this.options.refuse({ code: 'record_unavailable', session, format, rpcId })),
     );
   }
 
@@ -188,7 +188,7 @@ export class GateStream {
     else {
       this.phase = 'over';
       const session = this.plan?.session ?? this.options.newSession();
-      this.writeImmediate(this.options.refuse({ code, session, format: this.plan?.format }));
+      this.writeImmediate(this.options.refuse({ code, session, format: this.plan?.format, rpcId: this.plan?.rpcId }));
     }
     return undefined;
   }
@@ -237,6 +237,7 @@ export class GateStream {
       code,
       session: plan.session,
       format: plan.format,
+      rpcId: plan.rpcId,
       ...(message === undefined ? {} : { message }),
     });
     const closing = body.delivery.closing(error, delivered.bytes + rest.length > 0);

@@ -53,6 +53,8 @@ export interface RequestFacts {
   readonly tools: readonly { readonly name: string }[];
   /** MCP `tools/call`; undefined for everything else. The server is the model entry; `arguments` are JSON values as read. */
   readonly toolCall: { readonly name: string; readonly arguments: unknown } | undefined;
+  /** MCP: the `id` of the request as JSON, up to 128 characters: an error in the answer's place names it. */
+  readonly rpcId?: string;
   /** Image, audio (and video) parts; attached files. */
   readonly images: number;
   readonly audio: number;

@@ -47,6 +47,8 @@ export interface ErrorText {
   readonly message: string;
   /** Empty where there is none. */
   readonly session: string;
+  /** MCP: the id of the request that it answers, as JSON; undefined: it is not known. */
+  readonly rpcId?: string | undefined;
 }
 
 /** One model API. One file (or a few by phase) a format, one row in formats.ts, one folder in test/fixtures. */

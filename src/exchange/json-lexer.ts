@@ -17,6 +17,8 @@ export interface JsonHandler {
   /** A number as written. Integers beyond ±(2^53 − 1) are `big`: a double would change them. */
   number(start: number, end: number, big: boolean): void;
   literal(value: true | false | null, start: number, end: number): void;
+  /** A piece of a string value beyond `maxString`: the first one's span begins with the quote, the last one's ends with it. */
+  stringPiece?(start: number, end: number, place: { readonly first: boolean; readonly last: boolean }): void;
 }
 
 /** Why the text was refused. `offset` counts UTF-16 units of the text. The reason never quotes the text. */
@@ -32,12 +34,22 @@ export interface JsonLimits {
   readonly maxMembers?: number;
   /** Most values in the text: a few bytes each in the text are a hundred in memory. 262,144 by default. */
   readonly maxValues?: number;
+  /** Longest string value that is reported whole, UTF-16 units as it is written; beyond, `stringPiece`. Any by default. */
+  readonly maxString?: number;
+  /** Most characters in the names of all objects that are open together (each counts 32 more). Any by default. */
+  readonly maxNames?: number;
 }
 
 /** Longest name of a member in UTF-16 units: names are masked at once, so what is longer is read nowhere. */
 const maxNameLength = 1024;
 /** Longest number literal in characters: more digits than any value of use, few enough to convert at once. */
 const maxNumberLength = 1024;
+/** Longest name as it is written: six characters for each. */
+const maxWrittenName = 6 * maxNameLength;
+/** What a name costs beside its characters. */
+const nameCost = 32;
+/** Characters behind a place that may belong to the token there: a number with one too many. */
+const longestToken = maxNumberLength + 64;
 /** Beyond this many members the names of an object are kept in a Set. */
 const fewMembers = 12;
 
@@ -59,19 +71,30 @@ interface Frame {
   readonly kind: 'object' | 'array';
   readonly names: string[];
   set: Set<string> | undefined;
+  /** What they count for `maxNames`. */
+  cost: number;
 }
 
 export class JsonLexer {
-  readonly text: string;
+  /** The whole text; of one that flows (`feed`), what is kept of it: offsets are in this. */
+  text: string;
   problem: JsonProblem | undefined;
   private readonly handler: JsonHandler;
   private readonly maxDepth: number;
   private readonly maxMembers: number;
   private readonly maxValues: number;
+  private readonly maxString: number;
+  private readonly maxNames: number;
+  private namesCost = 0;
+  /** No more text comes. */
+  private final = true;
+  /** The string in work is reported in pieces. */
+  private inPieces = false;
   private values = 0;
   private readonly stack: Frame[] = [];
   private pos = 0;
   private state: State = 'value';
+  private failedAt = 0;
   private stringStart = 0;
   private stringEnd = 0;
   private stringIsKey = false;
@@ -86,12 +109,30 @@ export class JsonLexer {
     this.maxDepth = limits.maxDepth ?? 64;
     this.maxMembers = limits.maxMembers ?? 16_384;
     this.maxValues = limits.maxValues ?? 262_144;
+    this.maxString = limits.maxString ?? Number.POSITIVE_INFINITY;
+    this.maxNames = limits.maxNames ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Reads on for about `budget` characters. */
-  run(budget: number): 'more' | 'done' | 'failed' {
-    const { text } = this;
-    const limit = Math.min(text.length, this.pos + budget);
+  /** Where what is not reported yet begins. */
+  get reported(): number {
+    if (this.state === 'failed') return this.failedAt;
+    return this.state === 'string' && !this.inPieces ? this.stringStart : this.pos;
+  }
+
+  /** Forgets the first `gone` characters of the text, all of them reported, and takes on more. `final`: no more comes. */
+  feed(gone: number, more: string, final: boolean): void {
+    this.text = this.text.slice(gone) + more;
+    this.pos -= gone;
+    this.stringStart -= gone;
+    this.partStart -= gone;
+    this.final = final;
+  }
+
+  /** Reads on for about `budget` characters. `hungry`: what is left may be a piece of a token. */
+  run(budget: number): 'more' | 'hungry' | 'done' | 'failed' {
+    const { text, final } = this;
+    const end = final ? text.length : text.length - longestToken;
+    const limit = Math.min(end, this.pos + budget);
     while (this.pos < limit && this.state !== 'failed') {
       if (this.state === 'string') {
         this.scanString(limit);
@@ -101,8 +142,8 @@ export class JsonLexer {
       if (c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09) this.pos++;
       else this.token(c);
     }
-    if (this.state !== 'failed' && this.pos < text.length) return 'more';
-    return this.finish();
+    if (this.state !== 'failed' && this.pos < end) return 'more';
+    return final || this.state === 'failed' ? this.finish() : 'hungry';
   }
 
   /** The text of the string that was just reported. A long one is put together by V8 when somebody first looks into it. */
@@ -136,6 +177,7 @@ export class JsonLexer {
   }
 
   private fail(offset: number, reason: string): undefined {
+    this.failedAt = this.reported;
     this.state = 'failed';
     this.problem = { offset, reason };
   }
@@ -198,14 +240,14 @@ export class JsonLexer {
 
   private open(kind: 'object' | 'array'): undefined {
     if (this.stack.length >= this.maxDepth) return this.fail(this.pos, `nested deeper than ${this.maxDepth}`);
-    this.stack.push({ kind, names: kind === 'object' ? [] : noNames, set: undefined });
+    this.stack.push({ kind, names: kind === 'object' ? [] : noNames, set: undefined, cost: 0 });
     this.handler.open(kind, this.pos);
     this.pos++;
     this.state = kind === 'object' ? 'first-key' : 'first-value';
   }
 
   private close(kind: 'object' | 'array'): undefined {
-    this.stack.pop();
+    this.namesCost -= this.stack.pop()!.cost;
     this.pos++;
     this.handler.close(kind, this.pos);
     this.ended();
@@ -287,13 +329,17 @@ export class JsonLexer {
       }
       if (c === 0x5c) {
         const length = escapeLength(text, i);
-        if (length < 0) return this.fail(i, length === -1 ? 'an escape that JSON does not know' : 'a lone surrogate');
+        if (length < 0)
+          return this.failInString(i, length === -1 ? 'an escape that JSON does not know' : 'a lone surrogate');
         this.escaped = true;
         i += length;
-      } else if (c < 0x20) return this.fail(i, 'a control character inside a string');
+      } else if (c < 0x20) return this.failInString(i, 'a control character inside a string');
       else i++;
     }
     if (i > text.length) return this.fail(text.length, 'the text ends inside a string');
+    if (this.stringIsKey) {
+      if (i - this.stringStart - 1 > maxWrittenName) return this.nameTooLong();
+    } else if (this.inPieces || i - this.stringStart - 1 > this.maxString) return this.piece(i);
     if (this.escaped) {
       this.parts.push(unescapeJson(text.slice(this.partStart, i)));
       this.partStart = i;
@@ -305,21 +351,56 @@ export class JsonLexer {
     this.stringEnd = this.pos;
     if (!this.stringIsKey) {
       this.ended();
+      if (this.inPieces || this.pos - this.stringStart - 2 > this.maxString) {
+        const first = !this.inPieces;
+        this.inPieces = false;
+        this.handler.stringPiece!(this.stringStart + (first ? 0 : 1), this.pos, { first, last: true });
+        return;
+      }
       this.handler.string(this.stringStart, this.pos);
       return;
     }
     const name = this.decoded();
-    if (name.length > maxNameLength)
-      return this.fail(this.stringStart, `a member's name is longer than ${maxNameLength} characters`);
+    if (name.length > maxNameLength) return this.nameTooLong();
     const frame = this.stack[this.stack.length - 1]!;
     if (frame.set ? frame.set.has(name) : frame.names.includes(name))
       return this.fail(this.stringStart, 'a name is used twice in one object');
-    if (frame.set) frame.set.add(name);
-    else if (frame.names.push(name) > fewMembers) frame.set = new Set(frame.names);
+    // Of a text that flows, a view would keep what it was cut from.
+    const kept = this.maxNames === Number.POSITIVE_INFINITY ? name : Buffer.from(name).toString();
+    frame.cost += name.length + nameCost;
+    this.namesCost += name.length + nameCost;
+    if (this.namesCost > this.maxNames) return this.fail(this.stringStart, 'too many names in objects that are open');
+    if (frame.set) frame.set.add(kept);
+    else if (frame.names.push(kept) > fewMembers) frame.set = new Set(frame.names);
     if (frame.set && frame.set.size > this.maxMembers)
       return this.fail(this.stringStart, `an object has more than ${this.maxMembers} members`);
     this.state = 'colon';
-    this.handler.key(name, this.stringStart, this.pos);
+    this.handler.key(kept, this.stringStart, this.pos);
+  }
+
+  /** Reports what was read of a long string up to `to`; the rest of it is read as a string of its own. */
+  private piece(to: number): undefined {
+    const first = !this.inPieces;
+    // Both halves of a pair are there: more text follows.
+    const end = (this.text.charCodeAt(to - 1) & 0xfc00) === 0xd800 ? to + 1 : to;
+    this.stringEnd = end + 1;
+    this.inPieces = true;
+    this.handler.stringPiece!(this.stringStart + (first ? 0 : 1), end, { first, last: false });
+    this.stringStart = end - 1;
+    this.escaped = false;
+    this.parts.length = 0;
+    this.partStart = end;
+    this.pos = end;
+  }
+
+  /** What was read well of a string that is reported in pieces is reported first. */
+  private failInString(at: number, reason: string): undefined {
+    if (this.inPieces && at > this.pos) this.piece(at);
+    this.fail(at, reason);
+  }
+
+  private nameTooLong(): undefined {
+    this.fail(this.stringStart, `a member's name is longer than ${maxNameLength} characters`);
   }
 }
 

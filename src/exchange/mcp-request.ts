@@ -14,6 +14,7 @@ const TOOLS_CALL = 'tools/call';
 /** Methods and names of tools: what a rule compares must be what the server compares. */
 const methodShape = /^[a-z][A-Za-z0-9_$.-]*(?:\/[A-Za-z0-9_$.-]+)*$/;
 const longestName = 256;
+const longestId = 128;
 
 /** Reads the facts. Batches are no part of the protocol since 2025-06-18, and each of their calls would need a decision. */
 export function* mcpFacts(body: JsonValue, bytes: number): Work<Reading<RequestFacts>> {
@@ -31,6 +32,7 @@ export function* mcpFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
   yield* words.collect(body, messageText);
   const text = words.text();
   const tokens = yield* words.tokens();
+  const rpcId = idOf(body);
   const operation: Operation = isCall ? 'execute_tool' : 'mcp';
   return {
     ok: true,
@@ -45,6 +47,7 @@ export function* mcpFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
       text,
       tools: [],
       toolCall,
+      ...(rpcId !== undefined && { rpcId }),
       images: 0,
       audio: 0,
       files: 0,
@@ -55,6 +58,13 @@ export function* mcpFacts(body: JsonValue, bytes: number): Work<Reading<RequestF
       bytes,
     },
   };
+}
+
+/** The id of a request, as JSON. A longer one is legal, and is not kept. */
+function idOf({ id, method }: JsonObject): string | undefined {
+  if (method === undefined || (typeof id === 'string' && id.length > longestId)) return undefined;
+  const json = typeof id === 'string' || typeof id === 'number' ? JSON.stringify(id) : id?.toString();
+  return json === undefined || json.length > longestId ? undefined : json;
 }
 
 /** The method; empty for an answer. A message is one of the two. */

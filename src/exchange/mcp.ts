@@ -24,10 +24,11 @@ export const mcp: Format = {
   modelList: () => '[]',
 };
 
-/** `id` is null: the message may not have been read when it is refused (JSON-RPC 2.0, section 5). */
-function error({ code, row, message, session }: ErrorText): string {
-  const data = { code, session };
-  return JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: rpcCode(code, row.status), message, data } });
+/** `id` is null where the message has not been read when it is refused (JSON-RPC 2.0, section 5). */
+function error({ code, row, message, session, rpcId = 'null' }: ErrorText): string {
+  const said = { code: rpcCode(code, row.status), message, data: { code, session } };
+  // As it is written: integers beyond 2^53 are ids, too.
+  return `{"jsonrpc":"2.0","id":${rpcId},"error":${JSON.stringify(said)}}`;
 }
 
 /** JSON-RPC 2.0, section 5.1; what is the server's own business is from −32000 to −32099. */

@@ -17,6 +17,8 @@ interface Refused {
   readonly session: string | undefined;
   /** In whose shape (a FormatId); OpenAI's where it is not known. */
   readonly format?: string | undefined;
+  /** MCP: the id of the request, as JSON. */
+  readonly rpcId?: string | undefined;
 }
 
 /** Renders a row of the error table. Without a message the row's own meaning and fix are sent. */
@@ -35,12 +37,12 @@ export function streamRefusal(about: Refused): { readonly json: string; readonly
   return { json: (shape.streamError ?? shape.error)(error), words: `[${error.code}] ${error.message}` };
 }
 
-function textOf({ code, message: words, session = '', format }: Refused): { shape: Format; error: ErrorText } {
+function textOf({ code, message: words, session = '', format, rpcId }: Refused): { shape: Format; error: ErrorText } {
   const row = errorRow(code);
   const said = words ?? `${row.meaning} ${row.fix}`;
   const message = session === '' ? said : `${said} (session ${session})`;
   const shape = (format === undefined ? undefined : formatById(format)) ?? openaiChat;
-  return { shape, error: { code, row, message, session } };
+  return { shape, error: { code, row, message, session, rpcId } };
 }
 
 /** What an API's own SDK shows as the id of a request, where that is not `x-request-id`: the Anthropic API reference, "Errors". */

@@ -145,6 +145,11 @@ export function memberRule(node: RuleNode, name: string): RuleNode {
   return node.members.get(name) ?? node.otherMembers;
 }
 
+/** Whether the table says nothing of this place, and of none around it but by its name. */
+export function isUnnamed(node: RuleNode): boolean {
+  return node === unknown;
+}
+
 /** One rule for a value and all that is in it. */
 function deep(treatment: Treatment): Draft {
   const node = { ...plain, treatment, members: new Map<string, Draft>() } as Draft;
@@ -209,6 +214,12 @@ function* isBase64(text: string): Work<boolean> {
     if (at === text.length) return true;
     yield;
   }
+}
+
+/** Of a piece of a text that began as media. */
+export function hasOnlyBase64(piece: string): boolean {
+  for (let at = 0; at < piece.length; at++) if (base64[piece.charCodeAt(at)] !== 1) return false;
+  return true;
 }
 
 const base64 = new Uint8Array(128);

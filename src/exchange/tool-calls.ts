@@ -51,7 +51,8 @@ interface Ended {
 /** The calls of one answer. */
 export class ToolCalls {
   private readonly reads: ReadsToolCalls;
-  private readonly enforced: boolean;
+  /** Rules in force ask about them; not only such that are on trial. */
+  readonly enforced: boolean;
   /** Rules on trial cannot be asked any more. */
   private given = false;
   private readonly under = new Map<string, Open>();

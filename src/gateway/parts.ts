@@ -113,6 +113,7 @@ export async function loadParts(
       known,
       ...(finder && { finder }),
       maxJsonBytes: config.masking.json.maxBytes,
+      beyondJson: config.masking.json.beyond,
     });
     await prepare(policies.source.current);
     return {

@@ -15,6 +15,7 @@ import { type BodyMaskerOptions, createBodyMasker } from './body.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
 import { type DetectorNames, detectorNames } from './detector-names.ts';
 import { createEncodedParts, type EncodedParts, maskedShort } from './encoded.ts';
+import type { Flow } from './json.ts';
 import { NamesOfBody, type NamesOptions } from './names.ts';
 import { OpaqueDigest, opaqueKept } from './opaque.ts';
 import { type Becomes, becomes, type MaskingKeys, type Operators, operatorOf } from './operators.ts';
@@ -116,13 +117,15 @@ export interface BodiesOptions {
   readonly known?: readonly Detector[];
   /** Longest JSON body of an answer; 16 MiB by default. */
   readonly maxJsonBytes?: number;
+  /** What becomes of a longer one: see json-flow.ts. Default: it is refused. */
+  readonly beyondJson?: 'refuse' | 'stream';
   /** Who finds names, which are detectors then. */
   readonly finder?: NameFinder;
 }
 
 export function createBodies(
   recordDetect: readonly string[],
-  { keys, known = builtIn, finder, maxJsonBytes = 16 * 1024 * 1024 }: BodiesOptions = {},
+  { keys, known = builtIn, finder, maxJsonBytes = 16 * 1024 * 1024, beyondJson = 'refuse' }: BodiesOptions = {},
 ): Bodies {
   // What was delivered has passed the limits of the delivery; labels may have made it longer since.
   const delivered = { maxJsonBytes: 4 * maxJsonBytes, maxEventBytes: 8 * 1024 * 1024 };
@@ -205,12 +208,13 @@ export function createBodies(
     format: Format,
     framing: Framing,
     delivers: DetectorSet | undefined,
+    flow: Flow | undefined,
   ): BodyMasker | undefined => {
     if (framing === 'opaque') return new OpaqueDigest();
     const left = delivers?.leftToRecord ?? recordDetect;
     if (framing === 'none' || left.length === 0) return undefined;
     const textMaskers = left === recordDetect ? recorded : detectorSet(left).maskers;
-    return createBodyMasker({ format, direction: 'response', framing, textMaskers, ...delivered });
+    return createBodyMasker({ format, direction: 'response', framing, textMaskers, ...delivered, flow });
   };
   /** First the tokens are looked for that the request has itself, so that none of them comes to stand for a value. */
   const withPseudonyms = async (
@@ -259,6 +263,7 @@ export function createBodies(
       const calls =
         asks === 'none' || toolCalls === undefined ? undefined : new ToolCalls(toolCalls, asks === 'enforce');
       const delivers = mask.length === 0 ? undefined : detectorSet(mask, operators);
+      const flow: Flow | undefined = beyondJson === 'stream' ? { begun: false } : undefined;
       return {
         delivery: createBodyMasker({
           format,
@@ -267,10 +272,13 @@ export function createBodies(
           textMaskers: delivers?.maskers,
           calls,
           maxJsonBytes,
+          flow,
         }),
-        record: recordMasker(format, framing, delivers),
+        record: recordMasker(format, framing, delivers, flow),
         restoring:
-          framing === 'opaque' ? undefined : restoring(pseudonyms?.backFor(mask), { format, framing, ...delivered }),
+          framing === 'opaque'
+            ? undefined
+            : restoring(pseudonyms?.backFor(mask), { format, framing, ...delivered, flow }),
         calls,
       };
     },
@@ -279,7 +287,7 @@ export function createBodies(
 
 function restoring(
   restored: Restored | undefined,
-  reading: Pick<BodyMaskerOptions, 'format' | 'framing' | 'maxJsonBytes' | 'maxEventBytes'>,
+  reading: Pick<BodyMaskerOptions, 'format' | 'framing' | 'maxJsonBytes' | 'maxEventBytes' | 'flow'>,
 ): Restoring | undefined {
   if (restored === undefined) return undefined;
   const masker = createBodyMasker({ ...reading, direction: 'response', textMaskers: restored.maskers });

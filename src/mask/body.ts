@@ -6,7 +6,7 @@ import { UnreadableBody } from '../exchange/unreadable.ts';
 import type { BodyMasker, TextMaskers } from './contract.ts';
 import type { EncodedParts } from './encoded.ts';
 import { Findings } from './findings.ts';
-import { JsonMasker } from './json.ts';
+import { type Flow, JsonMasker } from './json.ts';
 import { JsonArrayMasker } from './json-array.ts';
 import { AskingBody } from './names.ts';
 import { NdjsonMasker } from './ndjson.ts';
@@ -28,6 +28,8 @@ export interface BodyMaskerOptions {
   readonly calls?: ToolCalls | undefined;
   /** Longest JSON body, kept in memory until its end; 16 MiB by default. Beyond: UnreadableBody. */
   readonly maxJsonBytes?: number;
+  /** A JSON body of an answer that is longer is masked as it comes; undefined: refused. */
+  readonly flow?: Flow | undefined;
   /** Longest event or line of a stream; 1 MiB by default. Beyond: UnreadableBody. */
   readonly maxEventBytes?: number;
   /** A JSON body: whether nobody waits for it any more. `end` rejects with Abandoned then. */
@@ -53,12 +55,11 @@ export function createBodyMasker(options: BodyMaskerOptions): BodyMasker {
 function bodyMasker(options: BodyMaskerOptions): BodyMasker {
   const { format, direction, maxJsonBytes = 16 * 1024 * 1024, maxEventBytes = 1024 * 1024 } = options;
   const masks = options.textMaskers && new Findings(options.textMaskers);
-  const json = new JsonMasker(
-    direction === 'request' ? format.requestText : format.responseText,
-    masks,
-    maxJsonBytes,
-    options,
-  );
+  const json = new JsonMasker(direction === 'request' ? format.requestText : format.responseText, masks, maxJsonBytes, {
+    ...options,
+    // A text is kept until it is known to be JSON.
+    flow: options.framing === 'json' && direction === 'response' ? options.flow : undefined,
+  });
   switch (options.framing) {
     case 'json':
       return format.streamsArrays && direction === 'response'

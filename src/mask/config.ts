@@ -23,7 +23,13 @@ const json = z.strictObject({
     .max(256 * 1024 * 1024)
     .default(16 * 1024 * 1024)
     .describe(
-      'Largest answer that is one JSON body, in bytes: it is kept in memory until its end, and leaves masked or not at all. A larger one is refused: 502 `response_unreadable`, or that error in place of the body where its headers have gone. Of an array that streams (Gemini) the largest item.',
+      'Largest answer that is one JSON body, in bytes: it is kept in memory until its end, and leaves masked or not at all. What becomes of a larger one: `beyond`. Of an array that streams (Gemini) the largest item.',
+    ),
+  beyond: z
+    .enum(['refuse', 'stream'])
+    .default('refuse')
+    .describe(
+      'A longer answer that is one JSON body: `refuse` (502 `response_unreadable`, or that error in place of the body where its headers have gone) or `stream`: it is masked as it comes, of any length, in some 200 KiB of memory, and what is found wrong later ends it in the middle. Where rules in force ask about tool calls it is refused all the same. Default refuse: an answer whose end nobody has seen may be cut off.',
     ),
 });
 

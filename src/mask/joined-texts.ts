@@ -6,7 +6,7 @@ import type { Findings } from './findings.ts';
 import { type Candidate, keyOf, pathOf } from './text-reader.ts';
 
 /** Most texts in one body. */
-const maxTexts = 1024;
+export const maxTexts = 1024;
 
 /**
  * Strings of a JSON body that clients put together (the parts of an answer, the events of a stream that is an array): each
@@ -41,5 +41,6 @@ export class JoinedTexts {
 
 /** Whether the string is one of several that make up a text. */
 export function isJoined({ kind, treatment, frame }: Candidate): boolean {
-  return kind === 'string' && treatment === 'channel' && frame?.joined === true;
+  const isString = kind === 'string' || kind === 'piece' || kind === 'last-piece';
+  return isString && treatment === 'channel' && frame?.joined === true;
 }

@@ -3,6 +3,7 @@ import type { PathStep } from '../exchange/format.ts';
 import type { JsonHandler, JsonLexer } from '../exchange/json-lexer.ts';
 import {
   isStructural,
+  isUnnamed,
   type Marker,
   memberRule,
   numberLeftAlone,
@@ -25,13 +26,25 @@ export interface Frame {
   count: number;
   /** Names that this object got from a mask. */
   renamed: Set<string> | undefined;
+  /** Of an item of a joined array in a body that flows: its structural scalars. */
+  header: HeaderMember[] | undefined;
 }
 
 /** A place that may have to change. The span is the raw token, quotes included. */
 export interface Candidate {
-  readonly kind: 'string' | 'number' | 'name' | 'drop';
-  readonly start: number;
-  readonly end: number;
+  readonly kind:
+    | 'string'
+    | 'number'
+    | 'name'
+    | 'drop'
+    /** Of a body that flows: pieces of a long string, its end, and the place before the bracket that closes a joined array. */
+    | 'piece'
+    | 'last-piece'
+    /** Of a body that flows: a string that the table does not name, in an item of a joined array. */
+    | 'unnamed'
+    | 'joined-end';
+  start: number;
+  end: number;
   readonly treatment: Treatment;
   readonly frame: Frame | undefined;
   readonly step: string | number;
@@ -46,7 +59,7 @@ export interface Candidate {
 /** Strings from this length on are masked in pieces. */
 const longString = 64 * 1024;
 
-/** A scalar member of the outermost object. */
+/** A scalar member of the outermost object, or of an item. */
 interface HeaderMember {
   /** Its name as it is written, with the colon. */
   readonly name: string;
@@ -65,6 +78,12 @@ export class TextReader implements JsonHandler {
   terminal = false;
   /** Some strings so far are pieces of one text. */
   joins = false;
+  /** Set where the text flows (json-flow.ts): how long an item of a joined array is kept. */
+  flows: number | undefined;
+  /** Of a text that flows: where the item of a joined array begins that is open, and of which its members may say more. */
+  itemStart: number | undefined;
+  /** A member said of which text an item is part when that had to be decided already. */
+  saidTooLate = false;
   /** Whether the outermost value is an object. */
   isObject = false;
   inputTokens: number | undefined;
@@ -84,6 +103,10 @@ export class TextReader implements JsonHandler {
   private nameRaw = '';
   private dropping = 0;
   private dropStart = 0;
+  /** The long string in work. */
+  private long: RuleNode | undefined;
+  /** The open item has some of a text. */
+  private itemHasText = false;
   private readonly headerMembers: HeaderMember[] = [];
   private readonly clean: ReadonlyMap<string, string> | undefined;
   private readonly telling: ReadonlySet<string> | undefined;
@@ -106,7 +129,24 @@ export class TextReader implements JsonHandler {
 
   /** The structural scalar members of the outermost object, as they are written or become, joined by commas. */
   get header(): string {
-    return this.headerMembers.map(({ name, value, candidate }) => name + (candidate?.becomes ?? value)).join();
+    return headerOf(this.headerMembers);
+  }
+
+  /** Where what is left out now begins; undefined: nothing is. */
+  get droppedFrom(): number | undefined {
+    return this.dropping > 0 ? this.dropStart : undefined;
+  }
+
+  /** The text has lost its first characters: offsets move. What only events need is forgotten. */
+  moved(gone: number): void {
+    this.dropStart -= gone;
+    if (this.itemStart !== undefined) this.itemStart -= gone;
+    for (const candidate of this.candidates) {
+      candidate.start -= gone;
+      candidate.end -= gone;
+    }
+    this.ended.length = 0;
+    this.headerMembers.length = 0;
   }
 
   open(kind: 'object' | 'array', start: number): void {
@@ -123,7 +163,7 @@ export class TextReader implements JsonHandler {
     }
     if (rule.treatment === 'error') this.error = true;
     if (frame === undefined) this.isObject = kind === 'object';
-    const joined = frame !== undefined && (frame.joined || frame.rule.joined);
+    const joined = frame !== undefined && (frame.joined || joins(frame));
     this.joins ||= joined;
     this.frame = {
       parent: frame,
@@ -134,12 +174,23 @@ export class TextReader implements JsonHandler {
       joined,
       count: 0,
       renamed: undefined,
+      header: undefined,
     };
+    if (this.flows !== undefined && isItem(this.frame)) {
+      this.frame.header = [];
+      this.itemHasText = false;
+      if (hasAside(rule)) this.itemStart = start;
+    }
   }
 
   close(_kind: 'object' | 'array', end: number): void {
-    if (this.dropping === 0) this.frame = this.frame!.parent;
-    else if (--this.dropping === 0) this.add('drop', this.dropStart, end, 'drop', '');
+    if (this.dropping === 0) {
+      const frame = this.frame!;
+      if (isItem(frame)) this.itemStart = undefined;
+      if (this.flows !== undefined && joins(frame) && !frame.joined)
+        this.add('joined-end', end - 1, end - 1, 'channel', '');
+      this.frame = frame.parent;
+    } else if (--this.dropping === 0) this.add('drop', this.dropStart, end, 'drop', '');
   }
 
   key(name: string, start: number, end: number): void {
@@ -167,12 +218,38 @@ export class TextReader implements JsonHandler {
     if (treatment === 'end' && text !== '') this.ended.push(this.frame!);
     else if (treatment === 'error') this.error = true;
     if (treatment === 'channel' || treatment === 'json') this.count(text);
-    if (rule.markers !== undefined) this.mark(rule.markers.get(text));
+    if (rule.markers !== undefined) this.mark(rule.markers.get(text), start);
     const inHeader = isHeader(treatment, this.frame);
     const isClean = inHeader && this.clean?.get(this.name) === text;
-    const candidate = isClean ? undefined : this.add('string', start, end, treatment, text);
+    const kind = this.isUnnamedPart(rule) ? 'unnamed' : 'string';
+    const candidate = isClean ? undefined : this.add(kind, start, end, treatment, text);
     if (candidate !== undefined && text.length >= longString) candidate.pieces = this.lexer!.decodedPieces();
     if (inHeader) this.keepHeader(start, end, candidate);
+    else this.keepInItem(treatment, start, end, candidate);
+  }
+
+  stringPiece(start: number, end: number, { first, last }: { readonly first: boolean; readonly last: boolean }): void {
+    if (first && this.dropping === 0) {
+      this.long = this.enter();
+      if (this.long.treatment === 'drop') {
+        this.dropping = 1;
+        this.dropStart = start;
+      }
+    }
+    if (this.long === undefined) return;
+    const { long } = this;
+    const { treatment } = long;
+    if (last) this.long = undefined;
+    if (this.dropping > 0) {
+      if (!last) return;
+      this.dropping = 0;
+      this.add('drop', this.dropStart, end, 'drop', '');
+      return;
+    }
+    const text = this.lexer!.decoded();
+    if (treatment === 'channel' || treatment === 'json') this.textBytes += Buffer.byteLength(text);
+    const asked = this.isUnnamedPart(long) ? 'whole' : treatment;
+    this.add(last ? 'last-piece' : 'piece', start, end, asked, text);
   }
 
   private count(text: string): void {
@@ -197,13 +274,15 @@ export class TextReader implements JsonHandler {
     const leftAlone = numberLeftAlone(treatment, raw);
     const candidate = leftAlone ? undefined : this.add('number', start, end, treatment, digitsOf(raw));
     if (isHeader(treatment, this.frame)) this.keepHeader(start, end, candidate);
+    else this.keepInItem(treatment, start, end, candidate);
   }
 
   literal(value: true | false | null, start: number, end: number): void {
     if (this.dropping > 0) return;
     const { treatment, markers } = this.enter();
     if (value === null) return;
-    if (markers !== undefined) this.mark(markers.get(String(value)));
+    this.keepInItem(treatment, start, end, undefined);
+    if (markers !== undefined) this.mark(markers.get(String(value)), start);
     if (this.telling !== undefined) this.note(String(value));
     if (treatment === 'drop') this.add('drop', start, end, 'drop', '');
     else if (treatment === 'end') this.ended.push(this.frame!);
@@ -217,10 +296,13 @@ export class TextReader implements JsonHandler {
     return before === undefined ? count : before + (count ?? 0);
   }
 
-  private mark(marker: Marker | undefined): void {
+  private mark(marker: Marker | undefined, at: number): void {
     if (marker === 'end') this.ended.push(this.frame!);
     else if (marker === 'terminal') this.terminal = true;
-    else if (marker === 'aside') this.frame!.index = aside;
+    else if (marker === 'aside') {
+      if (this.itemStart !== undefined) this.saidTooLate ||= this.itemHasText && at - this.itemStart > this.flows!;
+      this.frame!.index = aside;
+    }
   }
 
   private note(value: string): void {
@@ -258,11 +340,23 @@ export class TextReader implements JsonHandler {
       becomes: undefined,
     };
     this.candidates.push(candidate);
+    if (kind !== 'unnamed' && treatment === 'channel' && this.frame?.joined) this.itemHasText = true;
     return candidate;
   }
 
   private keepHeader(start: number, end: number, candidate: Candidate | undefined): void {
     this.headerMembers.push({ name: `${this.nameRaw}:`, value: this.lexer!.text.slice(start, end), candidate });
+  }
+
+  private isUnnamedPart(rule: RuleNode): boolean {
+    return this.flows !== undefined && this.frame?.joined === true && isUnnamed(rule);
+  }
+
+  private keepInItem(treatment: Treatment, start: number, end: number, candidate: Candidate | undefined): void {
+    const header = this.frame?.header;
+    if (header === undefined || !isStructural(treatment) || end - start > longestInItem) return;
+    const value = Buffer.from(this.lexer!.text.slice(start, end)).toString();
+    header.push({ name: `${JSON.stringify(this.name)}:`, value, candidate });
   }
 
   /** A masked name must not meet another one of its object: what we write is as strict as what we read. */
@@ -273,6 +367,37 @@ export class TextReader implements JsonHandler {
     frame.renamed.add(free);
     return free;
   }
+}
+
+/** Longest scalar that an item that carries the rest of a text repeats. */
+const longestInItem = 256;
+
+/** Whether this is an item of the outermost joined array around it. */
+function isItem({ parent }: Frame): boolean {
+  return parent !== undefined && joins(parent) && !parent.joined;
+}
+
+/** A body may be an array of what is else the whole of it: then the rule has items, too. */
+function joins({ kind, rule }: Frame): boolean {
+  return kind === 'array' && rule.joined;
+}
+
+/** The item of the outermost joined array that a frame is in, or is. */
+export function itemOf(frame: Frame): Frame {
+  let item = frame;
+  while (!isItem(item)) item = item.parent!;
+  return item;
+}
+
+function hasAside({ members }: RuleNode): boolean {
+  for (const { markers } of members.values())
+    for (const marker of markers?.values() ?? []) if (marker === 'aside') return true;
+  return false;
+}
+
+/** Scalar members as they are written or become, joined by commas. */
+export function headerOf(members: readonly HeaderMember[]): string {
+  return members.map(({ name, value, candidate }) => name + (candidate?.becomes ?? value)).join();
 }
 
 function isHeader(treatment: Treatment, frame: Frame | undefined): boolean {

@@ -9,6 +9,7 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type Stack, startStack } from './support/stack.ts';
+import { inPieces } from './support/upstream.ts';
 
 const CARD = '4111 1111 1111 1111';
 const POLICY = `apiVersion: sallyport/v1
@@ -186,5 +187,44 @@ describe.each([
     expect(answer.status).toBe(405);
     expect(answer.headers.get('allow')).toBe('POST');
     expect(await answer.json()).toMatchObject({ error: { data: { code: 'method_not_allowed' } } });
+  });
+});
+
+describe('an answer of an MCP server that ends early', () => {
+  let stack: Stack;
+  beforeAll(async () => {
+    stack = await startStack({
+      model: { name: 'shop', cluster: 'model_demo_1', formats: ['mcp'], match: { paths: ['/mcp'] } },
+      policies: {
+        'tools.yaml': `${POLICY}    - {name: no-cards, on: response, when: '"credit_card" in response.findings', then: stop, message: No cards.}\n`,
+      },
+    });
+  });
+  afterAll(() => stack.close());
+  const event = (message: object) => `event: message\ndata: ${JSON.stringify({ jsonrpc: '2.0', ...message })}\n\n`;
+  const progress = event({ method: 'notifications/progress', params: { progress: 1, progressToken: 1 } });
+  const result = event({ id: 7, result: { content: [{ type: 'text', text: CARD }] } });
+
+  test.each<[string, string, string, string, string]>([
+    ['a number', '7', '7', result, 'response_stopped'],
+    ['a text', '"a \\"7\\""', '"a \\"7\\""', result, 'response_stopped'],
+    ['a number that no double has', '90071992547409931', '90071992547409931', result, 'response_stopped'],
+    ['one that is too long to be kept', `"${'7'.repeat(200)}"`, 'null', result, 'response_stopped'],
+    ['of an answer that cannot be read', '7', '7', 'data: {"jsonrpc":\n\n', 'response_unreadable'],
+  ])("has an error with the request's id: %s", async (_name, id, said, piece, code) => {
+    stack.model.answer = inPieces('text/event-stream', progress, piece, progress);
+    const answer = await fetch(`${stack.url}/mcp`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${await stack.token('sam')}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+      },
+      body: `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"lookup","arguments":{}}}`,
+    });
+    const text = await answer.text();
+    expect(text).toContain('notifications/progress');
+    expect(text).toContain(`data: {"jsonrpc":"2.0","id":${said},"error":{`);
+    expect(text).toContain(`"code":"${code}"`);
   });
 });

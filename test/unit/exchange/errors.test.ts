@@ -1,7 +1,7 @@
 import OpenAI, { APIError } from 'openai';
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, errorHeaders, errorRow, errors } from '../../../src/exchange/errors.ts';
-import { refusal, requestIdHeaders } from '../../../src/exchange/refusal.ts';
+import { refusal, requestIdHeaders, streamRefusal } from '../../../src/exchange/refusal.ts';
 
 const codes = Object.keys(errors) as ErrorCode[];
 
@@ -84,6 +84,15 @@ describe('the error table', () => {
     const error = { code: expected, message: 'say "no" (session s)', data: { code, session: 's' } };
     expect(body).toEqual({ jsonrpc: '2.0', id: null, error });
   });
+
+  it.each(['7', '"a \\"b\\""', '900719925474099312345', '-1'])(
+    'names the JSON-RPC request that it answers: %s',
+    (rpcId) => {
+      const about = { code: 'response_stopped', session: 's', format: 'mcp', rpcId } as const;
+      for (const text of [refusal(about).body, streamRefusal(about).json])
+        expect(text.startsWith(`{"jsonrpc":"2.0","id":${rpcId},"error":{`)).toBe(true);
+    },
+  );
 
   it("gives Anthropic's SDK the id that it shows, and no other API", () => {
     expect(requestIdHeaders('anthropic-messages', 's')).toEqual([['request-id', 's']]);
