@@ -101,7 +101,7 @@ export const ai: readonly Detector[] = [
   ),
   token(
     'nvidia_api_key',
-    String.raw`\bnvapi-[\w\-]{64,68}\b`,
+    String.raw`\bnvapi-[\w\-]{63,67}\w\b|\bnvapi-[\w\-]{63,67}-\B`,
     'NVIDIA API catalogue keys.',
     ['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'],
     'NVIDIA NIM docs, "Get an API key"',
