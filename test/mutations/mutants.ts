@@ -74,8 +74,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'context-forgotten',
     file: 'detect/scanner.ts',
-    find: 'for (let i = Math.max(0, length - MAX_CONTEXT); i < length; i++) this.#keep(base + i, text[i]!);',
-    replace: '',
+    find: 'recent[(base + i) & (RECENT - 1)] = text[i]!;',
+    replace: ';',
     harm: 'a number is found or not by where the transport cut the words before it',
     tests: ['unit/detect/scanner'],
   },
