@@ -1,6 +1,6 @@
 /** `.ci/run`: all tests and all static checks on a new machine. The last line counts tests and checks together. */
 
-import { runChecks } from './bootstrap/checks.mjs';
+import { runChecks, runMutants } from './bootstrap/checks.mjs';
 import { closingLine, runTests } from './bootstrap/tests.mjs';
 import { bootstrap, main, root } from './bootstrap.mjs';
 
@@ -9,9 +9,10 @@ await main(async () => {
   const tests = await runTests({ root, node, env, args: [] });
   for (const reason of skipped) process.stdout.write(`  - skipped: ${reason}\n`);
   const checks = await runChecks({ root, node, env });
+  const mutants = await runMutants({ root, node, env });
   const total = {
-    passed: tests.passed + checks.passed,
-    failed: tests.failed + checks.failed,
+    passed: tests.passed + checks.passed + mutants.passed,
+    failed: tests.failed + checks.failed + mutants.failed,
     skipped: tests.skipped + checks.skipped,
   };
   process.stdout.write(`${closingLine(total)}\n`);

@@ -1,5 +1,5 @@
 /**
- * `npm run mutants [-- NAME ...]`: plants the bugs of test/mutations/mutants.ts one at a time, and says which the tests
+ * `npm run mutants [-- NAME ...]`: plants the bugs of test/mutations/mutants.ts one at a time, and says which their tests
  * noticed. Ends with 1 where one was not, or where the tests fail without any.
  */
 import { spawnSync } from 'node:child_process';
@@ -34,14 +34,15 @@ interface Outcome {
   readonly ok: boolean;
 }
 
-function runTests(mutant: string): Outcome {
+function runTests(mutant: string, tests: readonly string[]): Outcome {
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
   const config = join(root, 'test', 'mutations', 'vitest.config.ts');
+  const files = tests.map((test) => join('test', `${test}.test.ts`));
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-mutants-'));
   const file = join(folder, 'results.json');
   const { status } = spawnSync(
     process.execPath,
-    [vitest, 'run', '--config', config, '--reporter=json', `--outputFile.json=${file}`],
+    [vitest, 'run', ...files, '--config', config, '--reporter=json', `--outputFile.json=${file}`],
     { cwd: root, env: { ...process.env, MUTANT: mutant, NODE_ENV: 'test' }, stdio: 'ignore' },
   );
   const results = JSON.parse(readFileSync(file, 'utf8')) as Results;
@@ -50,16 +51,16 @@ function runTests(mutant: string): Outcome {
   return { failed: all.filter((test) => test.status === 'failed').map(({ fullName }) => fullName), ok: status === 0 };
 }
 
-const clean = runTests('');
+const clean = runTests('', [...new Set(chosen.flatMap(({ tests }) => tests))]);
 if (!clean.ok) {
   console.error(`Without any bug the tests fail: ${clean.failed[0] ?? 'a file does not load'}.`);
   process.exit(1);
 }
 let noticed = 0;
 for (const mutant of chosen) {
-  const { name, harm } = mutant;
+  const { name, harm, tests } = mutant;
   // A file that does not load fails no test: then nothing was noticed.
-  const caughtBy = misplaced(mutant) ? undefined : runTests(name).failed[0];
+  const caughtBy = misplaced(mutant) ? undefined : runTests(name, tests).failed[0];
   if (caughtBy !== undefined) noticed++;
   console.log(`${caughtBy === undefined ? '✗' : '✓'} ${name.padEnd(28)} ${harm}`);
   console.log(`  ${caughtBy ?? (misplaced(mutant) ? `is not in src/${mutant.file} exactly once` : 'NOBODY NOTICES')}`);

@@ -65,3 +65,21 @@ export async function runChecks(tools) {
   }
   return counts;
 }
+
+/** Some of the planted bugs (`npm run mutants` plants all, which takes minutes): quick ones, of several kinds. */
+const sample = ['edge-forgotten-at-the-end', 'context-forgotten', 'keeps-all-that-is-asked', 'begun-call-leaves'];
+
+/**
+ * Plants them, one line each on stdout.
+ * @returns {Promise<{passed: number, failed: number}>}
+ */
+export async function runMutants({ root, node, env }) {
+  const { code, output } = await capture(node, [join(root, 'scripts', 'mutants.ts'), ...sample], { cwd: root, env });
+  const passed = sample.filter((name) => output.includes(`✓ ${name}`)).length;
+  const failed = sample.length - passed || (code === 0 ? 0 : 1);
+  const problem = failed === 0 ? '' : `${output.trim().replace(/^/gm, '    ')}\n`;
+  process.stdout.write(
+    `  ${failed === 0 ? '✓' : '✗'} planted bugs are noticed (${passed} of ${sample.length})\n${problem}`,
+  );
+  return { passed, failed };
+}

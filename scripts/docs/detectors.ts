@@ -46,8 +46,8 @@ ${Object.keys(titles)
 
 ## What they do not find
 
-- Encoded text: hex and HTML entities are not decoded. Base64 and percent-encoding are in requests, where they are counted and
-  recorded ([content-checks.md](content-checks.md#encoded-text)), but not in what is delivered.
+- Encoded text: hex is not decoded. Base64, percent-encoding, character references of HTML and \`\\x40\` are in requests, where they are
+  counted and recorded ([content-checks.md](content-checks.md#encoded-text)), but not in what is delivered.
 - What only its meaning gives away: names and places without an [analyzer](#names), postal addresses, diagnoses.
 - Bare numbers in the third row of a table and below: words for them, such as the head of their column, are looked for in the 120
   characters before them, or in fewer. Numbers with a shape or a sum of their own need no word.

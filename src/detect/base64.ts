@@ -15,9 +15,8 @@ const SLICE_LENGTH = 16_384;
 // What a symbol (fold.ts) is; below 64, its six bits.
 const PADDING = 64;
 const SPACE = 65;
-const PERCENT = 66;
-const BACKSLASH = 67;
-const NEITHER = 68;
+const BACKSLASH = 66;
+const NEITHER = 67;
 
 const kinds = new Uint8Array(256).fill(NEITHER);
 [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].forEach((char, bits) => {
@@ -27,7 +26,6 @@ const kinds = new Uint8Array(256).fill(NEITHER);
 kinds['-'.charCodeAt(0)] = 62;
 kinds['_'.charCodeAt(0)] = 63;
 kinds['='.charCodeAt(0)] = PADDING;
-kinds['%'.charCodeAt(0)] = PERCENT;
 kinds['\\'.charCodeAt(0)] = BACKSLASH;
 for (const space of ' \t\n\v\f\r') kinds[space.charCodeAt(0)] = SPACE;
 
@@ -66,8 +64,6 @@ const shared = Buffer.allocUnsafeSlow(SLICE_LENGTH + 3);
  */
 export class Base64Runs {
   isWhole = false;
-  /** Whether there was a percent sign so far. */
-  hasPercent = false;
   readonly #units: Uint16Array;
   /** Read so far. */
   #at = 0;
@@ -231,7 +227,6 @@ export class Base64Runs {
 
   /** A character that is not of the alphabet. True: with it, a run is whole. */
   #other(kind: number): boolean {
-    if (kind === PERCENT) this.hasPercent = true;
     let isGap = kind === SPACE;
     if (kind === BACKSLASH) {
       const escaped = this.#units[this.#at + 1];

@@ -1,15 +1,15 @@
 /**
- * What is sensitive inside of encoded parts of a text: base64 (either alphabet, wrapped or not) and percent-encoding, and
- * those in each other, two deep. HTML entities and hex are not read.
+ * What is sensitive inside of encoded parts of a text: base64 (either alphabet, wrapped or not) and escapes (escapes.ts), and
+ * those in each other, two deep. Runs of hex digits are not read.
  *
  * Nothing has to be a well-formed encoding as a whole: a byte that is no text, or characters glued before the beginning, must
  * not hide the rest. So base64 is decoded from each of the four places where it may begin, and every stretch of the bytes
- * that is text is scanned; percent-encoded text is decoded with what is around it. What is decoded is 12 times the text at
+ * that is text is scanned; escapes are decoded with what is around them. What is decoded is 12 times the text at
  * most (four beginnings, three quarters each, two deep), kept one run at a time.
  */
 import type { Automaton } from './automaton.ts';
 import { Base64Runs, SHORTEST_RUN } from './base64.ts';
-import { type DecodedRegion, decodePercent, percentRegions } from './percent.ts';
+import { type DecodedRegion, decodeEscapes, escapedRegions, mayHaveEscapes } from './escapes.ts';
 import { scanUnits } from './scan.ts';
 import { unitsOf } from './units.ts';
 
@@ -29,8 +29,6 @@ export type Sliced<T> = Generator<'long' | undefined, T, undefined>;
 const MAX_DEPTH = 2;
 /** `%31.1.1.1`: shorter texts hide nothing. */
 const SHORTEST = 9;
-/** Without one, and shorter than a run of base64, nothing is encoded. */
-const PERCENT = '%'.charCodeAt(0);
 /** What beginning a stretch costs, in units read. */
 const STRETCH_COST = 128;
 /** Matches put in order in one step. */
@@ -43,7 +41,7 @@ const SLICE_LENGTH = 8192;
  * them is put together.
  */
 export function* encodedRuns(automaton: Automaton, text: string | readonly string[]): Sliced<readonly EncodedRun[]> {
-  if (typeof text === 'string' && text.length < SHORTEST_RUN && !text.includes('%')) return [];
+  if (typeof text === 'string' && text.length < SHORTEST_RUN && !/[%&\\]/.test(text)) return [];
   const units = yield* unitsOf(text);
   const hits = yield* hitsIn(automaton, units, MAX_DEPTH);
   if (hits.length === 0) return [];
@@ -55,7 +53,8 @@ export function* encodedRuns(automaton: Automaton, text: string | readonly strin
 
 function* hitsIn(automaton: Automaton, units: Uint16Array, depth: number): Sliced<readonly EncodedRun[]> {
   if (depth === 0 || units.length < SHORTEST) return [];
-  if (units.length < SHORTEST_RUN && !units.includes(PERCENT)) return [];
+  const isEscaped = mayHaveEscapes(units);
+  if (units.length < SHORTEST_RUN && !isEscaped) return [];
   const hits: EncodedRun[] = [];
   const runs = new Base64Runs(units);
   for (let done = 0; runs.next(); ) {
@@ -64,10 +63,10 @@ function* hitsIn(automaton: Automaton, units: Uint16Array, depth: number): Slice
     done = runs.at;
     yield;
   }
-  if (!runs.hasPercent) return hits;
+  if (!isEscaped) return hits;
   const known = yield* merged(hits.slice());
-  for (const [from, to] of yield* percentRegions(units)) {
-    for (const hit of yield* inPercent(automaton, units, yield* decodePercent(units, from, to), depth, known))
+  for (const [from, to] of yield* escapedRegions(units)) {
+    for (const hit of yield* inEscapes(automaton, units, yield* decodeEscapes(units, from, to), depth, known))
       hits.push(hit);
     yield;
   }
@@ -94,7 +93,7 @@ function* inBase64(automaton: Automaton, run: Base64Runs, depth: number): Sliced
  * One region: matches that contain or touch an escape. All others are in the clear, and so are found there; also those that
  * are found in the clear with the escape as it is written.
  */
-function* inPercent(
+function* inEscapes(
   automaton: Automaton,
   units: Uint16Array,
   region: DecodedRegion,

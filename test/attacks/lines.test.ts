@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { LINES, type Tests } from './lines.ts';
+import { LINES, NOTES, type Tests } from './lines.ts';
 
 const folder = import.meta.dirname;
 
@@ -42,6 +42,16 @@ describe.each(Object.entries(LINES))('%s', (_section, items) => {
     const names = items.map(([item]) => item);
     expect(names).toEqual([...new Set(names)]);
   });
+});
+
+test('what passes has a row in SECURITY.md, with what to do about it', () => {
+  const security = readFileSync(join(folder, '..', '..', 'SECURITY.md'), 'utf8');
+  const [, section = ''] = /\n## Masking: what is not read\n([\s\S]*?)\n## /.exec(security) ?? [];
+  const items = LINES['Masking: text'].map(([item]) => item);
+  for (const [item, row] of Object.entries(NOTES)) {
+    expect(items).toContain(item);
+    expect(section.split('\n').filter((line) => line.startsWith(`| ${row} | `))).toHaveLength(1);
+  }
 });
 
 test('a test that is gone, commented out or of another file is noticed', () => {

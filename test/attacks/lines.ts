@@ -1,5 +1,5 @@
 /**
- * What is to be thrown at the identity layer and at the readers of bodies, item by item, and the tests that throw it. An item without a test fails
+ * What is to be thrown at the identity layer, at the readers of bodies and at masking, item by item, and the tests that throw it. An item without a test fails
  * `lines.test.ts`, and so does a test that is named here and gone.
  */
 
@@ -359,9 +359,41 @@ const STREAMS: readonly (readonly [item: string, tests: Tests])[] = [
   ['one event of 10 MB', streams('one event of 10 MB is refused')],
 ];
 
+const text = (...names: readonly string[]): Tests => ({ 'masking-text.test.ts': names });
+
+/** What the text itself hides. */
+const TEXTS: readonly (readonly [item: string, tests: Tests])[] = [
+  [
+    'a secret split at every character and byte',
+    text(
+      'is masked wherever the text is cut in two, and in single characters',
+      'is masked wherever the bytes of a stream are cut in two',
+    ),
+  ],
+  ['homoglyphs', text('are an address: %s (%s)')],
+  ['zero width', text('zero width spaces', 'zero width joiners', 'word joiners', 'byte order marks', 'tags')],
+  ['full width', text('full width', 'mathematical digits', 'Arabic digits')],
+  ['RTL marks', text('right-to-left marks', 'overrides of direction', 'isolates')],
+  ['combining marks', text('combining marks', 'variation selectors')],
+  ['soft hyphen', text('soft hyphens')],
+  ['entities', text('HTML entities')],
+  ['JSON \\u escapes', text('is masked in JSON escapes of an event, and of arguments in it')],
+  ['base64', text('base64')],
+  ['hex', text('hexadecimal digits')],
+  ['spaced and newline-split digits', text('are a card: %j', 'no-break spaces and hyphens')],
+];
+
+/** Of these the test says that they pass, in answers, and SECURITY.md what to do about it: item → row of its table. */
+export const NOTES: Readonly<Record<string, string>> = {
+  entities: 'HTML entities',
+  base64: 'base64',
+  hex: 'hex digits',
+};
+
 export const LINES = {
   'Tokens (JWT)': TOKENS,
   SAML,
   'Transport and parsing: bodies': BODIES,
   'Masking: streams': STREAMS,
+  'Masking: text': TEXTS,
 } as const;

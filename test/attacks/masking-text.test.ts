@@ -62,6 +62,7 @@ describe.each(each)('%s', (label, value) => {
     ['variation selectors', between('\ufe0f')],
     ['tags', between('\u{e0061}')],
     ['control characters', between('\u0001')],
+    ['combining marks', between('\u0301')],
     ['full width', value.replace(/[!-~]/g, (c) => String.fromCharCode(c.charCodeAt(0) + 0xfee0))],
     ['mathematical digits', value.replace(/\d/g, (digit) => String.fromCodePoint(0x1d7ce + Number(digit)))],
     ['Arabic digits', value.replace(/\d/g, (digit) => String.fromCharCode(0x660 + Number(digit)))],

@@ -10,6 +10,8 @@ export interface Mutant {
   readonly replace: string;
   /** What would go wrong for a user. */
   readonly harm: string;
+  /** The test files that are to notice it: quick ones. */
+  readonly tests: readonly string[];
 }
 
 export const mutants: readonly Mutant[] = [
@@ -19,6 +21,7 @@ export const mutants: readonly Mutant[] = [
     find: 'this.#afterWord = this.#automaton.word[last]!;\n    this.#state = DEAD;\n    this.#from = bestEnd;',
     replace: 'this.#state = DEAD;\n    this.#from = bestEnd;',
     harm: 'after a match the next one begins, or not, by what stood before the first',
+    tests: ['unit/detect/scanner'],
   },
   {
     name: 'first-confirmed-wins',
@@ -26,13 +29,15 @@ export const mutants: readonly Mutant[] = [
     find: 'if (best >= 0 && end < bestEnd) break;',
     replace: '',
     harm: 'a shorter match wins: the end of a value leaves unmasked',
+    tests: ['unit/detect/scanner'],
   },
   {
     name: 'rules-in-reverse',
     file: 'detect/scanner.ts',
-    find: ': rule < other;',
-    replace: ': rule > other;',
+    find: 'otherDistance : rule < otherRule;',
+    replace: 'otherDistance : rule > otherRule;',
     harm: 'a value gets the name of another detector, depending on nothing',
+    tests: ['unit/detect/context', 'unit/mask/text'],
   },
   {
     name: 'candidates-not-moved',
@@ -40,6 +45,7 @@ export const mutants: readonly Mutant[] = [
     find: 'for (let i = 1; i < candidates.length; i += 3) candidates[i]! -= length;',
     replace: '',
     harm: 'a match that is split over two events is masked at the wrong place',
+    tests: ['unit/mask/text'],
   },
   {
     name: 'edge-forgotten-at-the-end',
@@ -47,6 +53,7 @@ export const mutants: readonly Mutant[] = [
     find: 'if ((state & ACCEPTS_AT_EDGE) !== 0) this.#noteEdges(state, read, readEnd, 0);',
     replace: '',
     harm: 'the last word of an answer is never a match',
+    tests: ['unit/mask/text'],
   },
   {
     name: 'state-of-another-generation',
@@ -54,6 +61,7 @@ export const mutants: readonly Mutant[] = [
     find: 'if (this.#state !== DEAD && this.#generation !== this.#dfa.generation) ',
     replace: 'if (this.#generation < 0) ',
     harm: 'when the cache of states was dropped, a channel goes on in a state that means something else',
+    tests: ['property/detect'],
   },
   {
     name: 'swallow-ends-at-a-joint',
@@ -61,27 +69,31 @@ export const mutants: readonly Mutant[] = [
     find: 'if (role === 0 || (role === 2 && waiting)) {',
     replace: 'if (role !== 1) {',
     harm: 'a JWT is masked up to its first dot',
+    tests: ['unit/mask/text'],
   },
   {
     name: 'context-forgotten',
     file: 'detect/scanner.ts',
-    find: 'this.#before += length > MAX_CONTEXT ? ownText(gone.slice(-MAX_CONTEXT)) : gone;',
-    replace: '',
+    find: 'recent[(base + i) & (RECENT - 1)] = text[i]!;',
+    replace: ';',
     harm: 'a number is found or not by where the transport cut the words before it',
+    tests: ['unit/detect/scanner'],
   },
   {
-    name: 'word-from-the-middle',
-    file: 'detect/context.ts',
-    find: "if (text !== '' && first === least) parts.push({ text, start, end });",
-    replace: "if (text !== '') parts.push({ text, start, end });",
-    harm: 'the end of a longer word counts as a word where what is looked at begins',
+    name: 'camel-case-unread',
+    file: 'detect/context-cursor.ts',
+    find: 'return isUpper(next) && (isLower(symbol) || !isCapitals);',
+    replace: 'return false;',
+    harm: 'a field named customerSsn is no word for its value',
+    tests: ['unit/detect/context', 'unit/mask/arguments'],
   },
   {
     name: 'veto-ignored',
-    file: 'detect/scanner.ts',
-    find: 'return against !== undefined && against < near ? -1 : near;',
+    file: 'detect/context-cursor.ts',
+    find: 'return isNearer ? -1 : near;',
     replace: 'return near;',
     harm: 'order numbers are masked as telephone numbers',
+    tests: ['unit/detect/context'],
   },
   {
     name: 'digits-of-one-script',
@@ -89,6 +101,7 @@ export const mutants: readonly Mutant[] = [
     find: 'if (digit.test(char)) return 48 + digitValue(point);',
     replace: 'if (/^[0-9]$/.test(char)) return 48 + digitValue(point);',
     harm: 'a card in Arabic digits passes',
+    tests: ['unit/detect/fold', 'unit/mask/text'],
   },
   {
     name: 'flushed-while-swallowing',
@@ -96,6 +109,7 @@ export const mutants: readonly Mutant[] = [
     find: 'const out = scanner.swallowing ? this.#out : this.#out + rest;',
     replace: 'const out = this.#out + rest;',
     harm: 'a private key leaves line by line behind its label',
+    tests: ['unit/mask/text'],
   },
   {
     name: 'tail-lost',
@@ -103,6 +117,7 @@ export const mutants: readonly Mutant[] = [
     find: "    this.#ended = true;\n    return this.#advance('', true);",
     replace: "    this.#ended = true;\n    return '';",
     harm: 'the last characters of an answer never arrive',
+    tests: ['unit/mask/text'],
   },
   {
     name: 'invisible-not-counted',
@@ -110,6 +125,7 @@ export const mutants: readonly Mutant[] = [
     find: 'if (this.#invisible <= MAX_INVISIBLE) continue;',
     replace: 'if (this.#invisible >= 0) continue;',
     harm: 'zero-width characters make a stream hold back as much as a model likes',
+    tests: ['unit/mask/text'],
   },
   {
     name: 'half-of-a-pair',
@@ -117,6 +133,7 @@ export const mutants: readonly Mutant[] = [
     find: 'if (last >= 0xd800 && last <= 0xdbff) {',
     replace: 'if (last > 0xffff) {',
     harm: 'an event ends in half of an emoji, and a strict client breaks off',
+    tests: ['unit/mask/channel'],
   },
   {
     name: 'choices-in-one-channel',
@@ -124,6 +141,7 @@ export const mutants: readonly Mutant[] = [
     find: "if (typeof step === 'object') key += `[$\u{7b}step.item}]`;",
     replace: "if (typeof step === 'object') key += '[0]';",
     harm: 'the texts of two choices are read as one: false matches, and text in the wrong choice',
+    tests: ['unit/mask/sse'],
   },
   {
     name: 'carrier-dropped',
@@ -131,6 +149,7 @@ export const mutants: readonly Mutant[] = [
     find: "this.out += this.text.slice(this.copied) + this.carried(this.events.end(), 'data: ');",
     replace: 'this.out += this.text.slice(this.copied);',
     harm: 'a stream without [DONE] loses what was held',
+    tests: ['property/masking'],
   },
   {
     name: 'carrier-in-the-wrong-place',
@@ -138,6 +157,7 @@ export const mutants: readonly Mutant[] = [
     find: '[...Array(step.item).fill({}), value]',
     replace: '[value]',
     harm: 'held text of the second choice arrives in the first',
+    tests: ['unit/exchange/carrier'],
   },
   {
     name: 'arguments-not-escaped',
@@ -145,6 +165,7 @@ export const mutants: readonly Mutant[] = [
     find: "return untouched ? spelling.join('') : jsonInside(out);",
     replace: "return untouched ? spelling.join('') : out;",
     harm: 'arguments of a tool call are no JSON any more',
+    tests: ['unit/mask/arguments'],
   },
   {
     name: 'seam-ignored',
@@ -152,6 +173,7 @@ export const mutants: readonly Mutant[] = [
     find: 'const seam = this.seam(text.slice(0, seamLength));',
     replace: 'const seam = undefined as string | undefined;',
     harm: 'a secret in two function names, one behind the other, appears in a client that joins them',
+    tests: ['unit/mask/structural'],
   },
   {
     name: 'line-ends-merged',
@@ -159,5 +181,70 @@ export const mutants: readonly Mutant[] = [
     find: 'afterCr = byte === CR;',
     replace: 'afterCr = false;',
     harm: 'an event in CRLF that the transport cuts is two events',
+    tests: ['unit/exchange/sse'],
+  },
+  {
+    name: 'keeps-all-that-is-asked',
+    file: 'mask/operators.ts',
+    find: 'Math.min(keepLast, Math.floor(count / 4))',
+    replace: 'keepLast',
+    harm: 'of a PIN of four digits, mask leaves all four',
+    tests: ['unit/mask/operators'],
+  },
+  {
+    name: 'hash-of-the-spelling',
+    file: 'mask/operators.ts',
+    find: 'hmac.update(normalized(piece))',
+    replace: 'hmac.update(piece)',
+    harm: 'one card has two hashes, by how it is written',
+    tests: ['unit/mask/operators'],
+  },
+  {
+    name: 'long-value-kept',
+    file: 'mask/operators.ts',
+    find: 'isLong ||= text.length + piece.length > KEPT_LENGTH;',
+    replace: 'isLong ||= piece.length > KEPT_LENGTH;',
+    harm: 'what becomes of a long secret depends on how it came',
+    tests: ['unit/mask/operators'],
+  },
+  {
+    name: 'token-of-the-caller-taken',
+    file: 'mask/pseudonyms.ts',
+    find: 'while (this.#taken.has(token));',
+    replace: 'while (false);',
+    harm: 'a token that the caller wrote is answered with the value of somebody',
+    tests: ['unit/mask/pseudonyms'],
+  },
+  {
+    name: 'hidden-value-put-back',
+    file: 'mask/pseudonyms.ts',
+    find: '.filter(([, { detector }]) => !masked.includes(detector))',
+    replace: '',
+    harm: 'a value is put back in an answer that is masked with its detector',
+    tests: ['unit/mask/pseudonyms'],
+  },
+  {
+    name: 'begun-call-leaves',
+    file: 'exchange/tool-calls.ts',
+    find: 'return this.enforced && (this.under.size > 0 || this.ended.length > 0);',
+    replace: 'return this.enforced && this.ended.length > 0;',
+    harm: 'a tool call leaves before a rule was asked about it',
+    tests: ['unit/exchange/tool-calls'],
+  },
+  {
+    name: 'stop-without-its-event',
+    file: 'mask/sse.ts',
+    find: 'data: $\u{7b}json}$\u{7b}eol}$\u{7b}eol}`);',
+    replace: 'data: $\u{7b}json}$\u{7b}eol}`);',
+    harm: 'an answer that is stopped ends in half an event: the client waits, or takes it for complete',
+    tests: ['unit/mask/closing'],
+  },
+  {
+    name: 'name-of-another-member',
+    file: 'mask/arguments.ts',
+    find: "if (isKey) this.name = '';",
+    replace: '',
+    harm: 'a value is taken for what the name of the member before it says',
+    tests: ['unit/mask/arguments'],
   },
 ];

@@ -196,3 +196,37 @@ describe('long texts', () => {
     }
   });
 });
+
+describe('escapes of HTML and of source code', () => {
+  const each = (write: (point: number) => string) => (text: string) =>
+    [...text].map((c) => write(c.codePointAt(0)!)).join('');
+  const decimal = each((point) => `&#${point};`);
+  const hex = each((point) => `&#x${point.toString(16)};`);
+  const backslash = each((point) => `\\x${point.toString(16).padStart(2, '0')}`);
+  const unicode = each((point) => `\\u${point.toString(16).padStart(4, '0')}`);
+
+  it.each([
+    ['decimal references', decimal(CARD), 'credit_card'],
+    ['hexadecimal references', hex(CARD), 'credit_card'],
+    ['capitals and zeros', CARD.replaceAll('1', '&#X000031;'), 'credit_card'],
+    ['references without semicolons', 'jane.doe&#64example.com', 'email_address'],
+    ['references by name', 'jane&period;doe&commat;example&period;com', 'email_address'],
+    ['one reference', 'jane.doe&#64;example.com', 'email_address'],
+    ['backslashes and two digits', backslash(CARD), 'credit_card'],
+    ['backslashes and four digits', unicode('jane.doe@example.com'), 'email_address'],
+    ['several kinds', 'jane&#46;doe%40example\\u002ecom', 'email_address'],
+    ['references of references', decimal('&#52;111 1111 1111 1111'), 'credit_card'],
+    ['percent-encoded references', percent(hex('10.1.2.3')), 'ip_address'],
+    ['references in base64', base64(`to ${hex('jane.doe@example.com')}`), 'email_address'],
+  ])('%s are read', (_, text, id) => {
+    expect(found(`say ${text} ok`)).toEqual([[text, id]]);
+  });
+
+  it.each([
+    'a &amp; b &lt;c&gt; &nosuch; &toString; &#; &#x; &#1114112; C:\\xyz \\u12 \\x4',
+    'jane.doe@example.com &#32; ok',
+    `${'&'.repeat(3000)}${'&#'.repeat(3000)}${'\\'.repeat(3000)}`,
+  ])('nothing is found in %s', (text) => {
+    expect(found(text)).toEqual([]);
+  });
+});

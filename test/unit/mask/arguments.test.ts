@@ -28,6 +28,7 @@ describe('masking the arguments of a tool call', () => {
     ['[4111111111111111 ,\n"4111 1111 1111 1111"]', '["<CREDIT_CARD>" ,\n"<CREDIT_CARD>"]'],
     ['{"jane.doe@example.com":null}', '{"<EMAIL_ADDRESS>":null}'],
     ['{"a":"\\u006aane.doe\\u0040example.com \\u00e9"}', '{"a":"<EMAIL_ADDRESS> \\u00e9"}'],
+    ['{"a":"\\"jane.doe@example.com\\" \\\\"}', '{"a":"\\"<EMAIL_ADDRESS>\\" \\\\"}'],
     ['{"a":"4111\\u0020111\\u0031 1111 1111\\n"}', '{"a":"<CREDIT_CARD>\\n"}'],
     ['{"path":"C:\\\\jane.doe@example.com\\/x"}', '{"path":"C:\\\\<EMAIL_ADDRESS>/x"}'],
   ])('turns %s into valid JSON', (text, expected) => {
@@ -42,6 +43,7 @@ describe('masking the arguments of a tool call', () => {
     ['{"s\\u0073n":"5362\\u00321234"}', '{"s\\u0073n":"<US_SSN>"}'],
     ['{"customerSsn":"536221234","order":536221234}', '{"customerSsn":"<US_SSN>","order":536221234}'],
     ['{"api_key":"a8f5Kq93mZx7Lw2Pv0Rt"}', '{"api_key":"<GENERIC_API_KEY>"}'],
+    ['{"ssn-":1,"n":536221234}', '{"ssn-":1,"n":536221234}'],
     // In an array, the name of the array.
     ['{"ssn":[536221234,["536221234"]]}', '{"ssn":["<US_SSN>",["<US_SSN>"]]}'],
     ['{"ssn":[{"n":536221234},536221234],"n":536221234}', '{"ssn":[{"n":536221234},"<US_SSN>"],"n":536221234}'],

@@ -65,7 +65,11 @@ describe('a live stream of server-sent events', () => {
     ],
     ['whose texts are longer', () => bytesEach(everything, 'none', event({ content: 'a piece of this ' }).repeat(500))],
     ['after an event of 100 KB', () => bytesEach(everything, 'none', event({ content: 'word '.repeat(20_000) }))],
-  ])('%s keeps 64 KB at most', async (_name, measured) => {
-    expect(await measured()).toBeLessThan(64 * 1024);
-  }, 60_000);
+  ])(
+    '%s keeps 64 KB at most',
+    async (_name, measured) => {
+      expect(await measured()).toBeLessThan(64 * 1024);
+    },
+    60_000,
+  );
 });
