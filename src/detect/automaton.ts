@@ -45,6 +45,9 @@ export interface Automaton {
   /** Per class: 1 where its symbols are word characters. */
   readonly word: Uint8Array;
   readonly dfa: Dfa;
+  /** Per rule: when (by `settled`) the words before a place refused it last. */
+  readonly refused: Float64Array;
+  readonly settled: { count: number };
   /** The words that rules ask for; undefined: none does. */
   readonly context: ContextWords | undefined;
   /** Longest match in folded characters, what a swallow adds left out. */
@@ -165,6 +168,8 @@ class Compilation {
       classes,
       word,
       dfa: new Dfa({ nfa, starts, openers, word, classReads: classReader(nfa, classes, count), maxStates }),
+      refused: new Float64Array(rules.length),
+      settled: { count: 0 },
       context: this.#context.isEmpty ? undefined : this.#context,
       maxLength: this.#starts.reduce((longest, { shape }) => Math.max(longest, shape.maxLength), 0),
     };

@@ -43,7 +43,7 @@ const patternPart = {
     .min(1)
     .optional()
     .describe(
-      'Confirms a match of `pattern`: `luhn`, `verhoeff`, `mod97` and other check digits, or the id of a built-in detector, for its check. See [detectors.md](detectors.md).',
+      'Confirms a match of `pattern`: `luhn`, `verhoeff`, `mod97` (ISO 7064 MOD 97-10), `mod11_10`, or the id of a built-in detector, for its check. See [detectors.md](detectors.md).',
     ),
   context: context.optional().describe('Words of which one must stand before a match. Default: none is asked for.'),
   unless: context.optional().describe('Words that speak against a match, where no word of `context` is nearer.'),

@@ -5,7 +5,7 @@ import type { Detector, Pattern } from './detector.ts';
 import { MAX_VALUE_LENGTH, readValues, ValueHasher } from './keyed-hash.ts';
 import { PatternError } from './pattern.ts';
 import { problemWithCost } from './pattern-cost.ts';
-import { validatorNames, validators } from './validators-by-name.ts';
+import { checkNames, validators } from './validators-by-name.ts';
 import { wordPatterns } from './word-list.ts';
 
 /** Where the texts that a definition names come from. Reject with an Error that says what is wrong with them. */
@@ -95,7 +95,10 @@ async function patternsOf(config: OwnDetectorConfig, texts: OwnDetectorTexts): P
   if (validator === undefined) return [{ pattern, ignoreCase }];
   const validate = validators.get(validator);
   if (validate === undefined)
-    throw new Refused('validator', `there is no validator "${validator}"; there are ${validatorNames.join(', ')}`);
+    throw new Refused(
+      'validator',
+      `there is no validator "${validator}"; there are ${checkNames.join(', ')}, and the ids of built-in detectors that check a value`,
+    );
   return [{ pattern, ignoreCase, validate }];
 }
 

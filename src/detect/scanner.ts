@@ -134,6 +134,7 @@ export class Scanner {
       let width = 1;
       let symbol: number;
       if (unit < 128) symbol = classes[unit]!;
+      else if ((unit & 0xf800) !== 0xd800) symbol = classes[symbolOf(unit)]!;
       else {
         symbol = this.#wide(text, at, end, final);
         if (symbol === NOTHING) break;
@@ -172,6 +173,7 @@ export class Scanner {
       let width = 1;
       let symbol: number;
       if (unit < 128) symbol = classes[unit]!;
+      else if ((unit & 0xf800) !== 0xd800) symbol = classes[symbolOf(unit)]!;
       else {
         symbol = this.#wide(text, at, end, final);
         if (symbol === NOTHING) break;
@@ -241,6 +243,8 @@ export class Scanner {
     let best = -1;
     let bestEnd = 0;
     let bestDistance = 0;
+    const { refused } = this.#automaton;
+    const stamp = ++this.#automaton.settled.count;
     let unread = 0;
     let hasLooked = this.#cursor?.isNear(this.#base + this.#from) === true;
     let last = 0;
@@ -252,6 +256,8 @@ export class Scanner {
       const rule = candidates[i]!;
       const end = candidates[i + 1]!;
       if (best >= 0 && end < bestEnd) break;
+      // The words before a place are the same for all that begins there.
+      if (refused[rule] === stamp) continue;
       const found = rules[rule]!;
       let distance = NO_CONTEXT;
       if (!found.certain) {
@@ -260,7 +266,10 @@ export class Scanner {
         if (asksWords && !hasLooked) hasLooked = ++unread > MOST_UNREAD;
         if (asksWords && hasLooked) {
           distance = this.#distance(text, found);
-          if (distance < 0) continue;
+          if (distance < 0) {
+            refused[rule] = stamp;
+            continue;
+          }
         }
         const { validate, refuses, confirms } = found;
         if (validate !== undefined) {
@@ -278,7 +287,10 @@ export class Scanner {
         if (asksWords && !hasLooked) {
           hasLooked = true;
           distance = this.#distance(text, found);
-          if (distance < 0) continue;
+          if (distance < 0) {
+            refused[rule] = stamp;
+            continue;
+          }
         }
         if (confirms !== undefined && !confirms(textOf(text, this.#from, end))) continue;
       }

@@ -33,6 +33,12 @@ describe('a detector of a user', () => {
     expect(await found({ pattern: String.raw`\b\d{16}\b`, validator: 'credit_card' }, '4111111111111111')).toHaveLength(
       1,
     );
+    const named = (name: string, text: string) =>
+      found({ pattern: String.raw`\b[A-Z0-9]{6,24}\b`, validator: name }, text);
+    // ISO 17442: an LEI; Verhoeff over seven digits; a German tax id.
+    expect(await named('mod97', '5493001KJTIIGC8Y1R12 5493001KJTIIGC8Y1R13')).toEqual(['5493001KJTIIGC8Y1R12']);
+    expect(await named('verhoeff', '12345679 12345670')).toEqual(['12345679']);
+    expect(await named('mod11_10', '86095742719 86095742718')).toEqual(['86095742719']);
     const context = { words: ['customer'] };
     expect(await found({ pattern, context }, '1234-5678, customer 1234-5678')).toEqual(['1234-5678']);
     expect(await found({ pattern, unless: { words: ['order'] } }, 'order 1234-5678')).toEqual([]);
@@ -97,7 +103,7 @@ describe('a definition that cannot be run', () => {
     [pattern('é'), 'detectors[0].pattern', 'beyond ASCII'],
     [pattern('a{300}'), 'detectors[0].pattern', '300 characters long, and maxLength is 256'],
     [pattern('(?:a|b){1,40}a(?:a|b){15}'), 'detectors[0].pattern', 'states'],
-    [pattern('a', { validator: 'lun' }), 'detectors[0].validator', 'there are luhn'],
+    [pattern('a', { validator: 'lun' }), 'detectors[0].validator', 'there are luhn, verhoeff, mod97, mod11_10, and'],
     [pattern('a', { context: { words: ['#'] } }), 'detectors[0].context', 'no letter'],
     [[{ id: 'credit_card', pattern: 'a' }], 'detectors[0].id', 'built in'],
     [[{ id: 'pii', pattern: 'a' }], 'detectors[0].id', 'built in'],
