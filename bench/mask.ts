@@ -84,6 +84,7 @@ const worst: Readonly<Record<string, string>> = {
   'random base64 in lines of 76': random(BASE64, 100_000).replace(/.{76}/g, '$&\n'),
   'random hex in words of 32': random('0123456789abcdef', 100_000).replace(/.{32}/g, '$& '),
   'JWT openings': 'eyAaaaaaaaaaaaaa-'.repeat(5_900),
+  'signs of base64': '+é'.repeat(50_000),
   dashes: '-'.repeat(100_000),
 };
 

@@ -26,6 +26,8 @@ export async function detectorsOfOptions({ detect, config }: DetectOptions, io: 
     .split(',')
     .map((name) => name.trim())
     .filter((name) => name !== '');
+  if (names.length === 0)
+    throw new CliError(exitCodes.usage, '--detect names nothing.', 'Leave it out to look for everything.');
   return { chosen: detectorsNamed(names, known), known };
 }
 

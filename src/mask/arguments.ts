@@ -12,7 +12,7 @@ import { ownText } from '../detect/units.ts';
 import type { TextMasker } from './contract.ts';
 import { EscapedString, isEscape, unitOfEscape } from './escaped-string.ts';
 import type { Findings } from './findings.ts';
-import { beforeValue, longestName } from './text-reader.ts';
+import { beforeValue, digitsOf, longestName } from './text-reader.ts';
 
 type State =
   | 'value'
@@ -117,8 +117,9 @@ export class ArgumentsMasker implements TextMasker {
   }
 
   private releaseScalar(): void {
-    const masked = this.findings.mask(this.scalar, this.before());
-    this.out += (masked === this.scalar ? masked : JSON.stringify(masked)) + this.space;
+    const digits = digitsOf(this.scalar);
+    const masked = this.findings.mask(digits, this.before());
+    this.out += (masked === digits ? this.scalar : JSON.stringify(masked)) + this.space;
     this.scalar = '';
     this.space = '';
   }

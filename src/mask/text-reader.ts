@@ -1,4 +1,5 @@
 /** Finds in a JSON text everything that a mask may have to change, and what it says about the stream. */
+
 import type { PathStep } from '../exchange/format.ts';
 import type { JsonHandler, JsonLexer } from '../exchange/json-lexer.ts';
 import {
@@ -10,6 +11,7 @@ import {
   type RuleNode,
   type Treatment,
 } from '../exchange/text-rules.ts';
+import { UnreadableBody } from '../exchange/unreadable.ts';
 
 /** An object or array around a place. */
 export interface Frame {
@@ -266,7 +268,8 @@ export class TextReader implements JsonHandler {
     }
     const raw = this.lexer!.text.slice(start, end);
     if (this.telling !== undefined) this.note(raw);
-    if (this.name === 'index' && this.frame !== undefined && hasIndex(this.frame)) this.frame.index = indexOf(raw);
+    if (this.name === 'index' && this.frame !== undefined && hasIndex(this.frame)) this.frame.index = placeOf(raw);
+    else if (this.telling !== undefined && /_index$/.test(this.name)) placeOf(raw);
     if (treatment === 'input-tokens') this.inputTokens = this.usage('input', this.inputTokens, indexOf(raw));
     else if (treatment === 'output-tokens') this.outputTokens = this.usage('output', this.outputTokens, indexOf(raw));
     else if (treatment === 'end') this.ended.push(this.frame!);
@@ -431,9 +434,10 @@ const written = /^(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$/;
 const mostDigits = 64;
 
 /** An integer in its digits, however it is written: `4.1e3` is 4100. Any other number as it is. */
-function digitsOf(raw: string): string {
-  if (!/[.eE]/.test(raw)) return raw;
-  const [, sign, whole, fraction = '', exponent = '0'] = written.exec(raw)!;
+export function digitsOf(raw: string): string {
+  const read = /[.eE]/.test(raw) ? written.exec(raw) : null;
+  if (read === null) return raw;
+  const [, sign, whole, fraction = '', exponent = '0'] = read;
   const digits = whole + fraction;
   const point = whole!.length + Number(exponent);
   if (point < 1 || point > mostDigits || /[1-9]/.test(digits.slice(point))) return raw;
@@ -451,6 +455,13 @@ const aside = 1;
 
 function hasIndex({ parent, rule }: Frame): boolean {
   return parent === undefined ? rule.ownIndex : parent.rule.indexed;
+}
+
+/** A place among texts. `1.0` would be the same place to whoever reads numbers, and another one to whoever compares spellings. */
+function placeOf(raw: string): number {
+  const place = indexOf(raw);
+  if (place === undefined) throw new UnreadableBody('an index that is no plain number');
+  return place;
 }
 
 /** Indexes and token counts: small integers. */

@@ -27,7 +27,12 @@ export const formats: readonly Detector[] = [
   ),
   opener(
     'private_key',
-    `-----BEGIN[ A-Z0-9]{0,40} PRIVATE KEY(?: BLOCK)?-----`,
+    // A header that something follows as in a key: a line break, written out or not, or Base64. In a sentence nothing does.
+    [
+      String.raw`-----BEGIN[ A-Z0-9]{0,40} PRIVATE KEY(?: BLOCK)?-----[ \t]{0,4}(?:[\r\n]|\\{1,4}[rn])`,
+      String.raw`-----BEGIN[ A-Z0-9]{0,40} PRIVATE KEY(?: BLOCK)?-----[A-Za-z0-9+\/]`,
+      String.raw`-----BEGIN[ A-Z0-9]{0,40} PRIVATE KEY(?: BLOCK)?----- [A-Za-z0-9+\/]{16}`,
+    ].join('|'),
     { until: `-----END[ A-Z0-9]{0,40} PRIVATE KEY(?: BLOCK)?-----` },
     'Private keys in PEM: everything from the BEGIN line to the END line, or to the end of the text.',
     ['-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\n-----END PRIVATE KEY-----'],

@@ -30,6 +30,8 @@ describe('masking the arguments of a tool call', () => {
     ['{"a":"\\u006aane.doe\\u0040example.com \\u00e9"}', '{"a":"<EMAIL_ADDRESS> \\u00e9"}'],
     ['{"a":"\\"jane.doe@example.com\\" \\\\"}', '{"a":"\\"<EMAIL_ADDRESS>\\" \\\\"}'],
     ['{"a":"4111\\u0020111\\u0031 1111 1111\\n"}', '{"a":"<CREDIT_CARD>\\n"}'],
+    ['{"card":4.111111111111111e15}', '{"card":"<CREDIT_CARD>"}'],
+    ['{"card":41111111111111110e-1,"n":1.5e3}', '{"card":"<CREDIT_CARD>","n":1.5e3}'],
     ['{"path":"C:\\\\jane.doe@example.com\\/x"}', '{"path":"C:\\\\<EMAIL_ADDRESS>/x"}'],
   ])('turns %s into valid JSON', (text, expected) => {
     expect(mask(text)).toBe(expected);

@@ -70,11 +70,9 @@ describe('structural fields of a response', () => {
     ['obfuscation', { obfuscation: card }],
     ['usage', { usage: { prompt_tokens: digits, completion_tokens: 1 } }],
     ['finish_reason', { choices: [choice({ finish_reason: mail })] }],
-    ['index', { choices: [{ index: digits }] }],
     ['role', { choices: [choice({ message: { role: card }, delta: { role: card } })] }],
     ['tool_calls[].id', { choices: [choice({ message: { tool_calls: [{ id: card }] } })] }],
     ['tool_calls[].type', { choices: [choice({ delta: { tool_calls: [{ index: 0, type: mail }] } })] }],
-    ['tool_calls[].index', { choices: [choice({ delta: { tool_calls: [{ index: digits }] } })] }],
     ['audio.expires_at', { choices: [choice({ delta: { audio: { expires_at: digits } } })] }],
   ])('are masked: %s', async (_field, value) => {
     const json = JSON.stringify(value);
@@ -102,6 +100,20 @@ describe('structural fields of a response', () => {
     });
     const body = `data: ${json}\n\ndata: ${json}\n\ndata: [DONE]\n\n`;
     expect((await deliver(body, 'sse')).text).toBe(body);
+  });
+
+  it.each(['1.0', '1e0', '-0', '5555555555554444'])('are refused where a place among texts is %s', async (index) => {
+    const json = '{"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"function":{"arguments":"1"}}]}}]}';
+    const choice = json.replace('"index":0', `"index":${index}`);
+    const call = json.replace('"index":1', `"index":${index}`);
+    for (const [text, framing] of [
+      [choice, 'json'],
+      [`${choice}\n`, 'ndjson'],
+      [`${call}\n`, 'ndjson'],
+      [`data: ${json}\n\ndata: ${choice}\n\n`, 'sse'],
+      [`data: ${json}\n\ndata: ${call}\n\n`, 'sse'],
+    ] as const)
+      await expect(deliver(text, framing)).rejects.toThrow('an index that is no plain number');
   });
 
   it('are masked when they change in the middle of a stream, and in the carriers', async () => {

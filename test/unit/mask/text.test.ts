@@ -138,7 +138,10 @@ describe('what the text masker holds back', () => {
     expect(held([`Bearer ${token}`, '.'])).toEqual({ out: 'Bearer <JWT>', held: 1 });
     expect(held([`Bearer ${token}`, '.', ' '])).toEqual({ out: 'Bearer <JWT>. ', held: 0 });
     expect(held([`Bearer ${token}`, 'x'.repeat(100_000)])).toEqual({ out: 'Bearer <JWT>', held: 0 });
-    expect(held([`-----BEGIN RSA PRIVATE KEY-----`])).toEqual({ out: '<PRIVATE_KEY>', held: 0 });
+    expect(held([`-----BEGIN RSA PRIVATE KEY-----`]).out).toBe('');
+    expect(held([`-----BEGIN RSA PRIVATE KEY-----`, '\n'])).toEqual({ out: '<PRIVATE_KEY>', held: 0 });
+    // In a sentence there is no key behind it.
+    expect(held([`-----BEGIN RSA PRIVATE KEY-----`, '` is how it begins']).out).toContain('is how it');
     expect(
       held([`-----BEGIN RSA PRIVATE KEY-----`, '\nMII and all that follows '.repeat(1000), '-----END RSA']),
     ).toEqual({
