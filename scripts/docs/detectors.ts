@@ -23,16 +23,9 @@ A detector is one kind of sensitive text. Rules name detectors, categories, coun
 and count them (\`request.findings["credit_card"]\`): see [policies.md](policies.md). A match is replaced by the detector's name:
 \`<CREDIT_CARD>\`.
 
-| category | detectors |
-|---|---|
-${Object.keys(titles).map(categoryRow).join('\n')}
-${regions()}
-Recall is the part of what is there that is found with its right name; precision, the part of what is found that is there. Both are
-of all detectors together over ${texts.length} labelled texts: the detectors' own corpora, and mails, logs, code, tables and answers that
-were not written by looking at the patterns. \`npm run score\` measures it, also on your texts (\`-- --corpus FILE\`).
-${Object.keys(titles)
-  .map((category) => section(category as Category, result))
-  .join('')}
+In this page: [how they match](#how-they-match), [what they do not find](#what-they-do-not-find), [names](#names),
+[trying them](#try-them), then [the detectors](#the-detectors). Detectors of your own: [own-detectors.md](own-detectors.md).
+
 ## How they match
 
 - On decoded text: JSON escapes are gone, and pieces of one text are one text, in whatever events they come.
@@ -41,7 +34,9 @@ ${Object.keys(titles)
 - Folded: full-width and other digits, look-alike letters, dashes and dots count as their ASCII ones; invisible characters
   are read over.
 - The longest match wins, where the value is checked (a check digit, a length by country, …) the longest that holds. Of two
-  detectors for the same characters, the one whose word is nearer before them; else the earlier in the registry.
+  detectors for the same characters, the one whose pattern is enough by itself (a prefix), then the one whose word is nearer before
+  them; else the earlier in the registry.
+- Words are looked for before a match only, never behind it: nothing waits for them.
 - Secrets with a clear beginning are masked as soon as it has been read, and to their end, however long.
 
 ## What they do not find
@@ -51,6 +46,8 @@ ${Object.keys(titles)
 - What only its meaning gives away: names and places without an [analyzer](#names), postal addresses, diagnoses.
 - Bare numbers in the third row of a table and below: words for them, such as the head of their column, are looked for in the 120
   characters before them, or in fewer. Numbers with a shape or a sum of their own need no word.
+- Addresses of pages and dates as such: Presidio's \`URL\` and \`DATE_TIME\` would take away most of what answers are made of. Dates of
+  birth and credentials in addresses are detectors.
 - Pictures, sound and files.
 
 ## Names
@@ -95,6 +92,19 @@ Both read UTF-8 of any length and need no configuration. Offsets are UTF-16 unit
 The operators of \`mask\` are [those of the rules](policies.md#what-a-match-becomes) without \`pseudonym\`; an id goes before a category.
 
 How to add one: [architecture.md](architecture.md#add-a-detector).
+
+## The detectors
+
+| category | detectors |
+|---|---|
+${Object.keys(titles).map(categoryRow).join('\n')}
+${regions()}
+Recall is the part of what is there that is found with its right name; precision, the part of what is found that is there. Both are
+of all detectors together over ${texts.length} labelled texts: the detectors' own corpora, and mails, logs, code, tables and answers that
+were not written by looking at the patterns. \`npm run score\` measures it, also on your texts (\`-- --corpus FILE\`).
+${Object.keys(titles)
+  .map((category) => section(category as Category, result))
+  .join('')}
 `;
 }
 
