@@ -17,6 +17,10 @@ export interface ScanSink {
 
 const nothing = new Int32Array(0);
 
+// Of texts that are over, for the next ones: most are short, and there are many. What is in them is written before it is read.
+const rings: Uint16Array[] = [];
+const MOST_RINGS = 256;
+
 /** Result of reading one symbol: nothing visible yet. */
 const NOTHING = -1;
 
@@ -64,7 +68,7 @@ export class Scanner {
     this.#sink = sink;
     const said = automaton.context === undefined ? '' : before.slice(-MAX_CONTEXT);
     this.#least = -said.length;
-    if (said !== '') this.#recent = new Uint16Array(RECENT);
+    if (said !== '') this.#recent = rings.pop() ?? new Uint16Array(RECENT);
     for (let i = 0; i < said.length; i++) this.#recent![(i - said.length) & (RECENT - 1)] = said.charCodeAt(i);
   }
 
@@ -102,7 +106,7 @@ export class Scanner {
     if (length === 0) return;
     if (this.#automaton.context !== undefined) {
       const base = this.#base;
-      this.#recent ??= new Uint16Array(RECENT);
+      this.#recent ??= rings.pop() ?? new Uint16Array(RECENT);
       const recent = this.#recent;
       for (let i = length > MAX_CONTEXT ? length - MAX_CONTEXT : 0; i < length; i++)
         recent[(base + i) & (RECENT - 1)] = text[i]!;
@@ -113,6 +117,12 @@ export class Scanner {
     this.#readEnd -= length;
     const candidates = this.#candidates;
     for (let i = 1; i < candidates.length; i += 3) candidates[i]! -= length;
+  }
+
+  /** The text is over: `run` is not called again. */
+  done(): void {
+    if (this.#recent !== undefined && rings.length < MOST_RINGS) rings.push(this.#recent);
+    this.#recent = undefined;
   }
 
   /** Class of the symbol at an offset beyond ASCII, its width in `#width`; NOTHING when half of it is not known yet. */

@@ -78,7 +78,9 @@ class ReplacingMasker implements TextMasker, ScanSink {
   end(): string {
     if (this.#ended) return '';
     this.#ended = true;
-    return this.#advance('', true);
+    const out = this.#advance('', true);
+    this.#scanner.done();
+    return out;
   }
 
   open(detector: number, start: number): void {
