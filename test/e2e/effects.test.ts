@@ -165,6 +165,7 @@ describe('policy backtest, on what these tests have recorded', () => {
       30_000,
     );
     expect(report.changed).toBe(0);
+    expect(report.masksChanged).toBe(0);
     // Two requests had a card number in them: their text is masked on the record, and a rule reads the text.
     expect(report.unknown).toBe(2);
     expect(report.rules.find(({ rule }: { rule: string }) => rule === 'effects/deny')).toMatchObject({ unknown: 2 });

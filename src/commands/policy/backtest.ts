@@ -58,6 +58,10 @@ async function backtest(options: BacktestCommandOptions, io: Io, open: OpenArchi
     windowStart,
     examples: options.examples,
     reread: rereader(workspace),
+    expand: (name) => {
+      const resolved = workspace.detectors.resolve([name]);
+      return resolved.ok ? resolved.ids : [name];
+    },
   });
   const interrupted = await withAdmin(workspace.config, io.user, open, (ask) =>
     everySession(ask, { sinceMs, untilMs, limit: options.limit }, io, (session) => test.add(session)),

@@ -6,6 +6,8 @@ import { maskedBy, type Redecision, redecide } from './redecide.ts';
 import { type WindowStart, Windows } from './windows.ts';
 
 export interface BacktestOptions {
+  /** Ids of the detectors that a name on the record means. Default: itself. */
+  readonly expand?: (name: string) => readonly string[];
   readonly set: PolicySet;
   readonly models: readonly Model[];
   /** Epoch milliseconds: the first session is not older. */
@@ -103,7 +105,11 @@ export class Backtest {
     this.#sessions++;
     this.#revisions.add(decision.revision);
     const outcome =
-      now.verdict === 'unknown' ? 'unknown' : now.verdict !== from ? 'changed' : sameOrMasks(now, decision);
+      now.verdict === 'unknown'
+        ? 'unknown'
+        : now.verdict !== from
+          ? 'changed'
+          : sameOrMasks(now, decision, this.#options.expand);
     if (outcome === 'unknown') this.#unknown++;
     if (outcome === 'changed') this.#changed++;
     if (outcome === 'masks') this.#masksChanged++;
@@ -193,10 +199,16 @@ const newRule = (rule: string): RuleCount => ({ rule, before: 0, after: 0, newly
 function sameOrMasks(
   { verdict, mask }: Redecision,
   decision: RecordedSession['decision'],
+  expand: BacktestOptions['expand'] = (name) => [name],
 ): 'same' | 'masks' | 'unknown' {
   if (verdict !== 'allow') return 'same';
   if (mask === undefined) return 'unknown';
   const { maskResponse, operators } = decision;
-  const before = [...maskResponse].sort().map((id) => maskedBy(id, operators?.response[id]));
+  // The record names categories, where all of one are masked.
+  const byOperator = new Map(
+    Object.entries(operators?.response ?? {}).flatMap(([name, type]) => expand(name).map((id) => [id, type] as const)),
+  );
+  const ids = [...new Set(maskResponse.flatMap((name) => expand(name)))].sort();
+  const before = ids.map((id) => maskedBy(id, byOperator.get(id)));
   return mask.join() === before.join() ? 'same' : 'masks';
 }

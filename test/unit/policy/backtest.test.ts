@@ -67,7 +67,14 @@ const reread = async (_: RecordedSession, text: string): Promise<Reread> => ({
 });
 
 async function run(set: PolicySet, sessions: readonly RecordedSession[], sinceMs = 0) {
-  const backtest = new Backtest({ set, models: [demo], sinceMs, windowStart, reread });
+  const backtest = new Backtest({
+    set,
+    models: [demo],
+    sinceMs,
+    windowStart,
+    reread,
+    expand: (name) => (name === 'mails' ? ['email'] : [name]),
+  });
   for (const one of sessions) await backtest.add(one);
   return backtest.report();
 }
@@ -188,6 +195,14 @@ describe('a backtest', () => {
       });
     const report = await run(set, [masked(), masked('redact'), masked('hash')]);
     expect(report).toMatchObject({ unchanged: 1, changed: 0, masksChanged: 2 });
+  });
+
+  test('and takes a category on the record for the detectors that it means', async () => {
+    const set = rules(allowAll, '- {name: mask, then: mask, detect: [email], operator: hash}');
+    const masked = (type: string) =>
+      session({ decision: { maskResponse: ['mails'], operators: { response: { mails: type } } } });
+    const report = await run(set, [masked('hash'), masked('redact')]);
+    expect(report).toMatchObject({ unchanged: 1, changed: 0, masksChanged: 1 });
   });
 
   test('does not know sessions of models that are gone', async () => {
