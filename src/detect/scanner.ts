@@ -275,11 +275,8 @@ export class Scanner {
         const asksWords = found.context !== undefined || found.unless !== undefined;
         if (asksWords && !hasLooked) hasLooked = ++unread > MOST_UNREAD;
         if (asksWords && hasLooked) {
-          distance = this.#distance(text, found);
-          if (distance < 0) {
-            refused[rule] = stamp;
-            continue;
-          }
+          distance = this.#distance(text, rule, stamp);
+          if (distance < 0) continue;
         }
         const { validate, refuses, confirms } = found;
         if (validate !== undefined) {
@@ -296,11 +293,8 @@ export class Scanner {
         }
         if (asksWords && !hasLooked) {
           hasLooked = true;
-          distance = this.#distance(text, found);
-          if (distance < 0) {
-            refused[rule] = stamp;
-            continue;
-          }
+          distance = this.#distance(text, rule, stamp);
+          if (distance < 0) continue;
         }
         if (confirms !== undefined && !confirms(textOf(text, this.#from, end))) continue;
       }
@@ -326,9 +320,14 @@ export class Scanner {
     this.#at = bestEnd;
   }
 
-  #distance(text: Uint16Array, { context, unless }: Automaton['rules'][number]): number {
-    this.#cursor ??= new ContextCursor(this.#automaton.context!, this.#least);
-    return this.#cursor.distance(text, this.#from, this.#recent ?? text, this.#base, context, unless);
+  /** How far the words of a rule are; negative: they refuse it, which is noted by `stamp`. */
+  #distance(text: Uint16Array, rule: number, stamp: number): number {
+    const { context: words, rules, refused } = this.#automaton;
+    const { context, unless } = rules[rule]!;
+    this.#cursor ??= new ContextCursor(words!, this.#least);
+    const distance = this.#cursor.distance(text, this.#from, this.#recent ?? text, this.#base, context, unless);
+    if (distance < 0) refused[rule] = stamp;
+    return distance;
   }
 
   /** No match begins at `#from`. */

@@ -4,7 +4,7 @@
  */
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { Plan } from '../checkpoint/stages.ts';
-import { type CompactOperators, type DetectorNames, operatorsByName, operatorsOf } from '../mask/detector-names.ts';
+import type { CompactOperators, DetectorNames } from '../mask/detector-names.ts';
 import type { Operators } from '../mask/operators.ts';
 
 const VERSION = 1;
@@ -79,8 +79,8 @@ export function openPlan(sealed: string | undefined, { keys, names }: PlanKeys, 
 
 function withNames({ mask, maskRequest, operators }: Plan, names: DetectorNames): object {
   const grouped = operators && {
-    request: operatorsByName(operators.request, names.compact),
-    response: operatorsByName(operators.response, names.compact),
+    request: names.compactOperators(operators.request),
+    response: names.compactOperators(operators.response),
   };
   return { mask: names.compact(mask), maskRequest: names.compact(maskRequest), ...(grouped && { operators: grouped }) };
 }
@@ -97,7 +97,7 @@ function withIds(sent: Plan, names: DetectorNames): Partial<Plan> | undefined {
 }
 
 const asOperators = (sent: Operators | CompactOperators | undefined, names: DetectorNames): Operators | undefined =>
-  isCompact(sent) ? operatorsOf(sent, names) : (sent ?? {});
+  isCompact(sent) ? names.expandOperators(sent) : (sent ?? {});
 
 const isCompact = (sent: Operators | CompactOperators | undefined): sent is CompactOperators => Array.isArray(sent);
 

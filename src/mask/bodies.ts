@@ -104,6 +104,8 @@ interface DetectorSet {
   readonly leftToRecord: readonly string[];
 }
 
+const NO_OPERATORS: Operators = {};
+
 /** Sets of detectors kept compiled; policies name a handful. */
 const MAX_SETS = 64;
 /** Short texts kept with what they become: paths and user agents are the same in most requests. */
@@ -130,7 +132,8 @@ export function createBodies(
   // What was delivered has passed the limits of the delivery; labels may have made it longer since.
   const delivered = { maxJsonBytes: 4 * maxJsonBytes, maxEventBytes: 8 * 1024 * 1024 };
   const byIds = new Map<string, DetectorSet>();
-  const byArray = new WeakMap<readonly string[], DetectorSet>();
+  // Plans that name the same detectors and operators have the same objects (`DetectorNames`).
+  const byObjects = new WeakMap<readonly string[], WeakMap<Operators, DetectorSet>>();
   const maskersOf = (
     { automaton, names }: Pick<DetectorSet, 'automaton' | 'names'>,
     becomesOf: (id: string) => Becomes,
@@ -141,15 +144,13 @@ export function createBodies(
   };
   const keyOf = (ids: readonly string[], operators: Operators): string =>
     ids.join() + (Object.keys(operators).length === 0 ? '' : JSON.stringify(ids.map((id) => operators[id])));
-  const detectorSet = (ids: readonly string[], operators: Operators = {}): DetectorSet => {
-    const isPlain = Object.keys(operators).length === 0;
-    // Plans that name the same detectors have the same array (`DetectorNames.expand`).
-    const before = isPlain ? byArray.get(ids) : undefined;
+  const detectorSet = (ids: readonly string[], operators: Operators = NO_OPERATORS): DetectorSet => {
+    const before = byObjects.get(ids)?.get(operators);
     if (before !== undefined) return before;
     const key = keyOf(ids, operators);
     const found = byIds.get(key) ?? newSet(ids, operators, compileAutomaton(chosenOf(ids)));
     keep(key, found);
-    if (isPlain) byArray.set(ids, found);
+    byObjects.set(ids, (byObjects.get(ids) ?? new WeakMap()).set(operators, found));
     return found;
   };
   const keep = (key: string, set: DetectorSet): void => {

@@ -18,6 +18,10 @@ export interface DetectorNames {
   compact(ids: readonly string[]): readonly string[];
   /** The ids, sorted; of equal names the same array. Undefined: this build does not mean by them what another did. */
   expand(names: readonly string[]): readonly string[] | undefined;
+  /** As `compact`, of operators. */
+  compactOperators(operators: Operators): CompactOperators;
+  /** As `expand`: of equal operators the same object. */
+  expandOperators(sent: CompactOperators): Operators | undefined;
 }
 
 /** Operators in a plan: each with the names of its detectors. */
@@ -32,10 +36,6 @@ export function detectorNames(known: readonly Detector[]): DetectorNames {
   const add = (name: string, id: string) => groups.set(name, (groups.get(name) ?? new Set()).add(id));
   for (const { id, categories } of known) for (const name of ['all', ...categories]) add(name, id);
   const largestFirst = [...groups].sort(([, a], [, b]) => b.size - a.size);
-  const shown = new WeakMap<readonly string[], readonly string[]>();
-  const compacted = new WeakMap<readonly string[], readonly string[]>();
-  const expanded = new Map<string, readonly string[] | undefined>();
-
   const namesOf = (ids: readonly string[]): readonly string[] => {
     const left = new Set(ids);
     const all = new Set(ids);
@@ -52,40 +52,50 @@ export function detectorNames(known: readonly Detector[]): DetectorNames {
   };
   const idsOf = (names: readonly string[]): readonly string[] =>
     [...new Set(names.flatMap((name) => [...(groups.get(name) ?? [name])]))].sort();
-  const kept = (
-    cache: WeakMap<readonly string[], readonly string[]>,
-    ids: readonly string[],
-    work: () => readonly string[],
-  ): readonly string[] => {
-    const before = cache.get(ids) ?? work();
-    cache.set(ids, before);
-    return before;
-  };
   const read = (names: readonly string[]): readonly string[] | undefined => {
     const digest = names.at(-1)?.startsWith(DIGEST) ? names.at(-1) : undefined;
     if (digest === undefined) return names.some((name) => groups.has(name)) ? undefined : names;
     const ids = idsOf(names.slice(0, -1));
     return digest === digestOf(ids) ? ids : undefined;
   };
+  const compact = remembered((ids: readonly string[]) => {
+    const names = namesOf(ids);
+    return names.some((name) => groups.has(name)) ? [...names, digestOf([...ids].sort())] : ids;
+  });
+  const expand = rememberedBy((names: readonly string[]) => names.join(), read);
   return {
-    shown: (ids) => kept(shown, ids, () => namesOf(ids)),
-    operators: (operators) =>
+    shown: remembered(namesOf),
+    operators: remembered((operators: Operators) =>
       Object.fromEntries(
         operatorsByName(operators, namesOf).flatMap(([{ type }, names]) => names.map((name) => [name, type])),
       ),
-    compact: (ids) =>
-      kept(compacted, ids, () => {
-        const names = namesOf(ids);
-        return names.some((name) => groups.has(name)) ? [...names, digestOf([...ids].sort())] : ids;
-      }),
-    expand(names) {
-      const key = names.join();
-      if (expanded.has(key)) return expanded.get(key);
-      if (expanded.size >= MAX_KEPT) expanded.clear();
-      const ids = read(names);
-      expanded.set(key, ids);
-      return ids;
-    },
+    ),
+    compact,
+    compactOperators: remembered((operators: Operators) => operatorsByName(operators, compact)),
+    expand,
+    expandOperators: rememberedBy(JSON.stringify, (sent: CompactOperators) => operatorsOf(sent, expand)),
+  };
+}
+
+/** What was worked out for an object is good as long as there is that object. */
+function remembered<K extends object, V>(work: (key: K) => V): (key: K) => V {
+  const known = new WeakMap<K, { readonly value: V }>();
+  return (key) => {
+    const kept = known.get(key) ?? { value: work(key) };
+    known.set(key, kept);
+    return kept.value;
+  };
+}
+
+/** The same for what arrives as a new object each time: equal ones have the same answer. */
+function rememberedBy<K, V>(text: (key: K) => string, work: (key: K) => V): (key: K) => V {
+  const known = new Map<string, { readonly value: V }>();
+  return (key) => {
+    const name = text(key);
+    const kept = known.get(name) ?? { value: work(key) };
+    if (!known.has(name) && known.size >= MAX_KEPT) known.clear();
+    known.set(name, kept);
+    return kept.value;
   };
 }
 
@@ -93,10 +103,7 @@ const digestOf = (ids: readonly string[]): string =>
   DIGEST + createHash('sha256').update(ids.join()).digest('base64url').slice(0, 12);
 
 /** Operators by name of category or detector: the same operator is said once. */
-export function operatorsByName(
-  operators: Operators,
-  names: (ids: readonly string[]) => readonly string[],
-): CompactOperators {
+function operatorsByName(operators: Operators, names: (ids: readonly string[]) => readonly string[]): CompactOperators {
   const groups = new Map<string, { readonly operator: Operator; readonly ids: string[] }>();
   for (const [id, operator] of Object.entries(operators)) {
     const key = JSON.stringify(operator);
@@ -108,7 +115,7 @@ export function operatorsByName(
 }
 
 /** The operators of each id again; undefined as `expand`. */
-export function operatorsOf(compact: CompactOperators, { expand }: DetectorNames): Operators | undefined {
+function operatorsOf(compact: CompactOperators, expand: DetectorNames['expand']): Operators | undefined {
   const operators: Record<string, Operator> = {};
   for (const [operator, names] of compact) {
     const ids = expand(names);
